@@ -1,0 +1,195 @@
+//! The configuration: a text becomes a [`Config`] or all its faults at once, each with its place.
+//!
+//! Pure: the files the text names are read by a closure that the caller hands in.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::model::{Hostname, KeyType};
+
+/// What the admin wants, complete: every default is filled in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// The CA and what is asked of it.
+    pub acme: Acme,
+    /// How http-01 challenges are answered.
+    pub http01: Http01,
+    /// Resolvers to ask; empty means those of resolv.conf.
+    pub dns: Vec<SocketAddr>,
+    /// How discovery works.
+    pub discover: Discover,
+    /// The addresses of this machine; `None` means to ask its interfaces.
+    pub machine: Option<Vec<IpAddr>>,
+    /// The state directory.
+    pub state: PathBuf,
+    /// How the verifier judges.
+    pub verify: Verify,
+    /// The mail domains, in the order of the file.
+    pub domains: Vec<Domain>,
+    /// The server tables, in the order postfix, exim, dovecot, each in the order of the file.
+    /// Empty means the servers found on the machine.
+    pub servers: Vec<ServerTable>,
+}
+
+/// `[acme]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Acme {
+    /// The directory URL; short names are resolved.
+    pub directory: String,
+    /// The PEM text of `ca-file`, already read; `None` means Mozilla's roots.
+    pub ca_roots: Option<String>,
+    /// `mailto:` URLs.
+    pub contact: Vec<String>,
+    /// Whether the CA's terms are agreed to.
+    pub agree_to_terms: bool,
+    /// The kind of key to make.
+    pub key_type: KeyType,
+    /// The CA's profile, if one is asked for.
+    pub profile: Option<String>,
+    /// Most names on one certificate.
+    pub names_per_certificate: usize,
+}
+
+/// `[challenge.http-01]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Http01 {
+    /// Our own listener, bound only while a challenge is presented.
+    Listen(Vec<SocketAddr>),
+    /// Files below `DIR/.well-known/acme-challenge`, served by the admin's web server.
+    Webroot(PathBuf),
+}
+
+/// `[discover]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Discover {
+    /// `run` asks again for a domain last asked longer ago than this.
+    pub every: Duration,
+    /// Whether the usual labels are tried.
+    pub guesses: bool,
+}
+
+/// `[verify]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verify {
+    /// Which roots decide.
+    pub roots: RootChoice,
+    /// Which sender is asked for.
+    pub profile: Profile,
+    /// How often `run` proves each certificate on each listener again.
+    pub every: Duration,
+}
+
+/// Which root set the verifier trusts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RootChoice {
+    /// Mozilla's, as compiled in.
+    Mozilla,
+    /// The system's trust store.
+    System,
+    /// The PEM text of a file, already read, and its path.
+    File(PathBuf, String),
+}
+
+/// Which sender's rules decide.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Profile {
+    /// Gmail's "Send mail as".
+    #[default]
+    Gmail,
+    /// Google Workspace's secure transport compliance.
+    Workspace,
+    /// Everything a strict sender could refuse.
+    Strict,
+}
+
+impl Profile {
+    /// The word for it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Gmail => "gmail",
+            Self::Workspace => "workspace",
+            Self::Strict => "strict",
+        }
+    }
+}
+
+/// `[[domain]]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Domain {
+    /// The mail domain.
+    pub name: Hostname,
+    /// Hosts besides those found in the DNS.
+    pub hosts: Vec<Hostname>,
+    /// Hosts never to include.
+    pub exclude: Vec<Hostname>,
+}
+
+/// One server table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ServerTable {
+    /// `[[postfix]]`.
+    Postfix {
+        /// `-c` of every postfix command.
+        config_directory: PathBuf,
+        /// `map-type`, if stated.
+        map_type: Option<String>,
+        /// What every server table takes.
+        common: Common,
+    },
+    /// `[[exim]]`.
+    Exim {
+        /// The program.
+        binary: PathBuf,
+        /// `-C` in questions, if stated.
+        config_file: Option<PathBuf>,
+        /// The layout, if stated.
+        layout: Option<EximLayout>,
+        /// What every server table takes.
+        common: Common,
+    },
+    /// `[[dovecot]]`.
+    Dovecot {
+        /// `-c` of every dovecot command.
+        config_file: PathBuf,
+        /// What every server table takes.
+        common: Common,
+    },
+}
+
+/// What every server table takes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Common {
+    /// Where our files go, if stated.
+    pub directory: Option<PathBuf>,
+    /// The argv that reloads the server, if stated.
+    pub reload: Option<Vec<String>>,
+    /// Whose certificate clients without SNI get, if stated.
+    pub default: Option<Hostname>,
+    /// The owner of our files, if stated.
+    pub owner: Option<Account>,
+    /// The group of our files, if stated.
+    pub group: Option<Account>,
+    /// Write the files, run nothing but `reload`.
+    pub files_only: bool,
+}
+
+/// A user or a group as the configuration names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Account {
+    /// By name; looked up on this machine.
+    Name(String),
+    /// By number; the server may live elsewhere.
+    Number(u32),
+}
+
+/// How Exim's files are laid out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum EximLayout {
+    /// `NAME.pem` and `default.pem`, each key, leaf and chain.
+    #[default]
+    Combined,
+    /// `exim.crt.NAME`, `exim.key.NAME`, `exim.crt`, `exim.key`.
+    Split,
+}

@@ -1,0 +1,89 @@
+//! Questions to the DNS. Every answer says absent, failed or authenticated, and how long it lives.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+/// The kinds of question mailcert asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[expect(missing_docs, reason = "they are the names of the DNS")]
+pub enum Kind {
+    A,
+    Aaaa,
+    Mx,
+    Srv,
+    Caa,
+    Tlsa,
+}
+
+/// The data of one record. Names are as they came: untrusted presentation format without the
+/// trailing dot, to be parsed by `Hostname::parse`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[expect(missing_docs, reason = "they are the fields of RFC 1035, 2782, 6698 and 8659")]
+pub enum Record {
+    A(Ipv4Addr),
+    Aaaa(Ipv6Addr),
+    Mx { preference: u16, exchange: String },
+    Srv { priority: u16, weight: u16, port: u16, target: String },
+    Caa { critical: bool, tag: String, value: String },
+    Tlsa { usage: u8, selector: u8, matching: u8, data: Vec<u8> },
+}
+
+/// Why there is nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Absence {
+    /// The name does not exist (NXDOMAIN).
+    NxDomain,
+    /// The name exists without such a record (NODATA).
+    NoData,
+}
+
+/// Why there was no answer.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Failure {
+    /// The resolver failed.
+    ServFail,
+    /// The resolver refused.
+    Refused,
+    /// No answer in time.
+    Timeout,
+    /// DNSSEC validation failed: an answer comes with CD=1, or EDE 6 to 12 says so (RFC 8914).
+    Bogus,
+    /// Aliases lead in a circle or too far.
+    AliasLoop,
+    /// Anything else, as a short text.
+    Other(String),
+}
+
+/// What came back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reply {
+    /// At least one record of the kind asked for.
+    Records(Vec<Record>),
+    /// None, and that is certain.
+    Absent(Absence),
+    /// Nobody knows.
+    Failed(Failure),
+}
+
+/// The answer to one question.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// What came back.
+    pub reply: Reply,
+    /// The aliases (CNAME) that were followed, in order, without the name asked for.
+    pub aliases: Vec<String>,
+    /// Whether a validating resolver vouches for it (AD).
+    pub authenticated: bool,
+    /// How long it may be kept.
+    pub ttl: Duration,
+}
+
+/// Who answers questions: the resolver, or a literal zone.
+#[async_trait]
+pub trait Dns: Send + Sync {
+    /// Asks for the records of `kind` at `name` (presentation format, no trailing dot; may begin
+    /// with underscore labels). Never an error: what failed is in the answer.
+    async fn ask(&self, name: &str, kind: Kind) -> Answer;
+}

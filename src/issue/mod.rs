@@ -1,0 +1,112 @@
+//! One order at the CA: account, preflight, CAA, challenges, from names to chain and key.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::model::{Bundle, Finding, Hostname, KeyType, PrivateKey};
+
+/// What is wanted of the CA.
+pub struct Order {
+    /// The names to put on the certificate.
+    pub names: Vec<Hostname>,
+    /// The kind of key to make.
+    pub key_type: KeyType,
+    /// A key to use again instead.
+    pub key: Option<PrivateKey>,
+    /// The CA's profile.
+    pub profile: Option<String>,
+}
+
+/// What came of an order.
+pub struct Issued {
+    /// Key and chain.
+    pub bundle: Bundle,
+    /// The names that were left out because the CA, the CAA records or the preflight refused
+    /// them, one finding each.
+    pub left_out: Vec<(Hostname, Finding)>,
+    /// What else was noticed.
+    pub findings: Vec<Finding>,
+}
+
+/// Why there is no certificate. It is data: the flow writes it into the diary.
+#[derive(Debug)]
+pub struct Refusal {
+    /// What was said: about names, or about the order as a whole.
+    pub findings: Vec<Finding>,
+    /// The names at fault, if names are.
+    pub names: Vec<Hostname>,
+    /// The CA's Retry-After.
+    pub retry_after: Option<Duration>,
+    /// Whether the CA refused; `false` when it could not be asked (down, unreachable), or when
+    /// nothing was asked of it.
+    pub by_ca: bool,
+}
+
+/// Puts answers where the CA looks for them.
+#[async_trait]
+pub trait Solver: Send + Sync {
+    /// Presents `key_authorization` at `/.well-known/acme-challenge/TOKEN` of `host`.
+    ///
+    /// # Errors
+    /// A sentence that says what stands in the way and what to do.
+    async fn present(
+        &self,
+        host: &Hostname,
+        token: &str,
+        key_authorization: &str,
+    ) -> Result<(), String>;
+
+    /// Takes it away again. Never fails: what cannot be removed is logged.
+    async fn clear(&self, host: &Hostname, token: &str);
+}
+
+/// A certification authority: ACME, or the one in memory of the tests.
+#[async_trait]
+pub trait Ca: Send + Sync {
+    /// One order: authorizations, challenges through `solver`, finalize with the CSR (DER),
+    /// download. Returns the chain in PEM, leaf first.
+    ///
+    /// # Errors
+    /// [`Refusal`] names the identifiers at fault, the CA's problem type, its detail and the
+    /// subproblems.
+    async fn order(
+        &self,
+        names: &[Hostname],
+        profile: Option<&str>,
+        csr: &[u8],
+        solver: &dyn Solver,
+    ) -> Result<String, Refusal>;
+
+    /// The identities the CA accepts in CAA records (`meta.caaIdentities`) and the account's URL,
+    /// for the check before the order.
+    ///
+    /// # Errors
+    /// [`Refusal`] when the directory or the account cannot be had.
+    async fn identity(&self) -> Result<CaIdentity, Refusal>;
+}
+
+/// Who the CA says it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CaIdentity {
+    /// `meta.caaIdentities`; empty where the CA names none (no CAA check is possible then).
+    pub caa: Vec<String>,
+    /// The account's URL, for `accounturi` (RFC 8657).
+    pub account: Option<String>,
+}
+
+/// Issues one certificate: CAA and preflight leave hopeless names out, the order is made, names
+/// the CA refuses are left out and the rest is ordered again in the same run.
+///
+/// # Errors
+/// [`Refusal`] when no name could be certified.
+pub async fn issue(
+    order: Order,
+    ca: &dyn Ca,
+    dns: &dyn crate::dns::Dns,
+    http: &crate::http::Http,
+    solver: &dyn Solver,
+) -> Result<Issued, Refusal> {
+    let _ = (order, ca, dns, http, solver);
+    todo!()
+}

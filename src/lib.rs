@@ -1,0 +1,22 @@
+#![doc = include_str!("../ARCHITECTURE.md")]
+
+pub mod app;
+pub mod cli;
+pub mod command;
+pub mod config;
+pub mod deploy;
+pub mod discover;
+pub mod disk;
+pub mod dns;
+pub mod flow;
+pub mod hook;
+pub mod http;
+pub mod issue;
+pub mod model;
+pub mod plan;
+pub mod report;
+pub mod servers;
+pub mod store;
+pub mod survey;
+pub mod trust;
+pub mod verify;

@@ -1,0 +1,24 @@
+//! The vocabulary: values that every room speaks, parsed once and good for ever.
+//!
+//! Nothing here reads a file, a socket, a clock or the environment. What does not parse does not
+//! exist: a [`Hostname`] needs no second check anywhere else.
+
+mod cert;
+mod finding;
+mod host;
+mod hostname;
+mod inspection;
+mod key;
+mod service;
+mod timestamp;
+
+pub use cert::{BadCertName, CertName, Facts, KeyHash, KeyType, Sha256, Version};
+pub use finding::{Code, Finding, Level};
+pub use host::{Host, Points, Why};
+pub use hostname::{BadHostname, DnsId, Hostname};
+pub use inspection::{
+    CertificateSeen, Inspection, Problem, Stage, StageMark, Stages, Tls, Verdict,
+};
+pub use key::{Bundle, PrivateKey};
+pub use service::{Endpoint, Service, TlsMode};
+pub use timestamp::Timestamp;

@@ -1,0 +1,151 @@
+//! What the planner is told: [`Desired`] and [`Observed`]. No key bytes, no IO.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::model::{CertName, Facts, Host, Hostname, KeyHash, KeyType, Sha256, Timestamp, Version};
+use crate::servers::{Server, ServerId};
+
+/// What is wanted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Desired {
+    /// Every host of every domain, included or not.
+    pub hosts: Vec<Host>,
+    /// The certificates wanted, as `group` made them of the included hosts.
+    pub certificates: Vec<Wish>,
+    /// The kind of key to make.
+    pub key_type: KeyType,
+    /// How many versions of a certificate are kept, at least 1.
+    pub keep: usize,
+    /// How old a proof may be.
+    pub prove_every: Duration,
+}
+
+/// One certificate that is wanted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wish {
+    /// Its name in the store.
+    pub name: CertName,
+    /// The hosts it is to cover.
+    pub names: Vec<Hostname>,
+}
+
+/// What is there.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Observed {
+    /// The certificates in the store.
+    pub held: Vec<Held>,
+    /// Orders held back until.
+    pub waits: BTreeMap<CertName, Timestamp>,
+    /// Names the CA refused at the last try, by certificate: ordered without them while waiting.
+    pub refused: BTreeMap<CertName, BTreeSet<Hostname>>,
+    /// The mail servers.
+    pub servers: Vec<Seen>,
+    /// Authenticated TLSA records of hosts served here.
+    pub pins: Vec<Pins>,
+    /// Installed pairs that could be taken into an empty store.
+    pub adoptable: Vec<Adoptable>,
+}
+
+/// A certificate in the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// Its name.
+    pub name: CertName,
+    /// Its usable versions, oldest first.
+    pub versions: Vec<HeldVersion>,
+}
+
+/// One version of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeldVersion {
+    /// Its number.
+    pub version: Version,
+    /// What it says.
+    pub facts: Facts,
+    /// Marked bad in the diary: it must not be shown.
+    pub bad: bool,
+}
+
+/// Published pins of one host (TLSA usage 3 or 1, selector 1, matching 1).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pins {
+    /// The host.
+    pub host: Hostname,
+    /// The hashes of the keys it may show.
+    pub keys: Vec<KeyHash>,
+}
+
+/// An installed pair that matches and parses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Adoptable {
+    /// The file with the chain.
+    pub chain: PathBuf,
+    /// The file with the key, if it is another.
+    pub key: Option<PathBuf>,
+    /// What the chain says.
+    pub facts: Facts,
+}
+
+/// A mail server as it was seen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// Everything known of it.
+    pub server: Server,
+    /// Whether it uses our files.
+    pub hook: Hook,
+    /// What lies at the paths of its layout. A path that is not here is absent.
+    pub files: BTreeMap<PathBuf, FileSeen>,
+    /// A reload is owed.
+    pub owed: bool,
+    /// Its configuration is newer than its last reload.
+    pub edited: bool,
+    /// The age of the last proof that still stands, by certificate; `None`: without SNI. A proof
+    /// that is void is not here.
+    pub proofs: BTreeMap<Option<CertName>, (Version, Timestamp)>,
+    /// Certificates of which a live listener shows something else than is installed.
+    pub stale: BTreeSet<CertName>,
+    /// Whether it answers at all; `false` leaves reload and proof for when it runs.
+    pub running: bool,
+}
+
+impl Seen {
+    /// The server's identity.
+    #[must_use]
+    pub fn id(&self) -> &ServerId {
+        &self.server.id
+    }
+}
+
+/// Whether a server uses our files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Hook {
+    /// It does.
+    There,
+    /// It does not; the lines can be applied.
+    Missing,
+    /// It does not, and its configuration is not ours to edit: why.
+    ByHand(String),
+    /// Cannot be known (files-only).
+    Unknown,
+}
+
+/// What lies at a path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FileSeen {
+    /// A regular file.
+    Regular {
+        /// What it holds: SHA-256 of its bytes, for a built map what the diary says; `None` where
+        /// nobody can tell.
+        identity: Option<Sha256>,
+        /// Permission bits.
+        mode: u32,
+        /// Owner.
+        uid: u32,
+        /// Group.
+        gid: u32,
+    },
+    /// A link, a directory, or something else that we never write through.
+    Other(String),
+}

@@ -1,0 +1,1 @@
+//! One serializable value; each renderer is `fn(&Report) -> String`.

@@ -1,0 +1,133 @@
+//! Bytes under names, one lock, one diary. It knows no mail server and asks no CA.
+
+mod diary;
+
+pub use diary::{Diary, Entry, FilePrint, Installed, Proof, Wait};
+
+use crate::model::{Bundle, CertName, Facts, Version};
+
+/// A certificate the store holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// Its name.
+    pub name: CertName,
+    /// Its versions, oldest first.
+    pub versions: Vec<(Version, Facts)>,
+    /// Versions that are there but cannot be used, and why.
+    pub damaged: Vec<(Version, String)>,
+}
+
+/// The account at one CA.
+pub struct Account {
+    /// instant-acme's credentials as JSON, the key included. Wiped when it goes.
+    pub credentials: zeroize::Zeroizing<String>,
+}
+
+/// Why the store did not do it; nothing is half done.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// A file could not be written.
+    #[error(transparent)]
+    Disk(#[from] crate::disk::DiskError),
+    /// A file could not be read.
+    #[error("{path}: {source}")]
+    Read {
+        /// Which.
+        path: std::path::PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The state is not what this version writes; nothing was touched.
+    #[error("{path}: {found}; expected {expected}")]
+    Schema {
+        /// Which file.
+        path: std::path::PathBuf,
+        /// What it says.
+        found: String,
+        /// What would be right.
+        expected: String,
+    },
+    /// Another mailcert is at work.
+    #[error("another mailcert is at work (pid {pid})")]
+    Locked {
+        /// Its process.
+        pid: String,
+    },
+    /// The directory can be written by others.
+    #[error("{path}: {found}; expected a directory only root can write (chmod 0700 {path})")]
+    Unsafe {
+        /// Which.
+        path: std::path::PathBuf,
+        /// What is wrong.
+        found: String,
+    },
+    /// No such certificate or version.
+    #[error("{0} is not in the store")]
+    Missing(String),
+}
+
+/// Holds the lock until it goes; the kernel frees it when the process ends, however it ends.
+#[derive(Debug)]
+pub struct Lock {
+    /// The locked file; `None` in the in-memory store.
+    pub file: Option<std::fs::File>,
+}
+
+/// Where bytes live: files, or memory.
+pub trait Store: Send + Sync {
+    /// Everything held, by name. Cheap: facts are remembered.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the state cannot be read.
+    fn certificates(&self) -> Result<Vec<Kept>, StoreError>;
+
+    /// The key and chain of one version.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`] and read errors.
+    fn bundle(&self, name: &CertName, version: Version) -> Result<Bundle, StoreError>;
+
+    /// Keeps a new version; it exists whole or not at all.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it could not be written.
+    fn keep(&self, name: &CertName, bundle: &Bundle, facts: &Facts) -> Result<Version, StoreError>;
+
+    /// Forgets one version.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it could not be removed.
+    fn forget(&self, name: &CertName, version: Version) -> Result<(), StoreError>;
+
+    /// The account at the CA with this directory URL.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it is there and cannot be read.
+    fn account(&self, directory: &str) -> Result<Option<Account>, StoreError>;
+
+    /// Keeps the account at the CA with this directory URL.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it could not be written.
+    fn keep_account(&self, directory: &str, account: &Account) -> Result<(), StoreError>;
+
+    /// Everything the diary says.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be read or is of another schema.
+    fn diary(&self) -> Result<Diary, StoreError>;
+
+    /// Writes one more entry, durably, before it returns.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it could not be written.
+    fn note(&self, entry: &Entry) -> Result<(), StoreError>;
+
+    /// Takes the lock.
+    ///
+    /// # Errors
+    /// [`StoreError::Locked`] with the holder's pid.
+    fn lock(&self) -> Result<Lock, StoreError>;
+}
