@@ -46,6 +46,27 @@ pub async fn install(
     todo!()
 }
 
+/// Reads an installed pair.
+///
+/// # Errors
+/// [`DeployError`] when a file cannot be read.
+pub fn adopt(
+    chain: &std::path::Path,
+    key: Option<&std::path::Path>,
+) -> Result<crate::model::Bundle, DeployError> {
+    let _ = (chain, key);
+    todo!()
+}
+
+/// Sets owner, group and mode of a file as they are wanted.
+///
+/// # Errors
+/// [`DeployError::Disk`].
+pub fn tighten(want: &Want) -> Result<(), DeployError> {
+    let _ = want;
+    todo!()
+}
+
 /// Runs the server's own check (`postfix check`, `exim -bV`, `doveconf -n`).
 ///
 /// # Errors

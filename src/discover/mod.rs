@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use crate::config::Domain;
 use crate::dns::Dns;
-use crate::model::{Finding, Host, Hostname};
+use crate::model::{Code, Finding, Host, Hostname};
 
 /// What the DNS said of one domain.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,8 +15,14 @@ pub struct Discovered {
     pub hosts: Vec<Host>,
     /// What was found besides.
     pub findings: Vec<Finding>,
-    /// Services a record says are not offered (SRV target `.`) are not probed.
-    pub not_offered: Vec<crate::model::Service>,
+}
+
+impl Discovered {
+    /// Whether every question had an answer, so that it may be remembered.
+    #[must_use]
+    pub fn answered(&self) -> bool {
+        !self.findings.iter().any(|f| matches!(f.code, Code::DnsFailure | Code::DnsBogus))
+    }
 }
 
 /// How discovery works.

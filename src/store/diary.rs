@@ -40,13 +40,30 @@ pub struct Proof {
     pub version: Version,
     /// When.
     pub at: Timestamp,
+    /// The files changed since: it says what worked once, not what is so now.
+    pub void: bool,
     /// What each endpoint showed.
     pub inspections: Vec<Inspection>,
+}
+
+/// What the DNS said of a domain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Remembered {
+    /// When it was asked.
+    pub at: Timestamp,
+    /// What the answer depends on besides the DNS.
+    pub asked_with: Sha256,
+    /// The domain's hosts.
+    pub hosts: Vec<Host>,
+    /// What was found besides.
+    pub findings: Vec<Finding>,
 }
 
 /// Waiting after a refusal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Wait {
+    /// When this was written.
+    pub noted: Timestamp,
     /// Not before this moment.
     pub until: Timestamp,
     /// Refusals in a row.
@@ -109,6 +126,9 @@ pub enum Entry {
         domain: Hostname,
         /// When the DNS was asked.
         at: Timestamp,
+        /// A digest of what the answer depends on besides the DNS: the domain's table, the
+        /// machine's addresses.
+        asked_with: Sha256,
         /// Its hosts.
         hosts: Vec<Host>,
         /// What was found besides.
@@ -147,8 +167,8 @@ pub struct Diary {
     pub proofs: BTreeMap<(String, Option<CertName>), Proof>,
     /// Versions not to be shown, with the reason.
     pub bad: BTreeMap<(CertName, Version), String>,
-    /// What the DNS said, by domain: when, hosts, findings.
-    pub discovered: BTreeMap<Hostname, (Timestamp, Vec<Host>, Vec<Finding>)>,
+    /// What the DNS said, by domain.
+    pub discovered: BTreeMap<Hostname, Remembered>,
     /// CA directories by URL.
     pub directories: BTreeMap<String, (Timestamp, String)>,
 }

@@ -2,7 +2,7 @@
 
 mod diary;
 
-pub use diary::{Diary, Entry, FilePrint, Installed, Proof, Wait};
+pub use diary::{Diary, Entry, FilePrint, Installed, Proof, Remembered, Wait};
 
 use crate::model::{Bundle, CertName, Facts, Version};
 
