@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use crate::model::{Finding, Inspection, Level, Timestamp, Verdict};
 
-pub use check::ServerRow;
+pub use check::{ServerRow, hook_word};
 pub use hosts::HostRow;
 pub use plan::StepRow;
 pub use status::CertificateRow;
@@ -153,7 +153,8 @@ pub fn human(report: &Report, detail: Detail) -> String {
 }
 
 /// The findings, worst first; notes only where asked for.
-fn findings(all: &[Finding], detail: Detail) -> String {
+#[must_use]
+pub fn findings(all: &[Finding], detail: Detail) -> String {
     let mut all: Vec<&Finding> = all.iter().collect();
     all.retain(|finding| detail == Detail::Verbose || finding.level > Level::Note);
     all.sort_by(|a, b| b.level.cmp(&a.level).then_with(|| a.cmp(b)));
