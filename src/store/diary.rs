@@ -230,8 +230,9 @@ impl Diary {
         });
         let bad = self.bad.into_iter();
         let bad = bad.map(|((certificate, version), why)| Entry::Bad { certificate, version, why });
-        let discovered = self.discovered.into_iter().map(|(domain, (at, hosts, findings))| {
-            Entry::Discovered { domain, at, hosts, findings }
+        let discovered = self.discovered.into_iter().map(|(domain, known)| {
+            let Remembered { at, asked_with, hosts, findings } = known;
+            Entry::Discovered { domain, at, asked_with, hosts, findings }
         });
         let directories = self.directories.into_iter();
         let directories = directories.map(|(url, (at, body))| Entry::Directory { url, at, body });
@@ -274,11 +275,17 @@ mod tests {
     }
 
     fn proof(version: u32) -> Proof {
-        Proof { version: Version(version), at: at(50), inspections: Vec::new() }
+        Proof { version: Version(version), at: at(50), void: false, inspections: Vec::new() }
     }
 
     fn wait(refusals: u32) -> Wait {
-        Wait { until: at(99), refusals, findings: Vec::new(), refused: Vec::new() }
+        let (findings, refused) = (Vec::new(), Vec::new());
+        Wait { noted: at(9), until: at(99), refusals, findings, refused }
+    }
+
+    fn asked(domain: Hostname, seconds: i64) -> Entry {
+        let (hosts, findings) = (Vec::new(), Vec::new());
+        Entry::Discovered { domain, at: at(seconds), asked_with: Sha256::of(b"y"), hosts, findings }
     }
 
     /// Every kind of entry twice: the second takes away or replaces what the first said.
@@ -303,13 +310,8 @@ mod tests {
             Entry::Proof { server: exim(), certificate: Some(name()), proof: Some(proof(1)) },
             Entry::Proof { server: exim(), certificate: Some(name()), proof: None },
             Entry::Bad { certificate: name(), version: Version(3), why: "worse".to_owned() },
-            Entry::Discovered {
-                domain: domain.clone(),
-                at: at(5),
-                hosts: Vec::new(),
-                findings: Vec::new(),
-            },
-            Entry::Discovered { domain, at: at(6), hosts: Vec::new(), findings: Vec::new() },
+            asked(domain.clone(), 5),
+            asked(domain, 6),
             Entry::Directory { url: "https://ca".to_owned(), at: at(7), body: "{}".to_owned() },
             Entry::Event { at: at(8), text: "first".to_owned() },
             Entry::Event { at: at(9), text: "second".to_owned() },
@@ -333,7 +335,7 @@ mod tests {
         assert_eq!(diary.installed, BTreeMap::from([file]));
         assert_eq!(diary.proofs, BTreeMap::from([(("exim".to_owned(), None), proof(1))]));
         assert_eq!(diary.bad.len(), 1);
-        assert_eq!(diary.discovered.values().next().map(|found| found.0), Some(at(6)));
+        assert_eq!(diary.discovered.values().next().map(|found| found.at), Some(at(6)));
         assert_eq!(diary.events.len(), 2);
     }
 
