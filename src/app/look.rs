@@ -2,28 +2,30 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
 use crate::app::session::{self, Loaded};
 use crate::app::{Failure, Output, environment};
 use crate::app::progress::Progress;
-use crate::config::{self, Config, Domain};
+use crate::cli;
+use crate::config::{self, Config, Domain, Profile};
 use crate::discover::{self, Discovered, Rules};
-use crate::dns::{Dns, Kind, Record};
+use crate::dns::{Asker, Dns, Kind, Record, Resolver};
 use crate::flow::Event;
 use crate::model::{Finding, Hostname, Inspection, Verdict};
 use crate::report::{Body, Report};
-use crate::verify::{self, Ask, Target};
+use crate::verify::{self, Ask, How, Target};
 
 /// `discover`.
 pub(super) async fn discover(
     loaded: Option<Loaded>,
-    typed: &[String],
-    servers: &[SocketAddr],
+    typed: cli::Discover,
     output: &Output,
 ) -> Result<u8, Failure> {
     let (config, mut findings) = parts(loaded);
-    let dns = session::resolver(if servers.is_empty() { &config.dns } else { servers })?;
-    let domains = domains(&config, typed)?;
+    let dns = resolver(&config, &typed.dns)?;
+    let domains = domains(&config, &typed.domains);
     if domains.is_empty() {
         return Err(Failure::Usage(
             "error: no domain is named and no configuration has one\n  = help: `mailcert discover \
@@ -39,26 +41,19 @@ pub(super) async fn discover(
     Ok(0)
 }
 
-/// The options of `verify`, as typed.
-pub(super) struct Options<'a> {
-    pub(super) targets: Vec<(String, Vec<IpAddr>)>,
-    pub(super) dns: &'a [SocketAddr],
-    pub(super) connect: Option<IpAddr>,
-    pub(super) how: verify::How,
-    pub(super) strict: bool,
-}
-
 /// `verify`.
 pub(super) async fn verify(
     loaded: Option<Loaded>,
-    options: Options<'_>,
+    typed: cli::Verify,
     output: &Output,
 ) -> Result<u8, Failure> {
     let (config, mut findings) = parts(loaded);
-    let dns = session::resolver(if options.dns.is_empty() { &config.dns } else { options.dns })?;
+    let dns = resolver(&config, &typed.dns)?;
+    let how = how(&config, &typed)?;
+    let targets = targets(&typed)?;
     let machine = session::machine(&config);
     let mut asks = Vec::new();
-    if options.targets.is_empty() {
+    if targets.is_empty() {
         if config.domains.is_empty() {
             return Err(Failure::Usage(
                 "error: no target is named and no configuration has a domain\n  = help: `mailcert \
@@ -70,26 +65,25 @@ pub(super) async fn verify(
         asks.extend(found.iter().flat_map(verify_domain));
         findings.extend(found.into_iter().flat_map(|domain| domain.findings));
     }
-    for (text, addresses) in &options.targets {
-        let target = Target::parse(text).map_err(Failure::usage)?;
+    for (target, addresses) in targets {
         match target {
             Target::Domain(domain) => {
-                let domains = domains(&config, &[domain.to_string()])?;
+                let domains = domains(&config, &[domain]);
                 let found = found(&domains, &dns, &config, &machine).await;
                 asks.extend(found.iter().flat_map(verify_domain));
                 findings.extend(found.into_iter().flat_map(|domain| domain.findings));
             }
             Target::Host { host, service, port } => {
-                let known = if addresses.is_empty() && options.connect.is_none() {
+                let known = if addresses.is_empty() && typed.connect.is_none() {
                     addresses_of(&dns, &host).await
                 } else {
-                    addresses.clone()
+                    addresses
                 };
                 asks.extend(verify::asks_at(&host, service, port, &known));
             }
         }
     }
-    if let Some(address) = options.connect {
+    if let Some(address) = typed.connect {
         verify::connect_to(&mut asks, address);
     }
     let ours = |address: Option<IpAddr>| {
@@ -101,8 +95,8 @@ pub(super) async fn verify(
     let progress = Progress::new(output.quiet());
     progress.tell(&Event::Verifying(asks.len()));
     let seen = |inspection: &Inspection| progress.tell(&Event::Verified(inspection.clone()));
-    let endpoints = verify::inspect_all(&asks, &options.how, &seen).await;
-    let report = Report::of_verify(options.how.profile.as_str(), endpoints, findings);
+    let endpoints = verify::inspect_all(&asks, &how, &seen).await;
+    let report = Report::of_verify(how.profile.as_str(), endpoints, findings);
     let code = match &report.body {
         Body::Verify(verified) => exit_code(verified.verdict),
         _ => 0,
@@ -131,15 +125,14 @@ fn parts(loaded: Option<Loaded>) -> (Config, Vec<Finding>) {
 }
 
 /// The domains to ask for: those typed, with their tables where the configuration has them.
-fn domains(config: &Config, typed: &[String]) -> Result<Vec<Domain>, Failure> {
+fn domains(config: &Config, typed: &[Hostname]) -> Vec<Domain> {
     if typed.is_empty() {
-        return Ok(config.domains.clone());
+        return config.domains.clone();
     }
-    let domain = |text: &String| {
-        let name = Hostname::from_typed(text).map_err(Failure::usage)?;
-        let known = config.domains.iter().find(|domain| domain.name == name);
+    let domain = |name: &Hostname| {
+        let known = config.domains.iter().find(|domain| domain.name == *name);
         let plain = || Domain { name: name.clone(), hosts: Vec::new(), exclude: Vec::new() };
-        Ok(known.cloned().unwrap_or_else(plain))
+        known.cloned().unwrap_or_else(plain)
     };
     typed.iter().map(domain).collect()
 }
@@ -168,11 +161,50 @@ async fn addresses_of(dns: &dyn Dns, host: &Hostname) -> Vec<IpAddr> {
     addresses
 }
 
+/// What is asked for: the arguments, then the lines of `--targets`.
+fn targets(typed: &cli::Verify) -> Result<Vec<(Target, Vec<IpAddr>)>, Failure> {
+    let mut targets = Vec::new();
+    for text in &typed.targets {
+        targets.push((Target::parse(text).map_err(Failure::usage)?, Vec::new()));
+    }
+    if let Some(path) = &typed.targets_file {
+        targets.extend(targets_file(path)?);
+    }
+    Ok(targets)
+}
+
+/// How to look: the configuration, and what was typed over it.
+fn how(config: &Config, typed: &cli::Verify) -> Result<How, Failure> {
+    let mut how = session::how(config, environment::now())?;
+    if let Some(roots) = &typed.roots {
+        how.roots = Arc::new(session::roots(&session::root_choice(roots)?)?);
+    }
+    if let Some(profile) = typed.profile {
+        how.profile = match profile {
+            cli::Profile::Gmail => Profile::Gmail,
+            cli::Profile::Workspace => Profile::Workspace,
+            cli::Profile::Strict => Profile::Strict,
+        };
+    }
+    Ok(How {
+        timeout: Duration::from_secs(typed.timeout),
+        concurrency: typed.concurrency.into(),
+        tries: typed.tries.into(),
+        without_sni: true,
+        strict: typed.strict,
+        ..how
+    })
+}
+
+fn resolver(config: &Config, typed: &[SocketAddr]) -> Result<Asker<Resolver>, Failure> {
+    session::resolver(if typed.is_empty() { &config.dns } else { typed })
+}
+
 /// The lines of `--targets FILE`: `TARGET [ADDR]...`; empty lines and `#` comments are passed over.
 ///
 /// # Errors
 /// [`Failure::Usage`] with file and line of the first that is wrong.
-pub(super) fn targets_file(path: &Path) -> Result<Vec<(String, Vec<IpAddr>)>, Failure> {
+pub(super) fn targets_file(path: &Path) -> Result<Vec<(Target, Vec<IpAddr>)>, Failure> {
     let text = if path == Path::new("-") {
         std::io::read_to_string(std::io::stdin())
     } else {
@@ -189,11 +221,11 @@ pub(super) fn targets_file(path: &Path) -> Result<Vec<(String, Vec<IpAddr>)>, Fa
         let wrong = |why: String| {
             Failure::Usage(format!("error: {}:{}: {why}", path.display(), index + 1))
         };
-        Target::parse(target).map_err(|error| wrong(error.to_string()))?;
+        let target = Target::parse(target).map_err(|error| wrong(error.to_string()))?;
         let addresses: Result<Vec<IpAddr>, Failure> = words
             .map(|word| word.parse().map_err(|_| wrong(format!("`{word}` is no IP address"))))
             .collect();
-        targets.push((target.to_owned(), addresses?));
+        targets.push((target, addresses?));
     }
     Ok(targets)
 }

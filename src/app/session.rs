@@ -1,18 +1,19 @@
 //! What a command works with, opened once: config, resolver, store, CA, solver.
 
 use std::net::{IpAddr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::app::{Failure, environment};
+use crate::cli;
 use crate::config::{self, Config, Http01, RootChoice};
 use crate::dns::{Asker, Resolver};
 use crate::flow::{Event, Means};
 use crate::http::Http;
 use crate::issue::{Acme, Listener, Solver, Webroot};
-use crate::model::{Finding, Timestamp};
+use crate::model::{Finding, Hostname, Timestamp};
 use crate::store::Files;
 use crate::trust::Roots;
 use crate::verify::{self, How};
@@ -204,17 +205,41 @@ pub(super) fn machine(config: &Config) -> Vec<IpAddr> {
 ///
 /// # Errors
 /// [`Failure::Usage`] when it cannot be read.
-pub(super) fn root_choice(word: &str) -> Result<RootChoice, Failure> {
-    match word {
-        "mozilla" => Ok(RootChoice::Mozilla),
-        "system" => Ok(RootChoice::System),
-        path => {
+pub(super) fn root_choice(typed: &cli::Roots) -> Result<RootChoice, Failure> {
+    match typed {
+        cli::Roots::Mozilla => Ok(RootChoice::Mozilla),
+        cli::Roots::System => Ok(RootChoice::System),
+        cli::Roots::File(path) => {
             let pem = std::fs::read_to_string(path).map_err(|error| {
                 Failure::Usage(format!(
-                    "error: --roots {path}: {error}; expected mozilla, system, or a PEM file"
+                    "error: --roots {}: {error}; expected mozilla, system, or a PEM file",
+                    path.display()
                 ))
             })?;
-            Ok(RootChoice::File(PathBuf::from(path), pem))
+            Ok(RootChoice::File(path.clone(), pem))
         }
     }
+}
+
+/// The configuration for these domains or hosts alone; all of it where none is named. A host
+/// stands for its domain: certificates are made for whole groups.
+///
+/// # Errors
+/// [`Failure::Usage`] when a name belongs to no domain of the configuration.
+pub(super) fn only(mut config: Config, names: &[Hostname]) -> Result<Config, Failure> {
+    for name in names {
+        if !config.domains.iter().any(|domain| name.is_within(&domain.name)) {
+            return Err(Failure::Usage(format!(
+                "error: {name} belongs to no domain of the configuration\n  = help: add \
+                 `[[domain]]` with `name = \"{name}\"`, or `hosts = [\"{name}\"]` to a domain"
+            )));
+        }
+    }
+    if !names.is_empty() {
+        let wanted = |domain: &config::Domain| {
+            names.iter().any(|n| n.is_within(&domain.name) || domain.hosts.contains(n))
+        };
+        config.domains.retain(wanted);
+    }
+    Ok(config)
 }

@@ -62,17 +62,16 @@ pub(super) async fn fix(
 /// `rollback NAME`: the newest version is not to be shown; the flow does the rest.
 pub(super) async fn rollback(
     session: &Session,
-    name: &str,
+    name: &CertName,
     output: &Output,
     notes: Vec<Finding>,
 ) -> Result<u8, Failure> {
-    let name = CertName::parse(name).map_err(Failure::usage)?;
     let _lock = session.store.lock().map_err(Failure::store)?;
     let kept = session.store.certificates().map_err(Failure::store)?;
     let diary = session.store.diary().map_err(Failure::store)?;
     let held = survey::held(&kept, &diary);
     let names: Vec<String> = held.iter().map(|held| held.name.to_string()).collect();
-    let Some(held) = held.into_iter().find(|held| held.name == name) else {
+    let Some(held) = held.into_iter().find(|held| held.name == *name) else {
         return Err(Failure::Usage(format!(
             "error: no certificate {name} is held; expected one of: {}\n  = help: `mailcert \
              status` lists them",
@@ -95,7 +94,7 @@ pub(super) async fn rollback(
     let why = format!("rolled back by hand at {}", session.now);
     let (version, certificate) = (newest.version, name.clone());
     session.store.note(&Entry::Bad { certificate, version, why }).map_err(Failure::store)?;
-    work(session, "rollback", &Mode::Rollback(name), output, notes).await
+    work(session, "rollback", &Mode::Fix { hook: false }, output, notes).await
 }
 
 async fn work(
