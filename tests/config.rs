@@ -33,7 +33,11 @@ fn message(bytes: &[u8]) -> String {
 
 fn cases() -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/bad-configs");
-    let mut cases: Vec<_> = root.read_dir().unwrap().map(|case| case.unwrap().path()).collect();
+    let mut cases: Vec<_> = root
+        .read_dir()
+        .expect("the cases are there")
+        .map(|case| case.expect("a directory can be listed").path())
+        .collect();
     cases.sort();
     cases
 }
@@ -63,7 +67,7 @@ fn no_message_is_wider_than_a_terminal_or_holds_control_characters() {
 
 fn example(name: &str) -> (Config, Vec<Note>) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(name);
-    let text = std::fs::read_to_string(&path).unwrap();
+    let text = std::fs::read_to_string(&path).expect("the example is there");
     config::read(&path, &text, &file).unwrap_or_else(|faults| panic!("{faults}"))
 }
 
@@ -118,4 +122,49 @@ fn what_full_comments_out_is_taken_too() {
     let (_, notes) = config::read(&path, &text, &file).unwrap_or_else(|faults| panic!("{faults}"));
     assert!(notes.len() >= 5, "{}", notes.len());
     assert!(notes.iter().all(|note| note.finding().is_some()));
+}
+
+/// Each character of the example replaced or removed by each of a few that mean something to
+/// TOML: what an editor's slip leaves behind.
+#[test]
+fn no_slip_of_the_finger_is_too_much() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/hoster.toml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let mut faulty = 0;
+    for (at, c) in text.char_indices() {
+        let (front, back) = (&text[..at], &text[at + c.len_utf8()..]);
+        for slip in ["", "\"", "[", "]", "\n", "=", "ü", "\u{1b}", "'''", ","] {
+            let slipped = format!("{front}{slip}{back}");
+            let Err(faults) = config::read(&path, &slipped, &file) else { continue };
+            faulty += 1;
+            let message = faults.to_string();
+            assert!(message.starts_with("error: "), "{slipped}");
+            for line in message.lines().filter(|line| !line.contains('`')) {
+                let head = line.starts_with("error: ");
+                assert!(head || line.chars().count() <= 80, "{line}");
+            }
+        }
+    }
+    assert!(faulty > 4000, "{faulty}");
+}
+
+#[test]
+fn a_broken_line_hides_no_fault_before_it_and_invents_none() {
+    let path = Path::new("x.toml");
+    let text = "[acme]\nagree-to-terms = 1\n[[domain]\nname = \"example.org\"\nnmae = 1\n";
+    let faults = config::read(path, text, &file).unwrap_err();
+    let places: Vec<_> = faults.iter().map(|fault| fault.to_string()).collect();
+    assert_eq!(places.len(), 2, "{faults}");
+    assert!(places[0].starts_with("error: x.toml:2:18: "), "{faults}");
+    assert!(places[1].starts_with("error: x.toml:3:10: "), "{faults}");
+}
+
+#[test]
+fn ten_thousand_broken_domains_are_all_named() {
+    let mut text = "[acme]\nagree-to-terms = true\n".to_owned();
+    for number in 0..10_000 {
+        text += &format!("[[domain]]\nname = \"d{number}.example.org\"\nhosts = [\"a b\"]\n");
+    }
+    let faults = config::read(Path::new("x.toml"), &text, &file).unwrap_err();
+    assert_eq!(faults.iter().count(), 10_000);
 }

@@ -9,8 +9,8 @@ use std::path::Path;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 
-use super::fault::{Trouble, shown};
-use super::raw::{self, Log, Table, Value};
+use super::fault::{Log, Trouble, shown};
+use super::raw::{self, Table, Value};
 use super::{Acme, Domain, Http01, builtin, value};
 use crate::model::KeyType;
 

@@ -3,6 +3,7 @@
 //! Columns count characters from 1. Everything printed fits 80 columns and holds no control
 //! character of the file, whatever the file holds.
 
+use std::cell::RefCell;
 use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -98,13 +99,23 @@ impl Trouble {
 }
 
 /// The file being read, for places.
-#[derive(Clone, Copy)]
 pub(super) struct Source<'a> {
-    pub(super) path: &'a Path,
+    path: &'a Path,
     pub(super) text: &'a str,
+    /// Where each line ends: a file of 10,000 domains is not searched anew for every place.
+    newlines: Vec<usize>,
 }
 
-impl Source<'_> {
+impl<'a> Source<'a> {
+    pub(super) fn new(path: &'a Path, text: &'a str) -> Self {
+        Self { path, text, newlines: text.match_indices('\n').map(|(at, _)| at).collect() }
+    }
+
+    /// The line, counted from 1, of a byte.
+    pub(super) fn line(&self, offset: usize) -> usize {
+        1 + self.newlines.partition_point(|newline| *newline < offset)
+    }
+
     pub(super) fn fault(&self, span: Option<Range<usize>>, trouble: Trouble) -> Fault {
         Fault(self.placed(span, trouble))
     }
@@ -113,33 +124,98 @@ impl Source<'_> {
         Note(self.placed(span, trouble))
     }
 
-    /// The line, counted from 1, of a byte.
-    pub(super) fn line(&self, offset: usize) -> usize {
-        1 + self.text.as_bytes()[..offset].iter().filter(|&&byte| byte == b'\n').count()
-    }
-
     /// Without a span the problem is the file's as a whole and no line is shown.
     fn placed(&self, span: Option<Range<usize>>, trouble: Trouble) -> Placed {
         let file = self.path.to_owned();
         let Some(span) = span else {
             return Placed { file, line: 1, column: 1, snippet: None, trouble };
         };
-        let from = self.text[..span.start].rfind('\n').map_or(0, |newline| newline + 1);
-        let line = self.text[from..].split('\n').next().unwrap_or_default();
+        let number = self.line(span.start);
+        let from = number.checked_sub(2).map_or(0, |before| self.newlines[before] + 1);
+        let until = self.newlines.get(number - 1).copied().unwrap_or(self.text.len());
+        let line = &self.text[from..until];
         let line = line.strip_suffix('\r').unwrap_or(line);
         // A byte order mark is no character of the first line for any editor.
         let mark =
             if from == 0 && line.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
         let line = &line[mark..];
-        let start = span.start.saturating_sub(from + mark).min(line.len());
-        let end = span.end.saturating_sub(from + mark).clamp(start, line.len());
+        let start = line.floor_char_boundary(span.start.saturating_sub(from + mark));
+        let end = line.floor_char_boundary(span.end.saturating_sub(from + mark)).max(start);
         let snippet = Snippet {
             line: line.to_owned(),
             before: line[..start].chars().count(),
             marked: line[start..end].chars().count(),
         };
         let column = snippet.before + 1;
-        Placed { file, line: self.line(span.start), column, snippet: Some(snippet), trouble }
+        Placed { file, line: number, column, snippet: Some(snippet), trouble }
+    }
+}
+
+/// How a problem weighs.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Weight {
+    /// Not even TOML.
+    Syntax,
+    /// Wrong in itself.
+    Wrong,
+    /// Wrong because something else is not there; not said of a file whose syntax is broken.
+    Missing,
+    /// A warning.
+    Note,
+}
+
+/// What was found, and where; without a span it is the whole file's.
+type Problem = (Weight, Option<Range<usize>>, Trouble);
+
+/// What was found while reading, and what reading needs.
+pub(super) struct Log<'a> {
+    pub(super) source: Source<'a>,
+    pub(super) file: &'a dyn Fn(&Path) -> Result<String, String>,
+    problems: RefCell<Vec<Problem>>,
+}
+
+impl<'a> Log<'a> {
+    pub(super) fn new(
+        source: Source<'a>,
+        file: &'a dyn Fn(&Path) -> Result<String, String>,
+    ) -> Self {
+        Self { source, file, problems: RefCell::default() }
+    }
+
+    pub(super) fn syntax(&self, span: Range<usize>, trouble: Trouble) {
+        self.problems.borrow_mut().push((Weight::Syntax, Some(span), trouble));
+    }
+
+    pub(super) fn wrong(&self, span: Range<usize>, trouble: Trouble) {
+        self.problems.borrow_mut().push((Weight::Wrong, Some(span), trouble));
+    }
+
+    /// Without a span it is the file that lacks something.
+    pub(super) fn missing(&self, span: Option<Range<usize>>, trouble: Trouble) {
+        self.problems.borrow_mut().push((Weight::Missing, span, trouble));
+    }
+
+    pub(super) fn note(&self, span: Option<Range<usize>>, trouble: Trouble) {
+        self.problems.borrow_mut().push((Weight::Note, span, trouble));
+    }
+
+    /// Everything found, in the order of the file. Behind the place where the syntax broke nothing
+    /// is believed, since a lost bracket or quote turns keys into what they are not.
+    pub(super) fn into_problems(self, broken_at: Option<usize>) -> (Vec<Fault>, Vec<Note>) {
+        let mut problems = self.problems.into_inner();
+        problems.sort_by_key(|(_, span, _)| span.as_ref().map_or(0, |span| span.start));
+        let (mut faults, mut notes) = (Vec::new(), Vec::new());
+        for (weight, span, trouble) in problems {
+            let before = |broken| span.as_ref().is_some_and(|span| span.end <= broken);
+            let believed = weight == Weight::Syntax
+                || broken_at.is_none_or(|broken| weight == Weight::Wrong && before(broken));
+            match weight {
+                _ if !believed => {}
+                Weight::Note => notes.push(self.source.note(span, trouble)),
+                _ => faults.push(self.source.fault(span, trouble)),
+            }
+        }
+        (faults, notes)
     }
 }
 

@@ -4,14 +4,12 @@
 //! Not serde: it stops at the first problem, and the admin is to see all of them at once. The
 //! reader says what is unknown or of a wrong type; what a value means is decided elsewhere.
 
-use std::cell::RefCell;
 use std::ops::Range;
-use std::path::Path;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::fault::{Fault, Note, Source, Trouble, listed, nearest, shown};
+use super::fault::{Log, Trouble, listed, nearest, shown};
 
 pub(super) const ROOT: &[&str] = &[
     "acme",
@@ -100,71 +98,6 @@ const TABLES: &[(&str, &[&str])] = &[
     ("[[postfix]]", POSTFIX),
     ("the top level", ROOT),
 ];
-
-/// How a problem weighs.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Weight {
-    /// Not even TOML.
-    Syntax,
-    /// Wrong in itself.
-    Wrong,
-    /// Wrong because something else is not there; not said of a file whose syntax is broken.
-    Missing,
-    /// A warning.
-    Note,
-}
-
-/// What was found while reading, and what reading needs.
-pub(super) struct Log<'a> {
-    pub(super) source: Source<'a>,
-    pub(super) file: &'a dyn Fn(&Path) -> Result<String, String>,
-    problems: RefCell<Vec<(Weight, Option<Range<usize>>, Trouble)>>,
-}
-
-impl<'a> Log<'a> {
-    pub(super) fn new(
-        source: Source<'a>,
-        file: &'a dyn Fn(&Path) -> Result<String, String>,
-    ) -> Self {
-        Self { source, file, problems: RefCell::default() }
-    }
-
-    pub(super) fn syntax(&self, span: Range<usize>, trouble: Trouble) {
-        self.problems.borrow_mut().push((Weight::Syntax, Some(span), trouble));
-    }
-
-    pub(super) fn wrong(&self, span: Range<usize>, trouble: Trouble) {
-        self.problems.borrow_mut().push((Weight::Wrong, Some(span), trouble));
-    }
-
-    /// Without a span it is the file that lacks something.
-    pub(super) fn missing(&self, span: Option<Range<usize>>, trouble: Trouble) {
-        self.problems.borrow_mut().push((Weight::Missing, span, trouble));
-    }
-
-    pub(super) fn note(&self, span: Option<Range<usize>>, trouble: Trouble) {
-        self.problems.borrow_mut().push((Weight::Note, span, trouble));
-    }
-
-    /// Everything found, in the order of the file. Behind the place where the syntax broke nothing
-    /// is believed, since a lost bracket or quote turns keys into what they are not.
-    pub(super) fn into_problems(self, broken_at: Option<usize>) -> (Vec<Fault>, Vec<Note>) {
-        let mut problems = self.problems.into_inner();
-        problems.sort_by_key(|(_, span, _)| span.as_ref().map_or(0, |span| span.start));
-        let (mut faults, mut notes) = (Vec::new(), Vec::new());
-        for (weight, span, trouble) in problems {
-            let before = |broken| span.as_ref().is_some_and(|span| span.end <= broken);
-            let believed = weight == Weight::Syntax
-                || broken_at.is_none_or(|broken| weight == Weight::Wrong && before(broken));
-            match weight {
-                _ if !believed => {}
-                Weight::Note => notes.push(self.source.note(span, trouble)),
-                _ => faults.push(self.source.fault(span, trouble)),
-            }
-        }
-        (faults, notes)
-    }
-}
 
 /// A value with the name it is called by in messages.
 #[derive(Clone)]

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use toml::de::DeTable;
 
-use super::fault::{Faults, Note, Source, Trouble};
-use super::raw::{self, Log, Table};
+use super::fault::{Faults, Log, Note, Source, Trouble, shown};
+use super::raw::{self, Table};
 use super::{Config, Discover, Domain, RootChoice, Verify, acme, builtin, servers, value};
 use crate::model::Hostname;
 
@@ -22,7 +22,7 @@ pub fn read(
     text: &str,
     file: &dyn Fn(&Path) -> Result<String, String>,
 ) -> Result<(Config, Vec<Note>), Faults> {
-    let source = Source { path, text };
+    let source = Source::new(path, text);
     let log = Log::new(source, file);
     let (document, errors) = DeTable::parse_recoverable(text);
     let broken_at = syntax(&log, &errors);
@@ -48,7 +48,7 @@ pub fn decode<'b>(path: &Path, bytes: &'b [u8]) -> Result<&'b str, Faults> {
         let trouble = Trouble::new("the file is not UTF-8", "expected a character in UTF-8")
             .help("convert it: `iconv -f latin1 -t utf-8 OLD > NEW`");
         let span = at..(at + '\u{fffd}'.len_utf8()).min(text.len());
-        Faults::new(vec![Source { path, text: &text }.fault(Some(span), trouble)])
+        Faults::new(vec![Source::new(path, &text).fault(Some(span), trouble)])
     })
 }
 
@@ -67,17 +67,29 @@ fn syntax(log: &Log<'_>, errors: &[toml::de::Error]) -> Option<usize> {
         }
         if message == "duplicate key" {
             let name = log.source.text.get(span.clone()).unwrap_or_default();
-            let message = format!("{} stands twice", super::fault::shown(name));
-            let trouble = Trouble::new(message, "expected once in its table");
-            log.syntax(span, trouble.help("join the two, or remove one"));
+            let message = format!("{} stands twice", shown(name));
+            let help = match MANY.contains(&name) {
+                true => format!("it may stand many times: write `[[{name}]]`"),
+                false => "join the two, or remove one".to_owned(),
+            };
+            log.syntax(span, Trouble::new(message, "expected once in its table").help(help));
             continue;
         }
         broken_at.get_or_insert(span.start);
-        let (message, expected) = said(message);
-        log.syntax(span, Trouble::new(message, expected));
+        let (found, expected) = said(message);
+        let trouble = Trouble::new(found, expected);
+        if found.contains("array elements") {
+            // A list without an end swallows the rest of the file.
+            log.syntax(span, trouble.help("or the list lacks its closing `]`"));
+            break;
+        }
+        log.syntax(span, trouble);
     }
     broken_at
 }
+
+/// The tables that stand in double brackets.
+const MANY: [&str; 4] = ["domain", "postfix", "exim", "dovecot"];
 
 /// What the TOML parser says, found and expected, in words for admins where its own are too terse.
 fn said(message: &str) -> (&str, &str) {
@@ -149,7 +161,7 @@ fn verify(root: &Table<'_>, default: Verify) -> Verify {
         "mozilla" => Ok(RootChoice::Mozilla),
         "system" => Ok(RootChoice::System),
         _ if !text.starts_with('/') => Err(Trouble::new(
-            format!("{} is no set of roots", super::fault::shown(text)),
+            format!("{} is no set of roots", shown(text)),
             "expected mozilla, system or the absolute path of a PEM file",
         )
         .nearest(text, &["mozilla", "system"])),

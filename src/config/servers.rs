@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use super::fault::Trouble;
-use super::raw::{self, Log, Table, Value};
+use super::fault::{Log, Trouble};
+use super::raw::{self, Table, Value};
 use super::{Common, ServerTable, value};
 
 /// Every server table of the file.
@@ -59,10 +59,10 @@ fn common(table: &Table<'_>) -> Common {
 
 fn reload(table: &Table<'_>) -> Option<Vec<String>> {
     let argv = table.some_texts("reload", value::argument)?;
-    if let Some((program, place)) = argv.first() {
-        if let Err(trouble) = value::program(program) {
-            place.wrong(trouble);
-        }
+    if let Some((program, place)) = argv.first()
+        && let Err(trouble) = value::program(program)
+    {
+        place.wrong(trouble);
     }
     Some(argv.into_iter().map(|(argument, _)| argument).collect())
 }

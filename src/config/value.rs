@@ -279,3 +279,117 @@ pub(super) fn account_number(digits: &str, radix: u32) -> Result<Account, Troubl
         )),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        account, account_number, acme_directory, address, contact, duration, host, socket,
+    };
+    use crate::config::Account;
+    use std::time::Duration;
+
+    #[test]
+    fn spans_of_time_have_one_number_and_one_unit() {
+        for (text, seconds) in [
+            ("30s", Some(30)),
+            ("90m", Some(5400)),
+            ("20h", Some(72_000)),
+            ("7d", Some(604_800)),
+            ("0s", Some(0)),
+            ("3650d", Some(315_360_000)),
+            ("3651d", None),
+            ("", None),
+            ("h", None),
+            ("20", None),
+            ("1h30m", None),
+            ("+1h", None),
+            ("-1h", None),
+            ("1.5h", None),
+            ("20H", None),
+            ("٣h", None),
+            ("18446744073709551615d", None),
+        ] {
+            assert_eq!(duration(text).ok(), seconds.map(Duration::from_secs), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn sockets_have_an_address_and_a_port() {
+        for (text, good) in [
+            ("0.0.0.0:80", true),
+            ("[::]:80", true),
+            ("127.0.0.53:53", true),
+            ("127.0.0.53", false),
+            ("127.0.0.53:0", false),
+            ("::1:53", false),
+            ("localhost:53", false),
+            ("127.0.0.53:65536", false),
+        ] {
+            assert_eq!(socket(text, 53).is_ok(), good, "{text:?}");
+        }
+        assert!(address("192.0.2.7").is_ok() && address("2001:db8::7").is_ok());
+        assert!(address("::").is_err() && address("224.0.0.1").is_err());
+    }
+
+    #[test]
+    fn directories_are_https_urls_or_known_by_name() {
+        for (text, url) in [
+            ("letsencrypt", Some("https://acme-v02.api.letsencrypt.org/directory")),
+            ("letsencrypt-staging", Some("https://acme-staging-v02.api.letsencrypt.org/directory")),
+            ("https://127.0.21.1:14000/dir", Some("https://127.0.21.1:14000/dir")),
+            ("https://[::1]:14000/dir", Some("https://[::1]:14000/dir")),
+            ("https://localhost/dir?a=b", Some("https://localhost/dir?a=b")),
+            ("http://localhost/dir", None),
+            ("https://", None),
+            ("https:///dir", None),
+            ("https://user@ca.example/dir", None),
+            ("https://ca.example/dir#x", None),
+            ("https://ca.example/a b", None),
+            ("ca.example", None),
+            ("/etc/dir", None),
+            ("ftp://ca.example/", None),
+            ("", None),
+        ] {
+            assert_eq!(acme_directory(text).ok().as_deref(), url, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_contact_is_one_mail_address() {
+        for (text, url) in [
+            ("mailto:a.b+c@example.org", Some("mailto:a.b+c@example.org")),
+            ("mailto:root@Müller.example", Some("mailto:root@xn--mller-kva.example")),
+            ("a@example.org", None),
+            ("mailto:a@localhost", None),
+            ("mailto:@example.org", None),
+            ("mailto:a@b.example,c@d.example", None),
+            ("mailto:a@example.org?subject=x", None),
+            ("mailto:a b@example.org", None),
+        ] {
+            assert_eq!(contact(text).ok().as_deref(), url, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn accounts_are_names_or_numbers() {
+        let name = |name: &str| Some(Account::Name(name.to_owned()));
+        for (text, expected) in [
+            ("Debian-exim", name("Debian-exim")),
+            ("_dovenull", name("_dovenull")),
+            ("101", Some(Account::Number(101))),
+            ("4294967295", None),
+            ("-1", None),
+            ("", None),
+            ("a:b", None),
+            ("a b", None),
+        ] {
+            assert_eq!(account(text).ok(), expected, "{text:?}");
+        }
+        assert_eq!(account_number("ff", 16).ok(), Some(Account::Number(255)));
+    }
+
+    #[test]
+    fn umlauts_become_a_labels() {
+        assert_eq!(host("Müller.example").unwrap().as_str(), "xn--mller-kva.example");
+    }
+}
