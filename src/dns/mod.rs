@@ -8,6 +8,7 @@ mod name;
 mod resolver;
 mod wire;
 mod zone;
+mod zone_text;
 
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};

@@ -7,6 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::dns::wire::MOST_ALIASES;
+use crate::dns::zone_text::{failure, kind, plain, record, words};
 use crate::dns::{Absence, Answer, Dns, Failure, Kind, Record, Reply};
 
 /// How long answers live where the text says nothing.
@@ -213,106 +214,12 @@ fn ancestors(name: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// The words of a line: between blanks, or between quotes. A backslash and what follows stay as
-/// they are, for they belong to names.
-fn words(line: &str) -> Vec<String> {
-    let mut words = Vec::new();
-    let mut word = String::new();
-    let (mut quoted, mut begun) = (false, false);
-    let mut chars = line.chars();
-    while let Some(c) = chars.next() {
-        match c {
-            '\\' => {
-                word.push(c);
-                word.extend(chars.next());
-                begun = true;
-            }
-            '"' => {
-                quoted = !quoted;
-                begun = true;
-            }
-            ';' | '#' if !quoted => break,
-            c if c.is_whitespace() && !quoted => {
-                if begun {
-                    words.push(std::mem::take(&mut word));
-                }
-                begun = false;
-            }
-            c => {
-                word.push(c);
-                begun = true;
-            }
-        }
-    }
-    if begun {
-        words.push(word);
-    }
-    words
-}
-
-fn plain(name: &str) -> String {
-    match name.strip_suffix('.') {
-        Some("") | None => name.to_owned(),
-        Some(rest) => rest.to_owned(),
-    }
-}
-
-fn kind(word: &str) -> Option<Kind> {
-    [Kind::A, Kind::Aaaa, Kind::Mx, Kind::Srv, Kind::Caa, Kind::Tlsa]
-        .into_iter()
-        .find(|kind| kind.to_string() == word)
-}
-
-fn failure(word: &str) -> Option<Failure> {
-    Some(match word {
-        "SERVFAIL" => Failure::ServFail,
-        "REFUSED" => Failure::Refused,
-        "TIMEOUT" => Failure::Timeout,
-        "BOGUS" => Failure::Bogus,
-        _ => return None,
-    })
-}
-
-fn record(kind: Kind, data: &[&str]) -> Option<Record> {
-    Some(match (kind, data) {
-        (Kind::A, [address]) => Record::A(address.parse().ok()?),
-        (Kind::Aaaa, [address]) => Record::Aaaa(address.parse().ok()?),
-        (Kind::Mx, [preference, exchange]) => {
-            Record::Mx { preference: preference.parse().ok()?, exchange: plain(exchange) }
-        }
-        (Kind::Srv, [priority, weight, port, target]) => Record::Srv {
-            priority: priority.parse().ok()?,
-            weight: weight.parse().ok()?,
-            port: port.parse().ok()?,
-            target: plain(target),
-        },
-        (Kind::Caa, [flags, tag, value]) => Record::Caa {
-            critical: flags.parse::<u8>().ok()? & 0x80 != 0,
-            tag: (*tag).to_owned(),
-            value: (*value).to_owned(),
-        },
-        (Kind::Tlsa, [usage, selector, matching, hex]) => Record::Tlsa {
-            usage: usage.parse().ok()?,
-            selector: selector.parse().ok()?,
-            matching: matching.parse().ok()?,
-            data: unhex(hex)?,
-        },
-        _ => return None,
-    })
-}
-
-fn unhex(text: &str) -> Option<Vec<u8>> {
-    if !text.is_ascii() || !text.len().is_multiple_of(2) {
-        return None;
-    }
-    (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).ok()).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use expect_test::expect;
 
-    use super::{Zone, kind};
+    use super::Zone;
+    use crate::dns::zone_text::kind;
     use crate::dns::{Answer, Dns};
 
     fn show(answer: &Answer) -> String {
@@ -384,7 +291,33 @@ mod tests {
             let answer = zone.ask(name, kind(of).unwrap()).await;
             text.push_str(&format!("{question}: {}\n", show(&answer)));
         }
-        expect![[r#""#]].assert_eq(&text);
+        expect![[r#"
+            EXAMPLE.org. MX: Records([Mx { preference: 10, exchange: "mx1.example.org" }, Mx { preference: 20, exchange: "a\\032b.example.org" }]) 300s
+            example.org A: Absent(NoData) 300s
+            mx1.example.org A: Records([A(192.0.2.7)]) 60s
+            mx1.example.org AAAA: Failed(Timeout) 0s
+            www.example.org A: Records([A(192.0.2.7)]) via mx1.example.org 60s
+            www.example.org MX: Absent(NoData) via mx1.example.org 60s
+            _tcp.example.org SRV: Absent(NoData) 300s
+            _imaps._tcp.example.org SRV: Records([Srv { priority: 0, weight: 1, port: 993, target: "." }]) 300s
+            example.org CAA: Records([Caa { critical: true, tag: "issue", value: "ca.example; policy=x" }]) 300s
+            _25._tcp.mx1.example.org TLSA: Records([Tlsa { usage: 3, selector: 1, matching: 1, data: [0, 255] }]) secure 300s
+            bad.example MX: Failed(ServFail) 0s
+            deep.down.bad.example A: Failed(ServFail) 0s
+            good.bad.example A: Records([A(192.0.2.1)]) 300s
+            below.good.bad.example A: Absent(NxDomain) 300s
+            refused.example A: Failed(Refused) 0s
+            odd.example A: Failed(Other("the line is cut")) 0s
+            mx.signed.example AAAA: Records([Aaaa(2001:db8::1)]) secure 300s
+            no.signed.example AAAA: Absent(NxDomain) secure 300s
+            half.signed.example A: Records([A(192.0.2.7)]) via mx1.example.org 60s
+            any.wild.example A: Records([A(192.0.2.8)]) 300s
+            any.wild.example AAAA: Absent(NoData) 300s
+            there.wild.example A: Absent(NoData) 300s
+            below.there.wild.example A: Absent(NxDomain) 300s
+            nowhere.example A: Absent(NxDomain) 300s
+            loop.example A: Failed(AliasLoop) via pool.example loop.example pool.example loop.example pool.example loop.example pool.example loop.example pool.example loop.example pool.example loop.example pool.example loop.example pool.example loop.example 0s
+        "#]].assert_eq(&text);
     }
 
     #[test]
