@@ -218,7 +218,7 @@ pub fn tighten(path: &Path, access: Access) -> Result<(), DiskError> {
 
 impl Directory {
     /// What lies at `name` if it is a regular file or nothing; all else is refused.
-    fn regular(&self, name: &OsStr) -> Result<Option<Look>, DiskError> {
+    pub(in crate::disk) fn regular(&self, name: &OsStr) -> Result<Option<Look>, DiskError> {
         match self.look(name)? {
             Some(found) if found.shape != Shape::Regular => {
                 let text = format!("{}, expected a regular file", found.shape.as_str());

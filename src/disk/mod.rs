@@ -10,7 +10,7 @@ mod tree;
 
 pub use directory::{Ensured, ensure_directory, sweep};
 pub use file::{Look, Shape, append, holds, look, read, read_front, remove, replace, tighten};
-pub use tree::{create_tree, remove_tree};
+pub use tree::{Aside, create_tree, remove_tree};
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -2,6 +2,11 @@
 //!
 //! `starttls`, `judge` and `profiles` are pure; `probe` holds the socket.
 
+pub mod judge;
+mod text;
+
+pub use text::{visible, visible_bytes};
+
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
