@@ -37,11 +37,12 @@ pub(crate) fn openssl(
     let mut arguments = vec!["s_client", "-connect", &peer, "-verify_return_error", "-ign_eof"];
     arguments.extend(["-verify_hostname", name, "-CAfile", text(&roots)]);
     arguments.extend(["-no-CApath", "-no-CAstore"]);
-    arguments.extend(sni.map_or(vec!["-noservername"], |sni| vec!["-servername", sni]));
-    arguments.extend(starttls.map_or(vec![], |protocol| vec!["-starttls", protocol]));
+    arguments.extend(sni.iter().flat_map(|sni| ["-servername", sni]));
+    arguments.extend(sni.is_none().then_some("-noservername"));
+    arguments.extend(starttls.iter().flat_map(|protocol| ["-starttls", protocol]));
     let said = ask("openssl", &arguments, farewell(port), &[]);
     let good = said.contains("Verification: OK") && said.contains("Verify return code: 0 (ok)");
-    if !good || !said.contains(&format!("Verified peername: ")) {
+    if !good || !said.contains("Verified peername: ") {
         return Err(said);
     }
     let start = said.find("-----BEGIN CERTIFICATE").ok_or_else(|| said.clone())?;
@@ -61,8 +62,9 @@ pub(crate) fn gnutls(
     let (address, port_word) = (address.to_string(), port.to_string());
     let mut arguments = vec!["--port", &port_word, "--x509cafile", text(&roots)];
     arguments.extend(["--verify-hostname", name]);
-    arguments.extend(sni.map_or(vec!["--disable-sni"], |sni| vec!["--sni-hostname", sni]));
-    arguments.extend(starttls.map_or(vec![], |protocol| vec!["--starttls-proto", protocol]));
+    arguments.extend(sni.iter().flat_map(|sni| ["--sni-hostname", sni]));
+    arguments.extend(sni.is_none().then_some("--disable-sni"));
+    arguments.extend(starttls.iter().flat_map(|protocol| ["--starttls-proto", protocol]));
     arguments.push(&address);
     let said = ask("gnutls-cli", &arguments, farewell(port), &[]);
     let good = said.contains("- Status: The certificate is trusted.")
@@ -81,8 +83,8 @@ pub(crate) fn posttls(
     let roots = world.path("roots.pem");
     let peer = format!("[{address}]:{port}");
     let mut arguments = vec!["-c", "-l", "verify", "-F", text(&roots)];
-    arguments.extend(sni.map_or(vec![], |sni| vec!["-s", sni]));
-    arguments.extend(starttls.map_or(vec!["-w"], |_| vec![]));
+    arguments.extend(sni.iter().flat_map(|sni| ["-s", sni]));
+    arguments.extend(starttls.is_none().then_some("-w"));
     arguments.extend([peer.as_str(), name]);
     let settings = world.path("postfix/etc");
     let said = ask("posttls-finger", &arguments, "", &[("MAIL_CONFIG", text(&settings))]);

@@ -3,12 +3,20 @@
 
 #![expect(
     clippy::disallowed_methods,
+    clippy::print_stderr,
     clippy::unwrap_used,
-    reason = "tests write files, run programs and look at the clock"
+    reason = "tests write files, run programs, look at the clock and say why they fail"
 )]
 
 mod clients;
+mod mailcert;
+mod tree;
 #[path = "../world/mod.rs"]
 mod world;
 
+mod ca;
+mod fix;
+mod killed;
 mod outset;
+mod store;
+mod tlsa;

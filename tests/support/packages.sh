@@ -51,34 +51,23 @@ install_missing() {
 $removed
 nothing was installed: use a machine (or a container) of its own"
   say "installing $*"
-  start_no_services
   case " $* " in
   *" postfix "*) echo 'postfix postfix/main_mailer_type select No configuration' | debconf-set-selections ;;
   esac
-  local log
-  log=$(mktemp)
-  if ! DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends install "$@" >"$log" 2>&1 </dev/null; then
-    tail -n 30 "$log" >&2
-    rm -f "$log"
-    let_services_start
-    die "apt-get could not install the packages"
-  fi
-  rm -f "$log"
-  let_services_start
-}
-
-# A policy-rc.d that says 101 keeps packages from starting anything; the admin's own comes back.
-policy=/usr/sbin/policy-rc.d
-start_no_services() {
-  [ ! -e $policy ] || mv $policy $policy.before-mailcert
-  printf '#!/bin/sh\nexit 101\n' >$policy
-  chmod 755 $policy
-  trap let_services_start EXIT
-}
-let_services_start() {
-  rm -f $policy
-  [ ! -e $policy.before-mailcert ] || mv $policy.before-mailcert $policy
-  trap - EXIT
+  (
+    # A policy-rc.d that says 101 keeps packages from starting anything; the admin's own comes back.
+    policy=/usr/sbin/policy-rc.d
+    log=$(mktemp)
+    trap 'rm -f "$log" $policy; [ ! -e $policy.before-mailcert ] || mv $policy.before-mailcert $policy' EXIT
+    [ ! -e $policy ] || mv $policy $policy.before-mailcert
+    printf '#!/bin/sh\nexit 101\n' >$policy
+    chmod 755 $policy
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get -qq -y --no-install-recommends install "$@" >"$log" 2>&1 </dev/null || {
+      tail -n 30 "$log" >&2
+      exit 1
+    }
+  ) || die "apt-get could not install the packages"
 }
 
 unpack_exim() {

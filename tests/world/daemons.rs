@@ -140,6 +140,10 @@ pub(crate) fn run(program: &str, arguments: &[&str]) -> String {
         .unwrap_or_else(|error| panic!("{program}: {error}; tests/run installs it"));
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     let complaint = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{program} {arguments:?}: {}\n{said}{complaint}", output.status);
+    assert!(
+        output.status.success(),
+        "{program} {arguments:?}: {}\n{said}{complaint}",
+        output.status
+    );
     said
 }

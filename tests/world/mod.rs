@@ -39,7 +39,7 @@ pub(crate) struct Wish {
     /// Names the CA refuses.
     pub(crate) refused: Vec<&'static str>,
     /// More lines for the zone `test.`; `MACHINE` stands for the machine's first address.
-    pub(crate) zone: Vec<&'static str>,
+    pub(crate) zone: Vec<String>,
 }
 
 impl Default for Wish {
@@ -105,11 +105,6 @@ impl World {
         self.block.address(20)
     }
 
-    /// An address of the world where nothing listens yet.
-    pub(crate) fn elsewhere(&self) -> Ipv4Addr {
-        self.block.address(99)
-    }
-
     /// The resolver mailcert is to ask.
     pub(crate) fn resolver(&self) -> String {
         format!("{}:53", self.block.address(if self.wish.signed { 54 } else { 53 }))
@@ -127,8 +122,7 @@ impl World {
             .concat()
     }
 
-    /// Replaces the names the CA refuses, which restarts it with another root; for worlds whose
-    /// certificates of before do not matter any more.
+    /// Adds lines to the zone `test.`.
     pub(crate) fn add_to_zone(&mut self, lines: &[String]) {
         knot::add(self, lines);
     }
