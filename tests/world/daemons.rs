@@ -15,9 +15,10 @@ use tempfile::TempDir;
 /// Collects shell lines until its input ends, as it does however we end, and runs them in
 /// reverse; then it removes the world's directory.
 const WATCHDOG: &str = r#"
-end() { # the process group $1
-  kill -TERM "-$1" && for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
-    kill -0 "-$1" || return 0
+end() { # the process group $1; its leader may stay a zombie where nobody waits for it
+  kill -TERM "-$1" || return 0
+  for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+    grep -q ') [^Z] ' "/proc/$1/stat" || return 0
     sleep 0.1
   done
   kill -KILL "-$1"
