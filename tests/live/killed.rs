@@ -1,0 +1,83 @@
+//! `kill -9` at any moment: what worked goes on working, and the next run finishes.
+
+use std::process::Child;
+use std::thread::sleep;
+use std::time::Instant;
+
+use crate::clients::{names, openssl};
+use crate::fix::fix;
+use crate::tree::{keys_are_private, nothing_is_half_done};
+use crate::world::daemons::run;
+use crate::world::{Exim, Wish, World};
+
+/// The ports looked at after each kill: one of each server is enough.
+const PORTS: &[(u16, Option<&str>)] = &[(465, None), (993, None)];
+
+#[test]
+#[ignore = "needs root and mail servers; tests/run runs it"]
+fn a_run_killed_while_it_changes_every_key_costs_nothing() {
+    let world = World::start(Wish { exim: Exim::Combined, ..Wish::default() });
+    fix(&world);
+    let mut types = ["ecdsa-p256", "ecdsa-p384"];
+    kill_and_finish(&world, 13, 0x5EED, |world, _| {
+        world.reconfigure(types[0], types[1]);
+        types.reverse();
+    });
+}
+
+#[test]
+#[ignore = "needs root and mail servers; tests/run runs it"]
+fn a_run_killed_while_it_adds_names_costs_nothing() {
+    let zone = (0..12).map(|n| format!("more{n}.gamma A MACHINE")).collect();
+    let world = World::start(Wish { zone, map_type: "hash", ..Wish::default() });
+    fix(&world);
+    // The split layout renews with the key it has: only the chain changes.
+    world.reconfigure("name = \"gamma.test\"\n", "name = \"gamma.test\"\nhosts = [\n]\n");
+    kill_and_finish(&world, 12, 0xC0FFEE, |world, round| {
+        let line = format!("\"more{round}.gamma.test\",\n]\n");
+        world.reconfigure("\n]\n", &format!("\n{line}"));
+    });
+}
+
+/// `change` gives a run something to do; the first one, unharmed, says how long it takes.
+fn kill_and_finish(world: &World, rounds: u64, seed: u64, mut change: impl FnMut(&World, u64)) {
+    change(world, 0);
+    let begun = Instant::now();
+    world.mailcert(&["run"]).exits(0);
+    let whole = begun.elapsed();
+    let mut random = seed;
+    for round in 1..rounds {
+        change(world, round);
+        let victim = world.spawn(&["run"]);
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        let moment = whole.mul_f64((random >> 33) as f64 / f64::from(1_u32 << 31));
+        sleep(moment);
+        kill(victim);
+        let when = format!("round {round}, killed after {moment:?} of {whole:?}");
+        all_verify(world, &when);
+        let said = world.mailcert(&["run"]);
+        assert_eq!(said.code, 0, "{when}: {said}");
+        all_verify(world, &format!("{when}, and run again"));
+        nothing_is_half_done(world);
+    }
+    keys_are_private(world);
+}
+
+/// Kills mailcert below `timeout`, which then ends by itself.
+fn kill(mut victim: Child) {
+    let parent = victim.id().to_string();
+    // It may have ended by itself already, or not begun.
+    let _ = std::process::Command::new("pkill").args(["-KILL", "-P", &parent]).status();
+    victim.wait().expect("it is our child");
+}
+
+fn all_verify(world: &World, when: &str) {
+    for (name, address) in names(world) {
+        for &port in PORTS {
+            if let Err(said) = openssl(world, address, port, Some(name), name) {
+                let files = run("ls", &["-laR", crate::world::text(&world.path("exim/tls"))]);
+                panic!("{when}: {name} on {port:?}: {said}\n{files}");
+            }
+        }
+    }
+}

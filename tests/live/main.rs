@@ -1,0 +1,22 @@
+//! mailcert against real servers. Every test needs root and what `tests/run` installs, which is
+//! why each is ignored unless asked for, and fails where something is missing.
+
+#![expect(
+    clippy::disallowed_methods,
+    clippy::print_stderr,
+    clippy::unwrap_used,
+    reason = "tests write files, run programs, look at the clock and say why they fail"
+)]
+
+mod clients;
+mod mailcert;
+mod tree;
+#[path = "../world/mod.rs"]
+mod world;
+
+mod ca;
+mod fix;
+mod killed;
+mod outset;
+mod store;
+mod tlsa;

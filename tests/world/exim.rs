@@ -1,0 +1,122 @@
+//! Exim, unpacked beside Postfix, with one certificate for all names to begin with.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::world::{World, daemons::run, text};
+
+/// Which configuration the admin has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Layout {
+    /// `exim.crt.NAME` and `exim.key.NAME` behind `if exists`, as the web tells since 2020.
+    Split,
+    /// One `NAME.pem` each, looked up with dsearch.
+    Combined,
+}
+
+impl Layout {
+    /// The word for it in mailcert's configuration.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Split => "split",
+            Self::Combined => "combined",
+        }
+    }
+
+    fn options(self, tls: &str) -> String {
+        match self {
+            Self::Split => ["certificate crt", "privatekey key"]
+                .map(|words| {
+                    let (option, kind) = words.split_once(' ').expect("two words");
+                    let file = format!("{tls}/exim.{kind}");
+                    format!("tls_{option} = ${{if exists{{{file}.${{tls_sni}}}}{{{file}.${{tls_sni}}}}{{{file}}}}}\n")
+                })
+                .concat(),
+            Self::Combined => format!(
+                "tls_certificate = ${{lookup{{${{lc:$tls_in_sni}}.pem}}dsearch,ret=full,filter=file{{{tls}}}{{$value}}{{{tls}/default.pem}}}}\n"
+            ),
+        }
+    }
+}
+
+/// The unpacked Exim.
+pub(crate) fn binary() -> PathBuf {
+    let root = std::env::var_os("MAILCERT_EXIM")
+        .unwrap_or_else(|| "/var/cache/mailcert-tests/exim".into());
+    Path::new(&root).join("usr/sbin/exim4")
+}
+
+pub(crate) fn start(world: &mut World) {
+    let own = text(&world.directory_of("exim", "root:root", 0o755)).to_owned();
+    world.directory_of("exim/spool", "Debian-exim:Debian-exim", 0o750);
+    world.directory_of("exim/log", "Debian-exim:Debian-exim", 0o750);
+    world.directory_of("exim/tls", "root:Debian-exim", 0o750);
+    for (file, content) in self_signed(world) {
+        let path = world.write(&format!("exim/tls/{file}"), &content, 0o640);
+        run("chown", &["root:Debian-exim", text(&path)]);
+    }
+    let (binary, address) = (binary(), world.exim());
+    let config = format!(
+        r"exim_user = Debian-exim
+exim_group = Debian-exim
+exim_path = {exim}
+keep_environment =
+primary_hostname = mx.gamma.test
+spool_directory = {own}/spool
+log_file_path = {own}/log/%slog
+pid_file_path = {own}/exim.pid
+local_interfaces = {address}
+daemon_smtp_ports = 25 : 587 : 465
+tls_on_connect_ports = 465
+tls_advertise_hosts = *
+log_selector = +tls_sni +tls_cipher +smtp_connection +pid
+disable_ipv6 = true
+qualify_domain = gamma.test
+host_lookup =
+rfc1413_query_timeout = 0s
+acl_smtp_rcpt = acl_rcpt
+{options}begin acl
+acl_rcpt:
+  accept
+begin routers
+discard:
+  driver = redirect
+  data = :blackhole:
+begin transports
+begin retry
+* * F,1h,15m
+begin authenticators
+plain:
+  driver = plaintext
+  public_name = PLAIN
+  server_prompts = :
+  server_condition = true
+  server_advertise_condition = ${{if def:tls_in_cipher}}
+",
+        exim = binary.display(),
+        options = world.wish.exim.options(&format!("{own}/tls")),
+    );
+    let config = world.write("exim/exim.conf", &config, 0o644);
+    trust(world, text(&config));
+    let mut command = Command::new(binary);
+    world.daemons.start(command.arg("-C").arg(config).arg("-bdf"), "exim.log", None);
+    world.daemons.wait(address, &[25, 587, 465]);
+}
+
+fn self_signed(world: &World) -> Vec<(&'static str, String)> {
+    let (chain, key) = (world.read("snakeoil.pem"), world.read("snakeoil.key"));
+    match world.wish.exim {
+        Layout::Split => vec![("exim.crt", chain), ("exim.key", key)],
+        Layout::Combined => vec![("default.pem", key + &chain)],
+    }
+}
+
+/// An Exim whose `-C` file is not listed here dies when it is told to read it again.
+fn trust(world: &mut World, config: &str) {
+    let list = "/etc/exim4/trusted_configs";
+    let locked = |script: &str| format!("flock /etc sh -c '{script}'");
+    run("sh", &["-c", &locked(&format!("mkdir -p /etc/exim4 && echo {config} >>{list}"))]);
+    world.daemons.at_the_end(&locked(&format!(
+        r#"sed -i "\\|^{config}\$|d" {list}; [ -s {list} ] || rm -f {list}; rmdir /etc/exim4"#
+    )));
+}

@@ -1,0 +1,230 @@
+//! A small internet on 127.0.0.0/8: a DNS server, a CA, and a machine whose Postfix, Exim and
+//! Dovecot show self-signed certificates. The live tests and the demo start it.
+//!
+//! Everything lives in one temporary directory and on the addresses of one loopback block. It
+//! needs root, Debian's packages and an unpacked Exim: `tests/run` installs them.
+
+pub(crate) mod block;
+pub(crate) mod daemons;
+mod dovecot;
+mod exim;
+mod knot;
+mod papers;
+mod pebble;
+mod postfix;
+mod unbound;
+
+use std::fs;
+use std::net::Ipv4Addr;
+use std::ops::RangeInclusive;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use block::Block;
+use daemons::Daemons;
+
+/// Which world is wanted.
+#[derive(Clone, Debug)]
+pub(crate) struct Wish {
+    /// The loopback blocks to choose from: 127.0.N.0/24.
+    pub(crate) blocks: RangeInclusive<u8>,
+    /// Postfix's map type.
+    pub(crate) map_type: &'static str,
+    /// Whether postscreen answers on port 25.
+    pub(crate) postscreen: bool,
+    /// How Exim is configured.
+    pub(crate) exim: exim::Layout,
+    /// Whether the zone is signed and asked for through a validating resolver.
+    pub(crate) signed: bool,
+    /// Names the CA refuses.
+    pub(crate) refused: Vec<&'static str>,
+    /// More lines for the zone `test.`; `MACHINE` stands for the machine's first address.
+    pub(crate) zone: Vec<String>,
+}
+
+impl Default for Wish {
+    fn default() -> Self {
+        Self {
+            blocks: 28..=31,
+            map_type: "lmdb",
+            postscreen: false,
+            exim: exim::Layout::Split,
+            signed: false,
+            refused: Vec::new(),
+            zone: Vec::new(),
+        }
+    }
+}
+
+pub(crate) use exim::Layout as Exim;
+
+/// The running world; it ends when this goes.
+pub(crate) struct World {
+    daemons: Daemons,
+    block: Block,
+    wish: Wish,
+    /// How often the zone was written: its serial.
+    serial: u32,
+}
+
+impl World {
+    /// Starts every server and waits until all of them answer.
+    pub(crate) fn start(wish: Wish) -> Self {
+        let block = Block::take(wish.blocks.clone());
+        let mut world = Self { daemons: Daemons::new(), block, wish, serial: 0 };
+        papers::self_signed(&world.path("snakeoil.pem"), &world.path("snakeoil.key"));
+        knot::start(&mut world);
+        if world.wish.signed {
+            unbound::start(&mut world);
+        }
+        pebble::start(&mut world);
+        dovecot::start(&mut world);
+        postfix::start(&mut world);
+        exim::start(&mut world);
+        world.write("mailcert.toml", &world.config(), 0o600);
+        world
+    }
+
+    /// A path inside the world's directory.
+    pub(crate) fn path(&self, relative: &str) -> PathBuf {
+        self.daemons.directory().join(relative)
+    }
+
+    /// The world's directory.
+    pub(crate) fn directory(&self) -> &Path {
+        self.daemons.directory()
+    }
+
+    /// The machine's first address: Postfix on 25, 465 and 587, Dovecot on the others.
+    pub(crate) fn postfix(&self) -> Ipv4Addr {
+        self.block.address(10)
+    }
+
+    /// The machine's second address: Exim on 25, 465 and 587, Dovecot on the others.
+    pub(crate) fn exim(&self) -> Ipv4Addr {
+        self.block.address(20)
+    }
+
+    /// The resolver mailcert is to ask.
+    pub(crate) fn resolver(&self) -> String {
+        format!("{}:53", self.block.address(if self.wish.signed { 54 } else { 53 }))
+    }
+
+    /// What the CA has written to its log.
+    pub(crate) fn ca_log(&self) -> String {
+        self.read("pebble.log")
+    }
+
+    /// What the mail servers have written to their logs about connections.
+    pub(crate) fn mail_logs(&self) -> String {
+        ["postfix/log/mail.log", "exim/log/mainlog", "dovecot/dovecot.log"]
+            .map(|log| self.read(log))
+            .concat()
+    }
+
+    /// Adds lines to the zone `test.`.
+    pub(crate) fn add_to_zone(&mut self, lines: &[String]) {
+        knot::add(self, lines);
+    }
+
+    /// The text of a file, empty where there is none.
+    pub(crate) fn read(&self, relative: &str) -> String {
+        fs::read(self.path(relative))
+            .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+            .unwrap_or_default()
+    }
+
+    /// Writes a file and makes its directories.
+    pub(crate) fn write(&self, relative: &str, text: &str, mode: u32) -> PathBuf {
+        let path = self.path(relative);
+        fs::create_dir_all(path.parent().expect("it is inside the world")).expect("make it");
+        fs::write(&path, text).expect("write it");
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("chmod it");
+        path
+    }
+
+    /// Makes a directory that belongs to a daemon's user.
+    pub(crate) fn directory_of(&self, relative: &str, owner: &str, mode: u32) -> PathBuf {
+        let path = self.path(relative);
+        fs::create_dir_all(&path).expect("make it");
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("chmod it");
+        daemons::run("chown", &[owner, text(&path)]);
+        path
+    }
+
+    /// Changes mailcert's configuration; the passage must be there.
+    pub(crate) fn reconfigure(&self, passage: &str, replacement: &str) {
+        let config = self.read("mailcert.toml");
+        assert!(config.contains(passage), "no {passage:?} in\n{config}");
+        self.write("mailcert.toml", &config.replacen(passage, replacement, 1), 0o600);
+    }
+
+    /// What an admin of this machine would write.
+    fn config(&self) -> String {
+        let (directory, one, two) = (self.directory().display(), self.postfix(), self.exim());
+        format!(
+            r#"[acme]
+directory = "https://{ca}:14000/dir"
+ca-file = "{directory}/ca-https.pem"
+contact = ["mailto:postmaster@alpha.test"]
+agree-to-terms = true
+key-types = ["ecdsa-p256"]
+
+[challenge.http-01]
+listen = ["{one}:80", "{two}:80"]
+
+[dns]
+servers = ["{resolver}"]
+
+[machine]
+addresses = ["{one}", "{two}"]
+
+[state]
+directory = "{directory}/state"
+
+[verify]
+roots = "{directory}/roots.pem"
+
+[[domain]]
+name = "alpha.test"
+
+[[domain]]
+name = "beta.test"
+
+[[domain]]
+name = "gamma.test"
+
+[[domain]]
+name = "delta.test"
+
+[[postfix]]
+config-directory = "{directory}/postfix/etc"
+map-type = "{map_type}"
+reload = ["postfix", "-c", "{directory}/postfix/etc", "reload"]
+
+[[exim]]
+binary = "{exim}"
+config-file = "{directory}/exim/exim.conf"
+directory = "{directory}/exim/tls"
+layout = "{layout}"
+group = "Debian-exim"
+reload = ["sh", "-c", "kill -HUP $(cat {directory}/exim/exim.pid)"]
+
+[[dovecot]]
+config-file = "{directory}/dovecot/dovecot.conf"
+directory = "{directory}/dovecot/mailcert"
+reload = ["doveadm", "-c", "{directory}/dovecot/dovecot.conf", "reload"]
+"#,
+            ca = self.block.address(14),
+            resolver = self.resolver(),
+            map_type = self.wish.map_type,
+            exim = exim::binary().display(),
+            layout = self.wish.exim.as_str(),
+        )
+    }
+}
+
+/// A path of the world as text; all of them are.
+pub(crate) fn text(path: &Path) -> &str {
+    path.to_str().expect("the world's paths are text")
+}
