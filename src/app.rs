@@ -113,7 +113,8 @@ async fn command(cli: Cli) -> Result<u8, Failure> {
         Command::Fix(typed) => {
             let loaded = load(named)?;
             let output = output.strictly(typed.strict);
-            let session = Session::open(session::only(loaded.config, &typed.names)?)?;
+            session::known(&loaded.config, &typed.names)?;
+            let session = Session { only: typed.names, ..Session::open(loaded.config)? };
             if typed.dry_run {
                 let mode = Mode::Fix { hook: typed.yes };
                 return work::plan(&session, Fresh::Anew, &mode, &output, loaded.findings).await;

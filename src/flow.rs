@@ -19,8 +19,8 @@ use crate::http::Http;
 use crate::issue::{Ca, Solver};
 use crate::model::{CertName, Finding, Host, Hostname, Inspection, Sha256, Timestamp, Verdict};
 use crate::plan::{self, Action, Desired, Fate, Mode, Observed, Outcome, Pins, Plan, Step};
-use crate::store::{Entry, Store, StoreError};
-use crate::survey::{self, Asked, Look};
+use crate::store::{Entry, Remembered, Store, StoreError};
+use crate::survey::{self, Anew, Asked, Look};
 use crate::verify::{self, How};
 
 /// Old versions kept of each certificate, the one shown included.
@@ -29,7 +29,7 @@ const KEEP: usize = 3;
 /// somewhere, so more of them means that something undoes our work.
 const ROUNDS: usize = 4;
 /// Questions to the resolver under way at once, and each second.
-const QUESTIONS: (usize, u32) = (64, 200);
+pub const QUESTIONS: (usize, u32) = (64, 200);
 
 /// What the verbs work with.
 pub struct Means<'a> {
@@ -49,6 +49,9 @@ pub struct Means<'a> {
     pub how: How,
     /// This machine's addresses.
     pub machine: Vec<IpAddr>,
+    /// The domains or hosts a person named: only they are asked for and proved anew. Empty means
+    /// all.
+    pub only: Vec<Hostname>,
     /// The moment of the run.
     pub now: Timestamp,
     /// Where progress goes.
@@ -169,8 +172,8 @@ pub async fn look(
         machine: &means.machine,
         how: &means.how,
         every: means.config.verify.every,
-        prove_all: fix,
-        keep_waits: !fix,
+        anew: if fix { means.anew() } else { Anew::Nothing },
+        mode,
         pins: Vec::new(),
         now: means.now,
     };
@@ -214,13 +217,11 @@ pub async fn discover(
     for domain in &means.config.domains {
         match diary.discovered.get(&domain.name) {
             Some(known)
-                if fresh == Fresh::Remembered
+                if (fresh == Fresh::Remembered || !means.anew().takes_in(&domain.name))
                     && known.asked_with == asked_with(domain)
                     && means.now.since(known.at) < means.config.discover.every =>
             {
-                let (hosts, findings) = (known.hosts.clone(), known.findings.clone());
-                let domain = domain.name.clone();
-                answers.insert(domain.clone(), Discovered { domain, hosts, findings });
+                answers.insert(domain.name.clone(), remembered(&domain.name, known));
             }
             _ => aged.push(domain.clone()),
         }
@@ -228,8 +229,12 @@ pub async fn discover(
     if !aged.is_empty() {
         (means.tell)(&Event::Discovering(aged.len()));
     }
-    for (found, domain) in ask(means, &aged).await.into_iter().zip(&aged) {
-        if notes == Notes::Written && found.answered() {
+    for (mut found, domain) in ask(means, &aged).await.into_iter().zip(&aged) {
+        let answered = found.complete && found.undecided.is_empty();
+        if let Some(known) = diary.discovered.get(&domain.name) {
+            keep_unanswered(&mut found, known);
+        }
+        if notes == Notes::Written && answered {
             means.store.note(&Entry::Discovered {
                 domain: found.domain.clone(),
                 at: means.now,
@@ -241,6 +246,30 @@ pub async fn discover(
         answers.insert(found.domain.clone(), found);
     }
     Ok(means.config.domains.iter().filter_map(|domain| answers.remove(&domain.name)).collect())
+}
+
+fn remembered(domain: &Hostname, known: &Remembered) -> Discovered {
+    Discovered {
+        domain: domain.clone(),
+        hosts: known.hosts.clone(),
+        findings: known.findings.clone(),
+        not_offered: Vec::new(),
+        undecided: Vec::new(),
+        complete: true,
+    }
+}
+
+/// Where the DNS gave no answer, what it said before still counts: for a silent host its old
+/// answers, for a silent domain all its hosts (design rule 9).
+fn keep_unanswered(found: &mut Discovered, known: &Remembered) {
+    for old in &known.hosts {
+        let silent = !found.complete || found.undecided.contains(&old.host);
+        match found.hosts.iter_mut().find(|host| host.host == old.host) {
+            Some(host) if silent && !host.included => host.clone_from(old),
+            None if silent => found.hosts.push(old.clone()),
+            _ => {}
+        }
+    }
 }
 
 /// Asks the DNS for these domains, whatever the diary says.
@@ -333,6 +362,11 @@ fn refusals(means: &Means<'_>) -> Result<Vec<Finding>, StoreError> {
 }
 
 impl Means<'_> {
+    /// What is to be asked for and proved anew when everything a person named is.
+    fn anew(&self) -> Anew<'_> {
+        if self.only.is_empty() { Anew::Everything } else { Anew::Only(&self.only) }
+    }
+
     /// Whether a signal asked to stop.
     #[must_use]
     pub fn stopped(&self) -> bool {

@@ -12,7 +12,7 @@ use crate::cli;
 use crate::config::{self, Config, Domain, Profile};
 use crate::discover::{self, Discovered, Rules};
 use crate::dns::{Asker, Dns, Kind, Record, Resolver};
-use crate::flow::Event;
+use crate::flow::{self, Event};
 use crate::model::{Finding, Hostname, Inspection, Verdict};
 use crate::report::{Body, Report};
 use crate::verify::{self, Ask, How, Target};
@@ -143,7 +143,12 @@ async fn found(
     config: &Config,
     machine: &[IpAddr],
 ) -> Vec<Discovered> {
-    let rules = Rules { machine, guesses: config.discover.guesses };
+    let rules = Rules {
+        machine,
+        guesses: config.discover.guesses,
+        concurrency: flow::QUESTIONS.0,
+        per_second: flow::QUESTIONS.1,
+    };
     discover::discover(domains, dns, &rules).await
 }
 

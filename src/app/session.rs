@@ -73,6 +73,7 @@ pub(super) struct Session {
     pub(super) how: How,
     pub(super) machine: Vec<IpAddr>,
     pub(super) now: Timestamp,
+    pub(super) only: Vec<Hostname>,
     ca: Acme,
     solver: Box<dyn Solver>,
     http: Http,
@@ -105,6 +106,7 @@ impl Session {
             dns: resolver(&config.dns)?,
             how: how(&config, now)?,
             machine: machine(&config),
+            only: Vec::new(),
             config,
             store,
             now,
@@ -126,6 +128,7 @@ impl Session {
             http: &self.http,
             how: self.how.clone(),
             machine: self.machine.clone(),
+            only: self.only.clone(),
             now: self.now,
             tell,
             stop: &self.stop,
@@ -221,25 +224,21 @@ pub(super) fn root_choice(typed: &cli::Roots) -> Result<RootChoice, Failure> {
     }
 }
 
-/// The configuration for these domains or hosts alone; all of it where none is named. A host
-/// stands for its domain: certificates are made for whole groups.
+/// Checks that the names a person typed belong to domains of the configuration.
 ///
 /// # Errors
-/// [`Failure::Usage`] when a name belongs to no domain of the configuration.
-pub(super) fn only(mut config: Config, names: &[Hostname]) -> Result<Config, Failure> {
+/// [`Failure::Usage`] with the first that does not.
+pub(super) fn known(config: &Config, names: &[Hostname]) -> Result<(), Failure> {
     for name in names {
-        if !config.domains.iter().any(|domain| name.is_within(&domain.name)) {
+        let of = |domain: &config::Domain| {
+            name.is_within(&domain.name) || domain.hosts.contains(name)
+        };
+        if !config.domains.iter().any(of) {
             return Err(Failure::Usage(format!(
                 "error: {name} belongs to no domain of the configuration\n  = help: add \
                  `[[domain]]` with `name = \"{name}\"`, or `hosts = [\"{name}\"]` to a domain"
             )));
         }
     }
-    if !names.is_empty() {
-        let wanted = |domain: &config::Domain| {
-            names.iter().any(|n| n.is_within(&domain.name) || domain.hosts.contains(n))
-        };
-        config.domains.retain(wanted);
-    }
-    Ok(config)
+    Ok(())
 }

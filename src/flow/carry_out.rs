@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use crate::disk::Access;
 use crate::flow::{Event, Means, Scene};
 use crate::hook;
 use crate::model::{CertName, Host, Hostname};
-use crate::plan::{self, Action, Fate, Held, HeldVersion, Mode, Outcome, Shows, Step};
+use crate::plan::{self, Action, Fate, Held, HeldVersion, Layout, Mode, Observed, Outcome, Seen, Step};
 use crate::servers::{self, Part, Server, ServerId, Want};
 use crate::store::{Diary, Entry, Proof, StoreError};
 use crate::{deploy, verify};
@@ -18,14 +19,8 @@ pub(super) struct Round<'a> {
     pub(super) hosts: BTreeMap<&'a Hostname, &'a Host>,
     pub(super) diary: Diary,
     pub(super) held: Vec<Held>,
-    layouts: BTreeMap<ServerId, Layout>,
-    consent: bool,
-}
-
-/// What one server is to show, computed once and again when a certificate was issued.
-pub(super) struct Layout {
-    pub(super) shows: Shows,
-    wants: BTreeMap<Part, Vec<Want>>,
+    layouts: BTreeMap<ServerId, (Layout, BTreeMap<Part, Vec<Want>>)>,
+    mode: &'a Mode,
 }
 
 /// Carries out every step in order.
@@ -44,7 +39,7 @@ pub(super) async fn carry_out(
         diary: means.store.diary()?,
         held: scene.observed.held.clone(),
         layouts: BTreeMap::new(),
-        consent: matches!(mode, Mode::Fix { hook: true }),
+        mode,
     };
     let steps = &scene.plan.steps;
     let mut outcomes: Vec<Outcome> = Vec::with_capacity(steps.len());
@@ -76,7 +71,8 @@ impl Round<'_> {
         if let Some(need) = blocked {
             return Some(format!("step {} did not work", need + 1));
         }
-        (matches!(step.action, Action::Hook { .. }) && !self.consent).then(|| {
+        let consent = matches!(self.mode, Mode::Fix { hook: true });
+        (matches!(step.action, Action::Hook { .. }) && !consent).then(|| {
             "the hook-in lines are missing: `mailcert setup` shows them, `mailcert fix --yes` \
              applies them"
                 .to_owned()
@@ -156,7 +152,7 @@ impl Round<'_> {
         id: &ServerId,
         part: &Part,
     ) -> Result<Result<(), String>, StoreError> {
-        let wants = self.layout(id).wants.get(part).cloned().unwrap_or_default();
+        let wants = self.layout(id).1.get(part).cloned().unwrap_or_default();
         if wants.is_empty() {
             return Ok(Err(format!("there is no certificate to install as {part}")));
         }
@@ -170,10 +166,11 @@ impl Round<'_> {
     }
 
     fn tighten(&mut self, id: &ServerId, path: &Path) -> Result<(), String> {
-        let wants = &self.layout(id).wants;
+        let wants = &self.layout(id).1;
         let want = wants.values().flatten().find(|want| want.path == path);
         let want = want.ok_or_else(|| format!("{}: nothing is wanted there", path.display()))?;
-        deploy::tighten(want).map_err(text)
+        let access = Access { mode: want.mode, uid: Some(want.uid), gid: Some(want.gid) };
+        deploy::tighten(path, access, self.means.store).map_err(text)
     }
 
     /// What was seen of the files before they change speaks for them no more. It is kept: it says
@@ -202,28 +199,33 @@ impl Round<'_> {
         }
     }
 
-    /// What the server is to show, by what is held now.
-    pub(super) fn layout(&mut self, id: &ServerId) -> &Layout {
+    /// What the server is to show by what is held now, and the files for it. It is computed once,
+    /// and again when a certificate was issued.
+    pub(super) fn layout(&mut self, id: &ServerId) -> &(Layout, BTreeMap<Part, Vec<Want>>) {
         if !self.layouts.contains_key(id) {
-            let observed = plan::Observed {
+            let observed = Observed {
                 held: self.held.clone(),
                 pins: self.scene.observed.pins.clone(),
-                ..plan::Observed::default()
+                ..Observed::default()
             };
-            let server = self.server(id);
-            let shows = plan::shows(&self.scene.desired, &observed, server, self.means.now);
+            let (desired, seen) = (&self.scene.desired, self.seen(id));
+            let layout = plan::layout(desired, &observed, seen, self.mode, self.means.now);
             let mut wants: BTreeMap<Part, Vec<Want>> = BTreeMap::new();
-            for want in servers::wants(server, &shows.certificates, shows.default.as_ref()) {
+            for want in servers::wants(&seen.server, &layout.shown, layout.default.as_ref()) {
                 wants.entry(want.part.clone()).or_default().push(want);
             }
-            self.layouts.insert(id.clone(), Layout { shows, wants });
+            self.layouts.insert(id.clone(), (layout, wants));
         }
         &self.layouts[id]
     }
 
-    pub(super) fn server(&self, id: &ServerId) -> &Server {
+    fn seen(&self, id: &ServerId) -> &Seen {
         let seen = self.scene.observed.servers.iter().find(|seen| seen.id() == id);
-        &seen.expect("a plan names only servers that were seen").server
+        seen.expect("a plan names only servers that were seen")
+    }
+
+    pub(super) fn server(&self, id: &ServerId) -> &Server {
+        &self.seen(id).server
     }
 }
 

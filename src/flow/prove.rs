@@ -43,9 +43,9 @@ impl Round<'_> {
     fn look_of(&mut self, step: &Step) -> Option<Look> {
         let Action::Prove { server: id, certificate } = &step.action else { return None };
         let server = self.server(id).clone();
-        let shows = &self.layout(id).shows;
-        let wanted = certificate.as_ref().or(shows.default.as_ref())?;
-        let shown = shows.certificates.iter().find(|shown| shown.name == *wanted)?.clone();
+        let layout = &self.layout(id).0;
+        let wanted = certificate.as_ref().or(layout.default.as_ref())?;
+        let shown = layout.shown.iter().find(|shown| shown.name == *wanted)?.clone();
         let known = Known { hosts: &self.hosts, machine: &self.means.machine };
         let asks = match certificate {
             Some(_) => live::asks(&server, &shown, known),

@@ -6,7 +6,7 @@ pub mod files;
 pub mod live;
 mod observe;
 
-pub use observe::{Look, Observation, damaged, held, observe};
+pub use observe::{Anew, Look, Observation, damaged, held, observe};
 
 use std::net::IpAddr;
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::model::{CertName, Code, Finding, Host, Hostname, Inspection, Timestamp};
-use crate::plan::{Desired, Held, HeldVersion, Observed, Pins, Seen};
+use crate::plan::{self, Desired, Held, HeldVersion, Layout, Mode, Observed, Pins, Seen};
 use crate::servers::{self, Part, Server, Shown};
 use crate::store::{Diary, FilePrint, Kept, Proof};
 use crate::survey::live::{self, Known};
@@ -23,14 +23,39 @@ pub struct Look<'a> {
     pub how: &'a How,
     /// Proofs older than this do not stand.
     pub every: Duration,
-    /// Only proofs of this very run stand (`fix`, `plan --fresh`).
-    pub prove_all: bool,
-    /// Waits from before this run count.
-    pub keep_waits: bool,
+    /// For which names only proofs of this very run stand, and waits from before it do not count.
+    pub anew: Anew<'a>,
+    /// What kind of run it is.
+    pub mode: &'a Mode,
     /// Published pins, where they were asked for.
     pub pins: Vec<Pins>,
     /// The moment of the run.
     pub now: Timestamp,
+}
+
+/// The names that are looked at as if nothing were remembered.
+#[derive(Clone, Copy, Debug)]
+pub enum Anew<'a> {
+    /// None: the timer's run.
+    Nothing,
+    /// All: `fix`.
+    Everything,
+    /// These, what is below them, and what they are below: `fix NAME`.
+    Only(&'a [Hostname]),
+}
+
+impl Anew<'_> {
+    /// Whether this name is one of them.
+    #[must_use]
+    pub fn takes_in(&self, name: &Hostname) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::Everything => true,
+            Self::Only(names) => {
+                names.iter().any(|only| only.is_within(name) || name.is_within(only))
+            }
+        }
+    }
 }
 
 /// What was seen, and the proofs that the looks gave.
@@ -73,7 +98,13 @@ pub async fn observe(
     diary: &Diary,
     look: &Look<'_>,
 ) -> Observation {
-    let waits = diary.waits.iter().filter(|(_, wait)| look.keep_waits || wait.noted >= look.now);
+    let forgiven = |name: &CertName| {
+        Hostname::parse(name.as_str()).is_ok_and(|name| look.anew.takes_in(&name))
+    };
+    let waits = diary
+        .waits
+        .iter()
+        .filter(|(name, wait)| wait.noted >= look.now || !forgiven(name));
     let waits: BTreeMap<_, _> = waits.map(|(name, wait)| (name.clone(), wait)).collect();
     let mut observed = Observed {
         waits: waits.iter().map(|(name, wait)| (name.clone(), wait.until)).collect(),
@@ -120,11 +151,10 @@ async fn look_where_no_proof_stands(
     let mut asks: Vec<Ask> = Vec::new();
     let mut groups: Vec<(usize, Option<CertName>, Shown, usize)> = Vec::new();
     for (index, asked) in asked.iter().enumerate() {
-        let shows = crate::plan::shows(desired, observed, &asked.server, look.now);
-        let void = voided(&asked.server, &shows.certificates, shows.default.as_ref(), diary);
-        let default = shows.default.as_ref();
-        let default = shows.certificates.iter().find(|shown| Some(&shown.name) == default);
-        let subjects = shows.certificates.iter().map(|shown| (Some(shown.name.clone()), shown));
+        let layout = plan::layout(desired, observed, &observed.servers[index], look.mode, look.now);
+        let void = voided(&asked.server, &layout, diary);
+        let default = layout.shown.iter().find(|shown| Some(&shown.name) == layout.default.as_ref());
+        let subjects = layout.shown.iter().map(|shown| (Some(shown.name.clone()), shown));
         for (subject, shown) in subjects.chain(default.map(|shown| (None, shown))) {
             let proof = diary.proofs.get(&(asked.server.id.0.clone(), subject.clone()));
             let standing = proof.filter(|proof| {
@@ -164,32 +194,27 @@ fn stands(proof: &Proof, shown: &Shown, edited: Option<Timestamp>, look: &Look<'
     proof.version == shown.version
         && !proof.void
         && (of_this_run
-            || (!look.prove_all
+            || (!shown.hosts.iter().any(|host| look.anew.takes_in(host))
                 && look.now.since(proof.at) < look.every
                 && edited.is_none_or(|edited| edited <= proof.at)
                 && live::shows(&proof.inspections, &shown.facts.leaf)))
 }
 
 /// The subjects whose proof a touched file voids.
-fn voided(
-    server: &Server,
-    shown: &[Shown],
-    default: Option<&CertName>,
-    diary: &Diary,
-) -> BTreeSet<Option<CertName>> {
+fn voided(server: &Server, layout: &Layout, diary: &Diary) -> BTreeSet<Option<CertName>> {
     let touched = touched(&server.id.0, diary);
     let mut void = BTreeSet::new();
     if touched.is_empty() {
         return void;
     }
-    for want in servers::wants(server, shown, default) {
+    for want in servers::wants(server, &layout.shown, layout.default.as_ref()) {
         if !touched.contains(want.path.as_path()) {
             continue;
         }
         match want.part {
             Part::Certificate(name) => void.extend([Some(name)]),
             Part::Default => void.extend([None]),
-            Part::Index => void.extend(shown.iter().map(|shown| Some(shown.name.clone()))),
+            Part::Index => void.extend(layout.shown.iter().map(|shown| Some(shown.name.clone()))),
         }
     }
     void
