@@ -75,7 +75,7 @@ pub(super) async fn init(
     let access = Access { mode: 0o644, uid: Some(environment::caller()), gid: None };
     disk::replace(path, text.as_bytes(), access).map_err(Failure::work)?;
     output.text(&format!(
-        "wrote {}: read it, set agree-to-terms, then `mailcert plan` shows what would be done\n",
+        "wrote {}: read it, then `mailcert plan` shows what would be done\n",
         path.display()
     ));
     Ok(0)
