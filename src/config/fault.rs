@@ -58,7 +58,8 @@ impl Note {
     pub fn finding(&self) -> Option<Finding> {
         let placed = &self.0;
         placed.snippet.as_ref()?;
-        Some(Finding::new(Code::NotAvailableYet, placed.place(), placed.trouble.message.clone()))
+        let message = format!("{}: {}", placed.trouble.message, placed.trouble.label);
+        Some(Finding::new(Code::NotAvailableYet, placed.place(), message))
     }
 }
 
