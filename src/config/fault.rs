@@ -381,3 +381,16 @@ const NARROWEST: usize = 30;
 const CUT: &str = "...";
 
 const HELP: &str = "= help: ";
+
+#[cfg(test)]
+mod tests {
+    use super::wrapped;
+
+    #[test]
+    fn a_command_is_never_broken() {
+        assert_eq!(
+            wrapped("try this one: `a b c d e f` and then go on", 12),
+            ["try this", "one:", "`a b c d e f`", "and then go", "on"]
+        );
+    }
+}
