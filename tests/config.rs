@@ -160,7 +160,7 @@ fn a_broken_line_hides_no_fault_before_it_and_invents_none() {
             &["2:18", "3:10"][..],
         ),
         ("[acme]\ncontact = []\nagree-to-terms true\n[[domain]]\nnmae = 1\n", &["3:16"]),
-        ("[acme]\nkey-types = [\"rsa-2048\",\n[[domain]]\n", &["4:1"]),
+        ("[acme]\nkey-types = [\"rsa-2048\",\n[[domain]]\n", &["3:3"]),
     ] {
         let faults = config::read(Path::new("x.toml"), text, &file).unwrap_err();
         let found: Vec<_> = faults.iter().map(ToString::to_string).collect();
