@@ -58,7 +58,8 @@ impl Note {
     pub fn finding(&self) -> Option<Finding> {
         let placed = &self.0;
         placed.snippet.as_ref()?;
-        Some(Finding::new(Code::NotAvailableYet, placed.place(), placed.trouble.message.clone()))
+        let message = format!("{}: {}", placed.trouble.message, placed.trouble.label);
+        Some(Finding::new(Code::NotAvailableYet, placed.place(), message))
     }
 }
 
@@ -380,3 +381,16 @@ const NARROWEST: usize = 30;
 const CUT: &str = "...";
 
 const HELP: &str = "= help: ";
+
+#[cfg(test)]
+mod tests {
+    use super::wrapped;
+
+    #[test]
+    fn a_command_is_never_broken() {
+        assert_eq!(
+            wrapped("try this one: `a b c d e f` and then go on", 12),
+            ["try this", "one:", "`a b c d e f`", "and then go", "on"]
+        );
+    }
+}

@@ -123,8 +123,8 @@ const DOMAINS: &str = r#"
 "#;
 
 const SERVERS: &str = r#"
-# Mail servers: those found on this machine are used as they are. A table is only
-# needed to say something else; then every server needs its table.
+# Mail servers: those found on this machine are used as they are. A table is
+# only needed to say something else; then every server needs its table.
 "#;
 
 #[cfg(test)]

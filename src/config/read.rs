@@ -78,15 +78,20 @@ fn syntax(log: &Log<'_>, errors: &[toml::de::Error]) -> Option<usize> {
         broken_at.get_or_insert(span.start);
         let (found, expected) = said(message);
         let trouble = Trouble::new(found, expected);
-        if found.contains("array elements") {
+        let before = &log.source.text[..span.start];
+        let before = before.rsplit('\n').next().unwrap_or_default();
+        let header = before.starts_with('[') && before.trim_matches(['[', ' ']).is_empty();
+        if found.contains("array elements") || header && found == NO_QUOTES {
             // A list without an end swallows the rest of the file.
-            log.syntax(span, trouble.help("or the list lacks its closing `]`"));
+            log.syntax(span, trouble.help("or a list above lacks its closing `]`"));
             break;
         }
         log.syntax(span, trouble);
     }
     broken_at
 }
+
+const NO_QUOTES: &str = "a string without quotes";
 
 /// The tables that stand in double brackets.
 const MANY: [&str; 4] = ["domain", "postfix", "exim", "dovecot"];
@@ -100,7 +105,7 @@ fn said(message: &str) -> (&str, &str) {
                 false => ("the string has no end", "expected a closing quote"),
             }
         }
-        ("string values must be quoted", _) => ("a string without quotes", "expected quotes"),
+        ("string values must be quoted", _) => (NO_QUOTES, "expected quotes"),
         other => other,
     }
 }
