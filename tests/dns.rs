@@ -1,5 +1,7 @@
 //! The resolver against a server that is as bad as servers are. Loopback only.
 
+#![allow(clippy::unwrap_used, reason = "a test may")]
+
 #[path = "support/dns_server.rs"]
 mod dns_server;
 

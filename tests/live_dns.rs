@@ -5,6 +5,8 @@
 //! `cargo test --test live_dns -- --include-ignored`; it needs `knotd`, `keymgr` and `unbound`,
 //! and fails without them.
 
+#![allow(clippy::unwrap_used, reason = "a test may")]
+
 use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::path::Path;

@@ -143,11 +143,12 @@ pub(super) fn read(message: &Message, asked: &Name, kind: Kind) -> Reading {
     }
     let mut records = Vec::new();
     for record in &message.answers {
-        if record.dns_class == DNSClass::IN && same_name(&record.name, &at) {
-            if let Some(found) = data(&record.data, kind) {
-                records.push(found);
-                ttl = ttl.min(life(record.ttl));
-            }
+        if record.dns_class == DNSClass::IN
+            && same_name(&record.name, &at)
+            && let Some(found) = data(&record.data, kind)
+        {
+            records.push(found);
+            ttl = ttl.min(life(record.ttl));
         }
     }
     if !records.is_empty() {
@@ -182,10 +183,11 @@ fn nothing(message: &Message, at: Name, behind_alias: bool) -> (Said, u32) {
 fn aliases_of(message: &Message) -> HashMap<String, (&Name, u32)> {
     let mut links = HashMap::new();
     for record in &message.answers {
-        if let RData::CNAME(target) = &record.data {
-            if record.dns_class == DNSClass::IN {
-                links.entry(key(&record.name)).or_insert((&target.0, life(record.ttl)));
-            }
+        if let RData::CNAME(target) = &record.data
+            && record.dns_class == DNSClass::IN
+        {
+            let link = (&target.0, life(record.ttl));
+            links.entry(key(&record.name)).or_insert(link);
         }
     }
     links
