@@ -1,5 +1,7 @@
 //! The resolver against a server that is as bad as servers are. Loopback only.
 
+#![allow(clippy::unwrap_used, reason = "a test may")]
+
 #[path = "support/dns_server.rs"]
 mod dns_server;
 
@@ -28,7 +30,7 @@ const ZONE: &str = r#"
     odd.example OTHER what
     loop.example CNAME pool.example
     pool.example CNAME loop.example
-    hostile.example MX 1 a\.b\032\000\255\034\\\047.example
+    hostile.example MX 1 a\.b\032\000\255\"\\/.example
 "#;
 
 const QUESTIONS: [(&str, Kind); 23] = [
@@ -238,7 +240,7 @@ async fn a_server_that_is_no_resolver_is_told_apart_from_an_empty_answer() {
         let manners = Manners { refers, no_soa: true, ..Manners::default() };
         let server = DnsServer::with_manners("127.0.22.10:0", ZONE, manners);
         let answer = resolver(&[&server]).ask("mx1.example.org", Kind::Mx).await;
-        assert_eq!(format!("{:?} {:?}", answer.reply, answer.ttl), expected);
+        assert_eq!(format!("{:?} {}s", answer.reply, answer.ttl.as_secs()), expected);
     }
 }
 

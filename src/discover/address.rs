@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use futures_util::future::join;
 
-use crate::discover::records::{MOST_RECORDS, cure, failure_code};
+use crate::discover::records::{MOST_RECORDS, cure, failure_code, quoted};
 use crate::discover::{list, sort_addresses};
 use crate::dns::{Absence, Answer, Dns, Failure, Kind, Record, Reply};
 use crate::model::{Code, Finding, Host, Hostname, Points, Why};
@@ -145,10 +145,10 @@ fn tell_oddities(
             Code::MxIsAlias,
             host,
             format!(
-                "{host} is named by an MX or SRV record and is an alias (CNAME) of \"{}\", which \
+                "{host} is named by an MX or SRV record and is an alias (CNAME) of {}, which \
                  RFC 2181 section 10.3 and RFC 2782 forbid: some senders refuse it; give it \
                  A and AAAA records of its own, or name the other host in the record",
-                alias.escape_debug()
+                quoted(alias)
             ),
         ));
     }

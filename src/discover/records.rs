@@ -213,7 +213,7 @@ fn no_host(domain: &Hostname, record: &str, name: &str, fault: &BadHostname) -> 
 
 /// Names come in presentation format, where nothing needs care any more; what does not look like
 /// it is escaped.
-fn quoted(name: &str) -> String {
+pub(super) fn quoted(name: &str) -> String {
     let cut: String = name.chars().take(80).collect();
     if cut.bytes().all(|byte| byte.is_ascii_graphic()) {
         format!("\"{cut}\"")

@@ -143,11 +143,12 @@ pub(super) fn read(message: &Message, asked: &Name, kind: Kind) -> Reading {
     }
     let mut records = Vec::new();
     for record in &message.answers {
-        if record.dns_class == DNSClass::IN && same_name(&record.name, &at) {
-            if let Some(found) = data(&record.data, kind) {
-                records.push(found);
-                ttl = ttl.min(life(record.ttl));
-            }
+        if record.dns_class == DNSClass::IN
+            && same_name(&record.name, &at)
+            && let Some(found) = data(&record.data, kind)
+        {
+            records.push(found);
+            ttl = ttl.min(life(record.ttl));
         }
     }
     if !records.is_empty() {
@@ -168,7 +169,8 @@ fn nothing(message: &Message, at: Name, behind_alias: bool) -> (Said, u32) {
         return (Said::Absent(Absence::NxDomain), negative);
     }
     if soa.is_none() && behind_alias {
-        return (Said::Further(at), negative);
+        // How long that holds is for the next answer to say.
+        return (Said::Further(at), LONGEST_TTL);
     }
     let refers = message.authorities.iter().any(|r| r.record_type() == RecordType::NS);
     if soa.is_none() && refers && !message.metadata.authoritative {
@@ -181,10 +183,11 @@ fn nothing(message: &Message, at: Name, behind_alias: bool) -> (Said, u32) {
 fn aliases_of(message: &Message) -> HashMap<String, (&Name, u32)> {
     let mut links = HashMap::new();
     for record in &message.answers {
-        if let RData::CNAME(target) = &record.data {
-            if record.dns_class == DNSClass::IN {
-                links.entry(key(&record.name)).or_insert((&target.0, life(record.ttl)));
-            }
+        if let RData::CNAME(target) = &record.data
+            && record.dns_class == DNSClass::IN
+        {
+            let link = (&target.0, life(record.ttl));
+            links.entry(key(&record.name)).or_insert(link);
         }
     }
     links
@@ -262,4 +265,103 @@ fn key(name: &Name) -> String {
 
 fn same_name(one: &Name, other: &Name) -> bool {
     one.eq_ignore_root(other)
+}
+
+#[cfg(test)]
+mod tests {
+    use hickory_proto::op::{Message, MessageType};
+    use hickory_proto::rr::rdata::{A, CNAME, MX};
+    use hickory_proto::rr::{Name, RData, Record as Line};
+
+    use super::{Manner, Received, Said, question, read, receive};
+    use crate::dns::name::parse;
+    use crate::dns::{Kind, Record};
+
+    fn name(text: &str) -> Name {
+        parse(text).unwrap()
+    }
+
+    fn line(owner: &str, ttl: u32, data: RData) -> Line {
+        Line::from_rdata(name(owner), ttl, data)
+    }
+
+    fn answer(kind: Kind, lines: Vec<Line>) -> Message {
+        let mut message =
+            question(&name("a.example"), kind, Manner { unchecked: false, edns: true });
+        message.metadata.message_type = MessageType::Response;
+        message.add_answers(lines);
+        message
+    }
+
+    #[test]
+    fn a_question_asks_for_recursion_and_for_ad() {
+        for (kind, dnssec_ok) in [(Kind::Mx, false), (Kind::Tlsa, true)] {
+            let message =
+                question(&name("a.example"), kind, Manner { unchecked: false, edns: true });
+            assert!(message.metadata.recursion_desired && message.metadata.authentic_data);
+            assert!(!message.metadata.checking_disabled);
+            assert_eq!(message.edns.unwrap().flags().dnssec_ok, dnssec_ok, "{kind}");
+        }
+    }
+
+    #[test]
+    fn records_of_other_names_are_not_taken() {
+        let ours = RData::A(A::new(192, 0, 2, 7));
+        let evil = RData::A(A::new(192, 0, 2, 66));
+        let alias = RData::CNAME(CNAME(name("b.example")));
+        let message = answer(
+            Kind::A,
+            vec![
+                line("evil.example", 5, evil.clone()),
+                line("a.example", 9, evil),
+                line("B.example", 60, ours),
+                line("A.EXAMPLE", 30, alias),
+            ],
+        );
+        let reading = read(&message, &name("a.example"), Kind::A);
+        assert_eq!(reading.said, Said::Records(vec![Record::A([192, 0, 2, 7].into())]));
+        assert_eq!(reading.aliases, ["b.example"]);
+        assert_eq!(reading.ttl.as_secs(), 30);
+    }
+
+    #[test]
+    fn a_ttl_with_its_highest_bit_set_is_zero() {
+        let data = RData::A(A::new(192, 0, 2, 7));
+        for (ttl, life) in [(0x8000_0001, 0), (60, 60), (100_000_000, 604_800)] {
+            let message = answer(Kind::A, vec![line("a.example", ttl, data.clone())]);
+            let reading = read(&message, &name("a.example"), Kind::A);
+            assert_eq!(reading.ttl.as_secs(), life, "{ttl}");
+        }
+    }
+
+    /// Every single-byte change of an answer, at every place, and every cut.
+    #[test]
+    fn damaged_answers_never_panic() {
+        let message = answer(
+            Kind::Mx,
+            vec![
+                line("a.example", 60, RData::CNAME(CNAME(name("b\\000\\.c.example")))),
+                line("b\\000\\.c.example", 60, RData::MX(MX::new(10, name("mx.example")))),
+            ],
+        );
+        let bytes = message.to_vec().unwrap();
+        let (mut read_well, mut damaged) = (0, 0);
+        let mut hear = |bytes: &[u8]| match receive(bytes, &message) {
+            Received::Answer(heard) => {
+                read(&heard, &name("a.example"), Kind::Mx);
+                super::blames_dnssec(&heard);
+                read_well += 1;
+            }
+            Received::CutOff | Received::Foreign => damaged += 1,
+        };
+        for at in 0..bytes.len() {
+            hear(&bytes[..at]);
+            for value in 0..=255 {
+                let mut changed = bytes.clone();
+                changed[at] = value;
+                hear(&changed);
+            }
+        }
+        assert!(read_well > 1000 && damaged > 1000, "{read_well} {damaged}");
+    }
 }

@@ -21,30 +21,30 @@ use tokio::sync::oneshot;
 
 /// How a server misbehaves. None of it: a validating resolver that gives no reasons.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Manners {
+pub(crate) struct Manners {
     /// Gives reasons (RFC 8914): 6 with BOGUS, 22 with SERVFAIL.
-    pub reasons: bool,
+    pub(crate) reasons: bool,
     /// Hears nothing over UDP.
-    pub deaf_udp: bool,
+    pub(crate) deaf_udp: bool,
     /// Hangs up on TCP.
-    pub no_tcp: bool,
+    pub(crate) no_tcp: bool,
     /// Answers FORMERR to questions with EDNS.
-    pub no_edns: bool,
+    pub(crate) no_edns: bool,
     /// Sends a wrong id, a wrong question and garbage before the answer.
-    pub forged: bool,
+    pub(crate) forged: bool,
     /// Answers with the first alias only.
-    pub short: bool,
+    pub(crate) short: bool,
     /// Answers with referrals, as an authoritative server would.
-    pub refers: bool,
+    pub(crate) refers: bool,
     /// Leaves the SOA record out.
-    pub no_soa: bool,
+    pub(crate) no_soa: bool,
     /// SERVFAIL at the first time of each question, as a slow resolver would.
-    pub slow: bool,
+    pub(crate) slow: bool,
 }
 
 /// A running server; it stops when dropped.
 #[derive(Debug)]
-pub struct DnsServer {
+pub(crate) struct DnsServer {
     address: SocketAddr,
     shared: Arc<Shared>,
     stop: Option<oneshot::Sender<()>>,
@@ -60,12 +60,12 @@ struct Shared {
 
 impl DnsServer {
     /// Serves `zone` at `address` (port 0: a free one) with good manners.
-    pub fn start(address: &str, zone: &str) -> Self {
+    pub(crate) fn start(address: &str, zone: &str) -> Self {
         Self::with_manners(address, zone, Manners::default())
     }
 
     /// Serves `zone` at `address` (port 0: a free one).
-    pub fn with_manners(address: &str, zone: &str, manners: Manners) -> Self {
+    pub(crate) fn with_manners(address: &str, zone: &str, manners: Manners) -> Self {
         let tcp = std::net::TcpListener::bind(address).expect("a free TCP port");
         let address = tcp.local_addr().expect("a bound socket");
         let udp = std::net::UdpSocket::bind(address).expect("the same UDP port");
@@ -92,18 +92,18 @@ impl DnsServer {
     }
 
     /// Where it listens.
-    pub fn address(&self) -> SocketAddr {
+    pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
 
     /// Serves another zone from now on.
-    pub fn serve(&self, zone: &str) {
+    pub(crate) fn serve(&self, zone: &str) {
         *self.shared.zone.write().expect("no panic") = Zone::parse(zone).expect("a zone text");
     }
 
     /// What was asked so far, one line each: `udp example.org MX`, with `cd` where checking was
     /// to be left out.
-    pub fn heard(&self) -> Vec<String> {
+    pub(crate) fn heard(&self) -> Vec<String> {
         self.shared.heard.lock().expect("no panic").clone()
     }
 }

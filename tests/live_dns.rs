@@ -1,0 +1,300 @@
+//! The resolver and the discovery against a real authoritative server (Knot) and a real
+//! validating resolver (Unbound), with a signed, an unsigned and a bogus zone. Both are started
+//! here, on 127.0.22.53 and .54, and stopped at the end.
+//!
+//! `cargo test --test live_dns -- --include-ignored`; it needs `knotd`, `keymgr` and `unbound`,
+//! and fails without them.
+
+#![allow(clippy::unwrap_used, reason = "a test may")]
+
+use std::fmt::Write as _;
+use std::net::IpAddr;
+use std::path::Path;
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+use expect_test::expect;
+use mailcert::config::Domain;
+use mailcert::discover::{Rules, discover};
+use mailcert::dns::{Answer, Dns, Failure, Kind, Record, Reply, Resolver};
+use mailcert::model::Hostname;
+
+const ZONE: &str = "\
+$TTL 300
+@ SOA ns hostmaster 1 3600 600 86400 120
+@ NS ns
+ns A 127.0.22.53
+@ MX 10 mx
+@ MX 20 alias
+@ CAA 0 issue \"ca.example\"
+mx 60 A 127.0.22.25
+alias CNAME mx
+empty TXT \"no address\"
+_25._tcp.mx TLSA 3 1 1 0000000000000000000000000000000000000000000000000000000000000000
+_imaps._tcp SRV 0 1 993 mx
+_pop3s._tcp SRV 0 0 0 .
+null MX 0 .
+odd MX 10 a\\.b\\032\\000
+loop CNAME pool
+pool CNAME loop
+";
+
+const KNOT: &str = r#"
+server:
+    rundir: "DIR/run"
+    listen: 127.0.22.53@5300
+    automatic-acl: off
+    udp-workers: 1
+    tcp-workers: 1
+    background-workers: 1
+database:
+    storage: "DIR/db"
+policy:
+  - id: fast
+    algorithm: ecdsap256sha256
+    single-type-signing: on
+    nsec3: off
+template:
+  - id: default
+    storage: "DIR/zones"
+    file: "zone"
+    zonefile-sync: -1
+    zonefile-load: difference
+    journal-content: all
+  - id: signed
+    storage: "DIR/zones"
+    file: "zone"
+    zonefile-sync: -1
+    zonefile-load: difference
+    journal-content: all
+    dnssec-signing: on
+    dnssec-policy: fast
+zone:
+  - domain: signed.test
+    template: signed
+  - domain: bogus.test
+    template: signed
+  - domain: plain.test
+"#;
+
+const UNBOUND: &str = r#"
+server:
+  interface: 127.0.22.54@5300
+  access-control: 127.0.0.0/8 allow
+  do-not-query-localhost: no
+  do-ip6: no
+  chroot: ""
+  username: ""
+  directory: "DIR"
+  pidfile: ""
+  use-syslog: no
+  logfile: ""
+  cache-max-ttl: 1
+  cache-max-negative-ttl: 1
+  module-config: "validator iterator"
+  qname-minimisation: no
+  ede: EDE
+  local-zone: "test." nodefault
+ANCHORS
+remote-control:
+  control-enable: no
+stub-zone:
+  name: signed.test.
+  stub-addr: 127.0.22.53@5300
+stub-zone:
+  name: bogus.test.
+  stub-addr: 127.0.22.53@5300
+stub-zone:
+  name: plain.test.
+  stub-addr: 127.0.22.53@5300
+stub-zone:
+  name: dead.test.
+  stub-addr: 127.0.22.53@5301
+"#;
+
+/// A server that is killed when the test is over.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the test starts its own servers")]
+fn start(program: &str, arguments: &[&str], log: &Path) -> Running {
+    let log = std::fs::File::create(log).unwrap();
+    let child = std::process::Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(log.try_clone().unwrap())
+        .stderr(log)
+        .spawn()
+        .unwrap_or_else(|error| panic!("{program} is needed for this test: {error}"));
+    Running(child)
+}
+
+/// The DS record of a zone that Knot signs, once it has its key.
+#[expect(clippy::disallowed_methods, reason = "the test asks its own server's tool")]
+async fn ds(config: &str, zone: &str, log: &Path) -> String {
+    for _ in 0..100 {
+        let output = std::process::Command::new("keymgr")
+            .args(["-c", config, zone, "ds"])
+            .output()
+            .unwrap_or_else(|error| panic!("keymgr is needed for this test: {error}"));
+        let text = String::from_utf8(output.stdout).unwrap();
+        if let Some(line) = text.lines().find(|line| line.contains(" 13 2 ")) {
+            return line.to_owned();
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("Knot made no key for {zone}:\n{}", std::fs::read_to_string(log).unwrap())
+}
+
+/// A DS record that no key fits.
+fn spoiled(ds: &str) -> String {
+    let (rest, digest) = ds.rsplit_once(' ').unwrap();
+    format!("{rest} {}", "0".repeat(digest.len()))
+}
+
+#[expect(clippy::disallowed_methods, reason = "the test writes its servers' files")]
+fn write(path: &Path, text: &str) {
+    std::fs::write(path, text).unwrap();
+}
+
+fn show(answer: &Answer) -> String {
+    let mut text = match &answer.reply {
+        Reply::Records(records) => {
+            let mut lines: Vec<String> = records.iter().map(|r| format!("{r:?}")).collect();
+            lines.sort();
+            lines.join(" ")
+        }
+        other => format!("{other:?}"),
+    };
+    if !answer.aliases.is_empty() {
+        write!(text, " via {}", answer.aliases.join(" ")).unwrap();
+    }
+    if answer.authenticated {
+        text.push_str(" authenticated");
+    }
+    text
+}
+
+/// Waits until Unbound answers.
+async fn wait_for(resolver: &Resolver, log: &Path) {
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_secs(20) {
+        if let Reply::Records(records) = resolver.ask("mx.plain.test", Kind::A).await.reply {
+            assert_eq!(records, [Record::A([127, 0, 22, 25].into())]);
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("unbound does not answer:\n{}", std::fs::read_to_string(log).unwrap());
+}
+
+#[tokio::test]
+#[ignore = "needs knotd, keymgr and unbound"]
+async fn real_servers_are_understood() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path();
+    let fill = |text: &str| text.replace("DIR", path.to_str().unwrap());
+    for name in ["run", "db", "zones"] {
+        std::fs::create_dir(path.join(name)).unwrap();
+    }
+    write(&path.join("zones/zone"), ZONE);
+    let knot_config = path.join("knot.conf");
+    write(&knot_config, &fill(KNOT));
+    let knot_config = knot_config.to_str().unwrap();
+    let knot_log = path.join("knot.log");
+    let _knot = start("knotd", &["-c", knot_config], &knot_log);
+    let anchors = format!(
+        "  trust-anchor: \"{}\"\n  trust-anchor: \"{}\"\n",
+        ds(knot_config, "signed.test.", &knot_log).await,
+        spoiled(&ds(knot_config, "bogus.test.", &knot_log).await),
+    );
+    let mut seen = Vec::new();
+    for ede in ["no", "yes"] {
+        let config = path.join("unbound.conf");
+        write(&config, &fill(UNBOUND).replace("EDE", ede).replace("ANCHORS", &anchors));
+        let log = path.join("unbound.log");
+        let unbound = start("unbound", &["-d", "-p", "-c", config.to_str().unwrap()], &log);
+        let resolver = Resolver::new(&["127.0.22.54:5300".parse().unwrap()]).unwrap();
+        wait_for(&resolver, &log).await;
+        seen.push(answers(&resolver).await);
+        let dead = resolver.ask("dead.test", Kind::Mx).await.reply;
+        assert!(matches!(dead, Reply::Failed(Failure::Timeout | Failure::ServFail)), "{dead:?}");
+        drop(unbound);
+    }
+    assert_eq!(seen[0], seen[1], "with and without reasons (RFC 8914)");
+    expect![[r#"
+        signed.test MX: Mx { preference: 10, exchange: "mx.signed.test" } Mx { preference: 20, exchange: "alias.signed.test" } authenticated
+        signed.test CAA: Caa { critical: false, tag: "issue", value: "ca.example" } authenticated
+        alias.signed.test A: A(127.0.22.25) via mx.signed.test authenticated
+        _25._tcp.mx.signed.test TLSA: Tlsa { usage: 3, selector: 1, matching: 1, data: [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0] } authenticated
+        empty.signed.test A: Absent(NoData) authenticated
+        nowhere.signed.test A: Absent(NxDomain) authenticated
+        null.signed.test MX: Mx { preference: 0, exchange: "." } authenticated
+        odd.signed.test MX: Mx { preference: 10, exchange: "a\\.b\\032\\000.signed.test" } authenticated
+        loop.signed.test A: Failed(ServFail)
+        plain.test MX: Mx { preference: 10, exchange: "mx.plain.test" } Mx { preference: 20, exchange: "alias.plain.test" }
+        _25._tcp.mx.plain.test TLSA: Tlsa { usage: 3, selector: 1, matching: 1, data: [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0] }
+        nowhere.plain.test A: Absent(NxDomain)
+        bogus.test MX: Failed(Bogus)
+        _25._tcp.mx.bogus.test TLSA: Failed(Bogus)
+        nowhere.bogus.test A: Failed(Bogus)
+        signed.test complete: true
+          mx.signed.test <mx 10, srv _imaps 993, guess mx> All
+          alias.signed.test <mx 20> All
+          mx-is-alias: alias.signed.test
+        bogus.test complete: false
+          dns-bogus: bogus.test
+        plain.test complete: true
+          mx.plain.test <mx 10, srv _imaps 993, guess mx> All
+          alias.plain.test <mx 20> All
+          mx-is-alias: alias.plain.test
+    "#]].assert_eq(&seen[0]);
+}
+
+/// What the resolver and the discovery make of the zones.
+async fn answers(resolver: &Resolver) -> String {
+    let mut text = String::new();
+    for (name, kind) in [
+        ("signed.test", Kind::Mx),
+        ("signed.test", Kind::Caa),
+        ("alias.signed.test", Kind::A),
+        ("_25._tcp.mx.signed.test", Kind::Tlsa),
+        ("empty.signed.test", Kind::A),
+        ("nowhere.signed.test", Kind::A),
+        ("null.signed.test", Kind::Mx),
+        ("odd.signed.test", Kind::Mx),
+        ("loop.signed.test", Kind::A),
+        ("plain.test", Kind::Mx),
+        ("_25._tcp.mx.plain.test", Kind::Tlsa),
+        ("nowhere.plain.test", Kind::A),
+        ("bogus.test", Kind::Mx),
+        ("_25._tcp.mx.bogus.test", Kind::Tlsa),
+        ("nowhere.bogus.test", Kind::A),
+    ] {
+        writeln!(text, "{name} {kind}: {}", show(&resolver.ask(name, kind).await)).unwrap();
+    }
+    let domains = ["signed.test", "bogus.test", "plain.test"].map(|name| Domain {
+        name: Hostname::parse(name).unwrap(),
+        hosts: vec![],
+        exclude: vec![],
+    });
+    let machine: [IpAddr; 1] = ["127.0.22.25".parse().unwrap()];
+    let rules = Rules { machine: &machine, guesses: true, concurrency: 64, per_second: 200 };
+    for found in discover(&domains, resolver, &rules).await {
+        writeln!(text, "{} complete: {}", found.domain, found.complete).unwrap();
+        for host in &found.hosts {
+            let reasons: Vec<String> = host.reasons.iter().map(ToString::to_string).collect();
+            writeln!(text, "  {} <{}> {:?}", host.host, reasons.join(", "), host.points).unwrap();
+        }
+        for finding in &found.findings {
+            writeln!(text, "  {}: {}", finding.code, finding.subject).unwrap();
+        }
+    }
+    text
+}
