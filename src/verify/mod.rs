@@ -3,6 +3,8 @@
 //! `starttls`, `judge` and `profiles` are pure; `probe` holds the socket.
 
 pub mod judge;
+pub mod profiles;
+pub mod starttls;
 mod text;
 
 pub use text::{visible, visible_bytes};
@@ -12,8 +14,31 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::Profile;
-use crate::model::{Endpoint, Hostname, Inspection, Timestamp};
+use crate::model::{Code, Endpoint, Hostname, Inspection, Stage, Timestamp};
 use crate::trust::Roots;
+
+/// One thing that is wrong, before a profile has weighed it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// What kind.
+    pub code: Code,
+    /// At which stage of a look it shows.
+    pub stage: Stage,
+    /// What would be right.
+    pub expected: Option<String>,
+    /// What was found instead; control characters are made visible.
+    pub found: Vec<String>,
+    /// Why it is so, where it can be told.
+    pub why: Option<String>,
+}
+
+impl Fault {
+    /// A fault of which nothing more is known.
+    #[must_use]
+    pub fn new(code: Code, stage: Stage) -> Self {
+        Self { code, stage, expected: None, found: Vec::new(), why: None }
+    }
+}
 
 /// One endpoint to look at.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -48,6 +48,10 @@ pub(super) struct Cert {
     pub(super) spki: Vec<u8>,
     /// The content of its SEQUENCE.
     pub(super) spki_raw: Vec<u8>,
+    /// The bytes that are signed.
+    tbs: Vec<u8>,
+    /// The signature's algorithm (content of its SEQUENCE) and the signature.
+    signature: (Vec<u8>, Vec<u8>),
     /// The broken signature algorithm it is signed with.
     pub(super) broken_signature: Option<&'static str>,
     /// The key identifier of its issuer, where it says one.
@@ -69,6 +73,7 @@ impl Cert {
         let (alt_names, dns_ids) = alternative_names(&x509);
         let (authority_key, subject_key) = key_identifiers(&x509);
         let key = x509.public_key();
+        let [tbs, algorithm] = halves(content(der)).ok_or("it is no SEQUENCE of three")?;
         let rsa_bits = rsa_bits(key);
         let key_type = key_type(key, rsa_bits);
         Ok(Self {
@@ -95,6 +100,8 @@ impl Cert {
             rsa_bits,
             spki: key.raw.to_vec(),
             spki_raw: content(key.raw).to_vec(),
+            tbs: tbs.to_vec(),
+            signature: (content(algorithm).to_vec(), x509.signature_value.data.to_vec()),
             broken_signature: broken(&x509.signature_algorithm.algorithm.to_id_string()),
             authority_key,
             subject_key,
@@ -121,10 +128,53 @@ impl Cert {
             }
     }
 
+    /// Whether the key of `issuer` made its signature; `None` where the algorithm is one that
+    /// nobody here can check.
+    pub(super) fn is_signed_with(&self, issuer_spki: &[u8]) -> Option<bool> {
+        let [algorithm, bits] = halves(issuer_spki)?;
+        // A BIT STRING begins with the number of unused bits.
+        let key = content(bits).get(1..)?;
+        let provider = rustls::crypto::aws_lc_rs::default_provider();
+        if content(algorithm).starts_with(RSA_OID) && key.len() < SHORTEST_RSA {
+            return None;
+        }
+        let mut known = None;
+        for candidate in provider.signature_verification_algorithms.all {
+            if candidate.public_key_alg_id().as_ref() == content(algorithm)
+                && candidate.signature_alg_id().as_ref() == self.signature.0
+            {
+                let valid = candidate.verify_signature(key, &self.tbs, &self.signature.1).is_ok();
+                known = Some(known.unwrap_or(false) || valid);
+            }
+        }
+        known
+    }
+
     /// The SHA-256 of the certificate.
     pub(super) fn sha256(&self) -> Sha256 {
         Sha256::of(&self.der)
     }
+}
+
+/// The first two elements of a SEQUENCE's content, each with its header.
+fn halves(der: &[u8]) -> Option<[&[u8]; 2]> {
+    let (first, rest) = der.split_at_checked(length(der)?)?;
+    let (second, _) = rest.split_at_checked(length(rest)?)?;
+    Some([first, second])
+}
+
+/// How long the DER element at the beginning is, with its header.
+fn length(der: &[u8]) -> Option<usize> {
+    let short = usize::from(*der.get(1)?);
+    if short < 0x80 {
+        return Some(2 + short);
+    }
+    let digits = der.get(2..2 + (short & 0x7f))?;
+    if digits.len() > 4 {
+        return None;
+    }
+    let value = digits.iter().fold(0_usize, |all, digit| (all << 8) | usize::from(*digit));
+    value.checked_add(2 + digits.len())
 }
 
 /// The content of a DER SEQUENCE: what stands behind its tag and length. Anything else comes back
@@ -220,6 +270,10 @@ fn wrong_purposes(x509: &X509Certificate<'_>) -> Option<Vec<String>> {
     Some(words.iter().filter(|(set, _)| *set).map(|(_, word)| (*word).to_owned()).collect())
 }
 
+/// rsaEncryption as DER.
+const RSA_OID: &[u8] = &[6, 9, 42, 134, 72, 134, 247, 13, 1, 1, 1];
+/// The bytes of the modulus of 2048 bits: shorter keys are refused by the library, valid or not.
+const SHORTEST_RSA: usize = 256;
 const RSA: &str = "1.2.840.113549.1.1.1";
 const RSA_PSS: &str = "1.2.840.113549.1.1.10";
 const EC: &str = "1.2.840.10045.2.1";

@@ -1,6 +1,102 @@
 //! Judges what a server showed: pure, on the recorded chain. Every fault is told, not the first.
+//!
+//! webpki decides whether the chain holds; it stops at its first complaint and calls four
+//! different things an unknown issuer, so [`chain`] finds out which it is, and names, dates,
+//! purpose, key and signature are looked at one by one.
 
 mod cert;
+mod chain;
 mod facts;
+mod leaf;
 
+#[cfg(test)]
+mod tests;
+
+use crate::model::{CertificateSeen, Code, Hostname, Sha256, Stage, Timestamp};
+use crate::trust::Roots;
+use crate::verify::Fault;
+use cert::Cert;
 pub use facts::{BadBundle, chain_of_pem, facts, facts_of_chain, pair_matches};
+
+/// The most certificates that are looked at; the rest are only counted.
+const MOST_CERTIFICATES: usize = 16;
+
+/// What one recorded chain is worth.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Judgement {
+    /// Everything wrong with it, in the order of the stages.
+    pub faults: Vec<Fault>,
+    /// The server's own certificate, if one can be read.
+    pub certificate: Option<CertificateSeen>,
+}
+
+/// Judges a chain (DER, as the server sent it) for a host at a moment, against these roots.
+#[must_use]
+pub fn judge(sent: &[Vec<u8>], host: &Hostname, roots: &Roots, now: Timestamp) -> Judgement {
+    let mut certificates = Vec::new();
+    for (index, der) in sent.iter().take(MOST_CERTIFICATES).enumerate() {
+        match Cert::parse(der) {
+            Ok(certificate) => certificates.push(certificate),
+            Err(why) if index == 0 => return unreadable(&why),
+            Err(_) => {}
+        }
+    }
+    if certificates.is_empty() {
+        return unreadable("the server sent none");
+    }
+    let mut faults = Vec::new();
+    if let Some(position) = real_leaf(&certificates, host) {
+        faults.push(leaf_not_first(&certificates, position));
+        let leaf = certificates.remove(position);
+        certificates.insert(0, leaf);
+    }
+    let leaf = &certificates[0];
+    faults.extend(chain::faults(&certificates, sent, roots, now));
+    faults.extend(leaf::names(leaf, host));
+    faults.extend(leaf::dates(leaf, now));
+    Judgement { certificate: Some(seen(leaf, sent.len())), faults }
+}
+
+fn unreadable(why: &str) -> Judgement {
+    let fault = Fault {
+        expected: Some("an X.509 certificate".to_owned()),
+        found: vec![crate::verify::visible(why)],
+        ..Fault::new(Code::ProtocolViolation, Stage::Chain)
+    };
+    Judgement { faults: vec![fault], certificate: None }
+}
+
+/// Where the server's own certificate stands, if a CA's is in front of it.
+fn real_leaf(certificates: &[Cert], host: &Hostname) -> Option<usize> {
+    let first = &certificates[0];
+    if !first.is_ca || first.covers(host) {
+        return None;
+    }
+    let covering = certificates.iter().position(|certificate| certificate.covers(host));
+    covering.or_else(|| {
+        let ours = |certificate: &Cert| !certificate.is_ca && certificate.has_san;
+        certificates.iter().position(ours)
+    })
+}
+
+fn leaf_not_first(certificates: &[Cert], position: usize) -> Fault {
+    Fault {
+        expected: Some("the server's own certificate first".to_owned()),
+        found: vec![format!("{}, which is a CA", certificates[0].subject)],
+        why: Some(format!("the server's own is certificate {}: put it first", position + 1)),
+        ..Fault::new(Code::LeafNotFirst, Stage::Chain)
+    }
+}
+
+fn seen(leaf: &Cert, chain_length: usize) -> CertificateSeen {
+    CertificateSeen {
+        names: leaf.alt_names.clone(),
+        issuer: leaf.issuer.clone(),
+        serial: leaf.serial.clone(),
+        not_before: leaf.not_before,
+        not_after: leaf.not_after,
+        sha256: leaf.sha256(),
+        spki_sha256: Sha256::of(&leaf.spki),
+        chain_length,
+    }
+}
