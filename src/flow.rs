@@ -1,1 +1,404 @@
-//! The verbs in order.
+//! The verbs in order: discover, survey, plan, carry out, look again, verify.
+//!
+//! It decides nothing (that is `plan`) and prints nothing (that is `app`): progress leaves as
+//! [`Event`] values. Every command of mailcert is a cut through it.
+
+mod carry_out;
+mod order;
+mod prove;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+
+use crate::config::{Config, Domain};
+use crate::discover::{self, Discovered, Rules};
+use crate::dns::{Dns, Kind, Record, Reply};
+use crate::http::Http;
+use crate::issue::{Ca, Solver};
+use crate::model::{CertName, Finding, Host, Hostname, Inspection, Sha256, Timestamp, Verdict};
+use crate::plan::{self, Action, Desired, Fate, Mode, Observed, Outcome, Pins, Plan, Step};
+use crate::store::{Entry, Remembered, Store, StoreError};
+use crate::survey::{self, Anew, Asked, Look};
+use crate::verify::{self, How};
+
+/// Old versions kept of each certificate, the one shown included.
+const KEEP: usize = 3;
+/// A run ends after this many rounds, whatever the plan says: each round has its reason to get
+/// somewhere, so more of them means that something undoes our work.
+const ROUNDS: usize = 4;
+/// Questions to the resolver under way at once, and each second.
+pub const QUESTIONS: (usize, u32) = (64, 200);
+
+/// What the verbs work with.
+pub struct Means<'a> {
+    /// What the admin wants.
+    pub config: &'a Config,
+    /// Who answers questions.
+    pub dns: &'a dyn Dns,
+    /// Where certificates and the diary live.
+    pub store: &'a dyn Store,
+    /// Who issues.
+    pub ca: &'a dyn Ca,
+    /// Where challenges are answered.
+    pub solver: &'a dyn Solver,
+    /// How preflight asks.
+    pub http: &'a Http,
+    /// How the verifier looks.
+    pub how: How,
+    /// This machine's addresses.
+    pub machine: Vec<IpAddr>,
+    /// The domains or hosts a person named: only they are asked for and proved anew. Empty means
+    /// all.
+    pub only: Vec<Hostname>,
+    /// The moment of the run.
+    pub now: Timestamp,
+    /// Where progress goes.
+    pub tell: &'a (dyn Fn(&Event) + Send + Sync),
+    /// Set by a signal; looked at between steps.
+    pub stop: &'a AtomicBool,
+}
+
+/// What happens, for a person to follow.
+#[derive(Debug)]
+pub enum Event {
+    /// Domains are asked for.
+    Discovering(usize),
+    /// The machine is looked at.
+    Surveying,
+    /// A plan was made.
+    Planned(usize),
+    /// A step begins.
+    Begins(Step),
+    /// A step ended.
+    Ended(Outcome),
+    /// Endpoints are looked at.
+    Verifying(usize),
+    /// One was.
+    Verified(Inspection),
+}
+
+/// Whether what is remembered counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fresh {
+    /// What the diary says counts until it is too old.
+    Remembered,
+    /// Everything is asked anew.
+    Anew,
+}
+
+/// Whether the diary is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Notes {
+    /// It is.
+    Written,
+    /// Nothing is written at all.
+    None,
+}
+
+/// What a run did.
+#[derive(Debug, Default)]
+pub struct Done {
+    /// Every step of every round.
+    pub outcomes: Vec<Outcome>,
+    /// What was found.
+    pub findings: Vec<Finding>,
+    /// What is served here, proved now or earlier.
+    pub inspections: Vec<Inspection>,
+    /// When to look again.
+    pub wake: Option<Timestamp>,
+}
+
+/// What one look at the whole world gave.
+#[derive(Debug)]
+pub struct Scene {
+    /// What is wanted.
+    pub desired: Desired,
+    /// What is there.
+    pub observed: Observed,
+    /// The servers as they answered.
+    pub asked: Vec<Asked>,
+    /// What is to be done.
+    pub plan: Plan,
+    /// What was found on the way.
+    pub findings: Vec<Finding>,
+}
+
+/// All of it: the job of `run`, `fix` and `rollback`.
+///
+/// # Errors
+/// [`StoreError`] when the state cannot be read or written.
+pub async fn run(means: &Means<'_>, mode: &Mode) -> Result<Done, StoreError> {
+    let fresh = if *mode == Mode::Run { Fresh::Remembered } else { Fresh::Anew };
+    let discovered = discover(means, fresh, Notes::Written).await?;
+    let mut done = Done::default();
+    for _ in 0..ROUNDS {
+        let scene = look(means, &discovered, mode, Notes::Written).await?;
+        done.findings.clone_from(&scene.findings);
+        done.wake = scene.plan.wake;
+        let outcomes = carry_out::carry_out(means, &scene, mode).await?;
+        let got_somewhere = outcomes.iter().any(|outcome| outcome.fate == Fate::Done);
+        done.outcomes.extend(outcomes);
+        if !got_somewhere || means.stopped() {
+            break;
+        }
+    }
+    done.inspections = proved(means)?;
+    done.findings.extend(refusals(means)?);
+    Ok(done)
+}
+
+/// What is wanted, what is there, and what is to be done; with [`Notes::None`] nothing is
+/// written.
+///
+/// # Errors
+/// [`StoreError`] when the state cannot be read.
+pub async fn look(
+    means: &Means<'_>,
+    discovered: &[Discovered],
+    mode: &Mode,
+    notes: Notes,
+) -> Result<Scene, StoreError> {
+    (means.tell)(&Event::Surveying);
+    let diary = means.store.diary()?;
+    let kept = means.store.certificates()?;
+    let held = survey::held(&kept, &diary);
+    let desired = desire(means.config, discovered, &held);
+    let reached = reached(&desired.hosts, &means.machine);
+    let (asked, found) = survey::servers(&means.config.servers, &reached).await;
+    let fix = *mode != Mode::Run;
+    let mut look = Look {
+        machine: &means.machine,
+        how: &means.how,
+        every: means.config.verify.every,
+        anew: if fix { means.anew() } else { Anew::Nothing },
+        mode,
+        pins: Vec::new(),
+        now: means.now,
+    };
+    let seen = survey::observe(&desired, held, &asked, &diary, &look).await;
+    if notes == Notes::Written {
+        for (server, certificate, proof) in seen.proofs {
+            means.store.note(&Entry::Proof { server, certificate, proof: Some(proof) })?;
+        }
+    }
+    let mut observed = seen.observed;
+    let mut plan = plan::plan(&desired, &observed, mode, means.now);
+    look.pins = pins(means.dns, &plan, &desired).await;
+    if !look.pins.is_empty() {
+        observed.pins = look.pins;
+        plan = plan::plan(&desired, &observed, mode, means.now);
+    }
+    (means.tell)(&Event::Planned(plan.steps.len()));
+    let mut findings: Vec<Finding> =
+        discovered.iter().flat_map(|domain| domain.findings.clone()).chain(found).collect();
+    findings.extend(kept.iter().flat_map(survey::damaged));
+    findings.extend(plan.findings.iter().cloned());
+    Ok(Scene { desired, observed, asked, plan, findings })
+}
+
+/// The hosts of every domain of the configuration, from the diary where it is fresh enough.
+///
+/// # Errors
+/// [`StoreError`] when the diary cannot be read or written.
+pub async fn discover(
+    means: &Means<'_>,
+    fresh: Fresh,
+    notes: Notes,
+) -> Result<Vec<Discovered>, StoreError> {
+    let diary = means.store.diary()?;
+    let asked_with = |domain: &Domain| {
+        let rules = (domain, &means.machine, means.config.discover.guesses);
+        Sha256::of(format!("{rules:?}").as_bytes())
+    };
+    let mut answers: BTreeMap<Hostname, Discovered> = BTreeMap::new();
+    let mut aged = Vec::new();
+    for domain in &means.config.domains {
+        match diary.discovered.get(&domain.name) {
+            Some(known)
+                if (fresh == Fresh::Remembered || !means.anew().takes_in(&domain.name))
+                    && known.asked_with == asked_with(domain)
+                    && means.now.since(known.at) < means.config.discover.every =>
+            {
+                answers.insert(domain.name.clone(), remembered(&domain.name, known));
+            }
+            _ => aged.push(domain.clone()),
+        }
+    }
+    if !aged.is_empty() {
+        (means.tell)(&Event::Discovering(aged.len()));
+    }
+    for (mut found, domain) in ask(means, &aged).await.into_iter().zip(&aged) {
+        let answered = found.complete && found.undecided.is_empty();
+        if let Some(known) = diary.discovered.get(&domain.name) {
+            keep_unanswered(&mut found, known);
+        }
+        if notes == Notes::Written && answered {
+            means.store.note(&Entry::Discovered {
+                domain: found.domain.clone(),
+                at: means.now,
+                asked_with: asked_with(domain),
+                hosts: found.hosts.clone(),
+                findings: found.findings.clone(),
+            })?;
+        }
+        answers.insert(found.domain.clone(), found);
+    }
+    Ok(means.config.domains.iter().filter_map(|domain| answers.remove(&domain.name)).collect())
+}
+
+fn remembered(domain: &Hostname, known: &Remembered) -> Discovered {
+    Discovered {
+        domain: domain.clone(),
+        hosts: known.hosts.clone(),
+        findings: known.findings.clone(),
+        not_offered: Vec::new(),
+        undecided: Vec::new(),
+        complete: true,
+    }
+}
+
+/// Where the DNS gave no answer, what it said before still counts: for a silent host its old
+/// answers, for a silent domain all its hosts (design rule 9).
+fn keep_unanswered(found: &mut Discovered, known: &Remembered) {
+    for old in &known.hosts {
+        let silent = !found.complete || found.undecided.contains(&old.host);
+        match found.hosts.iter_mut().find(|host| host.host == old.host) {
+            Some(host) if silent && !host.included => host.clone_from(old),
+            None if silent => found.hosts.push(old.clone()),
+            _ => {}
+        }
+    }
+}
+
+/// Asks the DNS for these domains, whatever the diary says.
+pub async fn ask(means: &Means<'_>, domains: &[Domain]) -> Vec<Discovered> {
+    let rules = Rules {
+        machine: &means.machine,
+        guesses: means.config.discover.guesses,
+        concurrency: QUESTIONS.0,
+        per_second: QUESTIONS.1,
+    };
+    discover::discover(domains, means.dns, &rules).await
+}
+
+/// Looks at every endpoint the domains publish.
+pub async fn verify(means: &Means<'_>, asks: &[verify::Ask]) -> Vec<Inspection> {
+    (means.tell)(&Event::Verifying(asks.len()));
+    let seen = |inspection: &Inspection| (means.tell)(&Event::Verified(inspection.clone()));
+    verify::inspect_all(asks, &means.how, &seen).await
+}
+
+fn desire(config: &Config, discovered: &[Discovered], held: &[plan::Held]) -> Desired {
+    let hosts: Vec<Host> =
+        discovered.iter().flat_map(|domain| domain.hosts.iter().cloned()).collect();
+    let domains: Vec<Hostname> = config.domains.iter().map(|domain| domain.name.clone()).collect();
+    Desired {
+        certificates: plan::group(&hosts, &domains, held, config.acme.names_per_certificate),
+        hosts,
+        key_type: config.acme.key_type,
+        keep: KEEP,
+        prove_every: config.verify.every,
+    }
+}
+
+/// The addresses of this machine that a wanted name reaches.
+fn reached(hosts: &[Host], machine: &[IpAddr]) -> Vec<IpAddr> {
+    let wanted = hosts.iter().filter(|host| host.included).flat_map(|host| &host.addresses);
+    let here: BTreeSet<IpAddr> =
+        wanted.filter(|address| machine.contains(address)).copied().collect();
+    here.into_iter().collect()
+}
+
+/// The authenticated pins of the hosts for which the plan makes or shows another key; nobody
+/// else's are asked for.
+async fn pins(dns: &dyn Dns, plan: &Plan, desired: &Desired) -> Vec<Pins> {
+    let changed: BTreeSet<&CertName> =
+        plan.steps.iter().filter_map(|step| step.action.certificate()).collect();
+    let wishes = desired.certificates.iter().filter(|wish| changed.contains(&wish.name));
+    let mut pins = Vec::new();
+    for host in wishes.flat_map(|wish| &wish.names) {
+        let answer = dns.ask(&format!("_25._tcp.{host}"), Kind::Tlsa).await;
+        let Reply::Records(records) = answer.reply else { continue };
+        let keys: Vec<Sha256> = records.iter().filter_map(pinned_key).collect();
+        if answer.authenticated && !keys.is_empty() {
+            pins.push(Pins { host: host.clone(), keys });
+        }
+    }
+    pins
+}
+
+/// The key hash of a TLSA record for an end entity's key: usage 3 or 1, selector 1, matching 1
+/// (RFC 6698 section 2.1).
+fn pinned_key(record: &Record) -> Option<Sha256> {
+    match record {
+        Record::Tlsa { usage: 1 | 3, selector: 1, matching: 1, data } => {
+            data.as_slice().try_into().ok().map(Sha256)
+        }
+        _ => None,
+    }
+}
+
+/// What every proof of the diary saw, each endpoint once.
+fn proved(means: &Means<'_>) -> Result<Vec<Inspection>, StoreError> {
+    let diary = means.store.diary()?;
+    let with_sni = diary.proofs.into_iter().filter(|((_, certificate), _)| certificate.is_some());
+    let mut newest: BTreeMap<_, Inspection> = BTreeMap::new();
+    for inspection in with_sni.flat_map(|(_, proof)| proof.inspections) {
+        let key = (inspection.host.clone(), inspection.address, inspection.port);
+        match newest.get(&key) {
+            Some(known) if known.proved_at >= inspection.proved_at => {}
+            _ => drop(newest.insert(key, inspection)),
+        }
+    }
+    Ok(newest.into_values().collect())
+}
+
+/// What the CA said of the names it refused, until they are cured.
+fn refusals(means: &Means<'_>) -> Result<Vec<Finding>, StoreError> {
+    let diary = means.store.diary()?;
+    Ok(diary.waits.into_values().flat_map(|wait| wait.findings).collect())
+}
+
+impl Means<'_> {
+    /// What is to be asked for and proved anew when everything a person named is.
+    fn anew(&self) -> Anew<'_> {
+        if self.only.is_empty() { Anew::Everything } else { Anew::Only(&self.only) }
+    }
+
+    /// Whether a signal asked to stop.
+    #[must_use]
+    pub fn stopped(&self) -> bool {
+        self.stop.load(std::sync::atomic::Ordering::Relaxed)
+    }
+
+    fn state(&self) -> &Path {
+        &self.config.state
+    }
+}
+
+impl Done {
+    /// The verdict of what is served here.
+    #[must_use]
+    pub fn verdict(&self) -> Verdict {
+        Verdict::of(self.inspections.iter().map(|inspection| inspection.verdict))
+    }
+
+    /// Whether every step worked.
+    #[must_use]
+    pub fn all_worked(&self) -> bool {
+        self.outcomes.iter().all(|outcome| outcome.fate == Fate::Done)
+    }
+}
+
+impl Action {
+    /// The certificate the step makes or shows anew.
+    fn certificate(&self) -> Option<&CertName> {
+        match self {
+            Self::Issue { certificate, .. } => Some(certificate),
+            Self::Install { part: crate::servers::Part::Certificate(name), .. } => Some(name),
+            _ => None,
+        }
+    }
+}

@@ -2,11 +2,53 @@
 //!
 //! Pure: the files the text names are read by a closure that the caller hands in.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::model::{Hostname, KeyType};
+
+mod access;
+mod acme;
+mod fault;
+pub mod init;
+mod raw;
+mod read;
+mod servers;
+mod value;
+
+pub use access::unsafe_access;
+pub use fault::{Fault, Faults, Note};
+pub use read::{decode, read};
+
+/// What holds without any configuration file: the defaults and no domain. `verify` and `discover`
+/// run with it; nothing can be ordered, since no terms are agreed to.
+#[must_use]
+pub fn builtin() -> Config {
+    let every = Duration::from_secs(20 * 3600);
+    Config {
+        acme: Acme {
+            directory: "https://acme-v02.api.letsencrypt.org/directory".to_owned(),
+            ca_roots: None,
+            contact: Vec::new(),
+            agree_to_terms: false,
+            key_type: KeyType::EcdsaP256,
+            profile: None,
+            names_per_certificate: 25,
+        },
+        http01: Http01::Listen(vec![
+            SocketAddr::from((Ipv4Addr::UNSPECIFIED, 80)),
+            SocketAddr::from((Ipv6Addr::UNSPECIFIED, 80)),
+        ]),
+        dns: Vec::new(),
+        discover: Discover { every, guesses: true },
+        machine: None,
+        state: PathBuf::from("/var/lib/mailcert"),
+        verify: Verify { roots: RootChoice::Mozilla, profile: Profile::Gmail, every },
+        domains: Vec::new(),
+        servers: Vec::new(),
+    }
+}
 
 /// What the admin wants, complete: every default is filled in.
 #[derive(Clone, Debug, PartialEq, Eq)]

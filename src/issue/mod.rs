@@ -43,6 +43,16 @@ pub struct Refusal {
     pub by_ca: bool,
 }
 
+impl Refusal {
+    /// All of it in one line.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        let said: Vec<&str> =
+            self.findings.iter().map(|finding| finding.message.as_str()).collect();
+        said.join("; ")
+    }
+}
+
 /// Puts answers where the CA looks for them.
 #[async_trait]
 pub trait Solver: Send + Sync {

@@ -1,9 +1,11 @@
 //! Decides. Pure: what is wanted and what is there go in, a [`Plan`] comes out.
 
 mod group;
+mod outcome;
 mod world;
 
 pub use group::group;
+pub use outcome::{Fate, Outcome};
 pub use world::{
     Adoptable, Desired, FileSeen, Held, HeldVersion, Hook, Observed, Pins, Seen, Wish,
 };
@@ -159,6 +161,27 @@ pub enum Reason {
     Pinned(KeyHash),
     /// More old versions than are kept.
     Superseded,
+}
+
+/// What one server is to show.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Shows {
+    /// Its certificates, each in the version to show.
+    pub certificates: Vec<crate::servers::Shown>,
+    /// The one for clients without SNI.
+    pub default: Option<CertName>,
+}
+
+/// What `server` is to show, by what is held and pinned.
+#[must_use]
+pub fn shows(
+    desired: &Desired,
+    observed: &Observed,
+    server: &crate::servers::Server,
+    now: Timestamp,
+) -> Shows {
+    let _ = (desired, observed, server, now);
+    todo!()
 }
 
 /// Decides what is to be done. The same input gives the same plan.

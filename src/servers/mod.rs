@@ -1,7 +1,23 @@
 //! What each mail server wants on disk and how it is told: pure knowledge, one file per server.
+//!
+//! [`wants`] is the layout, [`needs_reload`] says what takes effect by itself, [`hook_in`] holds
+//! the lines of the admin's own configuration, and the `*_settings` modules read what the servers
+//! say of themselves. Nothing here looks at a disk; `survey` looks and `deploy` writes.
+
+pub mod dovecot_settings;
+pub mod exim_settings;
+pub mod hook_in;
+pub mod postfix_settings;
+
+mod dovecot;
+mod entries;
+mod exim;
+mod postfix;
+
+pub use postfix::{SNI_SOURCE, map_identity, map_suffix};
 
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -178,17 +194,176 @@ pub struct Want {
 }
 
 /// The files `server` wants on disk to show `certificates`, with `default` for clients without
-/// SNI. Pure; the order is the order of installation. Entries come from the certificates' own
-/// names; a name on two certificates goes to the one that ends later.
+/// SNI. Pure; the order is the order of installation: no file comes before one it names. Entries
+/// come from the certificates' own names; a name on two certificates goes to the one that ends
+/// later. A `default` that is not among the certificates counts as none.
 #[must_use]
 pub fn wants(server: &Server, certificates: &[Shown], default: Option<&CertName>) -> Vec<Want> {
-    let _ = (server, certificates, default);
-    todo!()
+    let mut sorted: Vec<&Shown> = certificates.iter().collect();
+    sorted.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+    let default = default.and_then(|name| sorted.iter().copied().find(|s| s.name == *name));
+    if sorted.is_empty() {
+        return Vec::new();
+    }
+    match &server.kind {
+        Kind::Postfix(postfix) => postfix::wants(server, postfix, &sorted, default),
+        Kind::Exim(exim) => exim::wants(server, exim, &sorted, default),
+        Kind::Dovecot(_) => dovecot::wants(server, &sorted, default),
+    }
 }
 
-/// Whether a change of `part` takes effect only after a reload of `server`.
+/// Whether a change of `part` takes effect only after a reload of `server`. A server that runs
+/// elsewhere (files-only) has to be told of everything, if there is a way to tell it.
 #[must_use]
 pub fn needs_reload(server: &Server, part: &Part) -> bool {
-    let _ = (server, part);
-    todo!()
+    if server.files_only {
+        return !server.reload.is_empty();
+    }
+    match &server.kind {
+        Kind::Postfix(postfix) => postfix::needs_reload(postfix, part),
+        Kind::Exim(exim) => exim::needs_reload(exim, part),
+        Kind::Dovecot(_) => true,
+    }
+}
+
+/// The permission bits of the server's directory. Exim must be able to list it (dsearch), and
+/// reads as its own group; the others read as root.
+#[must_use]
+pub fn directory_mode(server: &Server) -> u32 {
+    match server.kind {
+        Kind::Exim(_) => 0o750,
+        Kind::Postfix(_) | Kind::Dovecot(_) => 0o700,
+    }
+}
+
+/// Whether a path can stand unquoted in every server's configuration. Postfix splits values at
+/// blanks and commas and expands `$`, Exim expands `$` and splits lists at `:`, Dovecot's
+/// `!include_try` knows no quotes (measured with 2.3.19).
+#[must_use]
+pub fn is_plain_path(path: &Path) -> bool {
+    path.is_absolute()
+        && path.to_str().is_some_and(|text| {
+            text.chars().all(|c| c.is_ascii_alphanumeric() || "/._-+@".contains(c))
+        })
+}
+
+impl Want {
+    /// A file of `server` with the given permission bits.
+    fn new(server: &Server, path: PathBuf, part: Part, content: Content, identity: Sha256) -> Self {
+        Self { path, part, content, identity, mode: 0o600, uid: server.uid, gid: server.gid }
+    }
+
+    /// A text file; its identity is that of its bytes.
+    fn text(server: &Server, name: &str, text: String) -> Self {
+        let identity = Sha256::of(text.as_bytes());
+        let path = server.directory.join(name);
+        Self::new(server, path, Part::Index, Content::Text(text), identity)
+    }
+
+    /// Key, leaf and chain of `shown` in one file.
+    fn combined(server: &Server, name: &str, part: Part, shown: &Shown) -> Self {
+        let content = Content::Combined(shown.name.clone(), shown.version);
+        Self::new(server, server.directory.join(name), part, content, shown.facts.combined)
+    }
+
+    fn with_mode(mut self, mode: u32) -> Self {
+        self.mode = mode;
+        self
+    }
+}
+
+/// etckeeper commits what lies under /etc, private keys included, unless git is told not to look.
+fn gitignore(server: &Server) -> Option<Want> {
+    let needed = server.directory.starts_with("/etc");
+    needed.then(|| Want::text(server, ".gitignore", "*\n".to_owned()).with_mode(0o644))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::entries::samples::{lines, server, two};
+    use super::{Dovecot, Exim, Kind, Part, Postfix, is_plain_path, needs_reload, wants};
+    use crate::config::EximLayout;
+    use crate::model::CertName;
+
+    fn kinds() -> [Kind; 3] {
+        [
+            Kind::Postfix(Postfix {
+                config_directory: "/d".into(),
+                map_type: "lmdb".to_owned(),
+                tlsproxy: false,
+            }),
+            Kind::Exim(Exim {
+                binary: "exim4".into(),
+                config_file: None,
+                layout: EximLayout::Combined,
+                fixed_path: false,
+            }),
+            Kind::Dovecot(Dovecot { config_file: "/d/dovecot.conf".into(), version: (2, 3) }),
+        ]
+    }
+
+    #[test]
+    fn below_etc_git_is_told_not_to_look() {
+        for kind in kinds() {
+            for (directory, expected) in [("/etc/x/mailcert", true), ("/srv/etc/mailcert", false)] {
+                let all = wants(&server(kind.clone(), directory), &two(), None);
+                let found =
+                    lines(&all).iter().any(|line| line.ends_with(".gitignore index 644 text"));
+                assert_eq!(found, expected, "{directory} {kind:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_order_of_the_certificates_and_a_strange_default_change_nothing() {
+        let [a, b] = two();
+        let strange = CertName::parse("else.test").unwrap();
+        for kind in kinds() {
+            let server = server(kind, "/d/tls");
+            let one = wants(&server, &[a.clone(), b.clone()], Some(&strange));
+            assert_eq!(one, wants(&server, &[b.clone(), a.clone()], None));
+            assert_eq!(wants(&server, &[], Some(&a.name)), []);
+        }
+    }
+
+    #[test]
+    fn a_reload_is_owed_only_where_it_is_needed() {
+        let parts =
+            [Part::Certificate(CertName::parse("a.test").unwrap()), Part::Index, Part::Default];
+        let ask = |kind: &Kind, files_only: bool| {
+            let mut server = server(kind.clone(), "/d/tls");
+            server.files_only = files_only;
+            parts.clone().map(|part| needs_reload(&server, &part))
+        };
+        let [mut postfix, mut exim, dovecot] = kinds();
+        assert_eq!(ask(&postfix, false), [false, false, true]);
+        assert_eq!(ask(&exim, false), [false, false, false]);
+        assert_eq!(ask(&dovecot, false), [true, true, true]);
+        assert_eq!(ask(&exim, true), [true, true, true]);
+        if let (Kind::Postfix(postfix), Kind::Exim(exim)) = (&mut postfix, &mut exim) {
+            postfix.tlsproxy = true;
+            exim.fixed_path = true;
+        }
+        assert_eq!(ask(&postfix, false), [true, true, true]);
+        assert_eq!(ask(&exim, false), [false, false, true]);
+    }
+
+    #[test]
+    fn a_path_that_a_server_would_read_differently_is_not_plain() {
+        for (path, plain) in [
+            ("/etc/exim4/tls", true),
+            ("/srv/a_b-c.d@1+2", true),
+            ("etc/tls", false),
+            ("/a b", false),
+            ("/a,b", false),
+            ("/a:b", false),
+            ("/a$b", false),
+            ("/a\"b", false),
+            ("/ä", false),
+        ] {
+            assert_eq!(is_plain_path(Path::new(path)), plain, "{path}");
+        }
+    }
 }

@@ -3,7 +3,7 @@
 //! On disk it is a text of one JSON object a line, appended and fsynced, folded together when it
 //! has grown; a torn last line is an entry that never was.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -40,13 +40,30 @@ pub struct Proof {
     pub version: Version,
     /// When.
     pub at: Timestamp,
+    /// The files changed since: it says what worked once, not what is so now.
+    pub void: bool,
     /// What each endpoint showed.
     pub inspections: Vec<Inspection>,
+}
+
+/// What the DNS said of a domain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Remembered {
+    /// When it was asked.
+    pub at: Timestamp,
+    /// What the answer depends on besides the DNS.
+    pub asked_with: Sha256,
+    /// The domain's hosts.
+    pub hosts: Vec<Host>,
+    /// What was found besides.
+    pub findings: Vec<Finding>,
 }
 
 /// Waiting after a refusal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Wait {
+    /// When this was written.
+    pub noted: Timestamp,
     /// Not before this moment.
     pub until: Timestamp,
     /// Refusals in a row.
@@ -109,6 +126,9 @@ pub enum Entry {
         domain: Hostname,
         /// When the DNS was asked.
         at: Timestamp,
+        /// A digest of what the answer depends on besides the DNS: the domain's table, the
+        /// machine's addresses.
+        asked_with: Sha256,
         /// Its hosts.
         hosts: Vec<Host>,
         /// What was found besides.
@@ -147,16 +167,201 @@ pub struct Diary {
     pub proofs: BTreeMap<(String, Option<CertName>), Proof>,
     /// Versions not to be shown, with the reason.
     pub bad: BTreeMap<(CertName, Version), String>,
-    /// What the DNS said, by domain: when, hosts, findings.
-    pub discovered: BTreeMap<Hostname, (Timestamp, Vec<Host>, Vec<Finding>)>,
+    /// What the DNS said, by domain.
+    pub discovered: BTreeMap<Hostname, Remembered>,
     /// CA directories by URL.
     pub directories: BTreeMap<String, (Timestamp, String)>,
+    /// What was worth telling, oldest first, the latest 1,000 of them.
+    pub events: VecDeque<(Timestamp, String)>,
 }
+
+/// How many events are remembered.
+const EVENTS: usize = 1000;
 
 impl Diary {
     /// Adds one entry.
     pub fn add(&mut self, entry: Entry) {
-        let _ = entry;
-        todo!()
+        match entry {
+            Entry::Reload { server, since: Some(since), .. } => {
+                self.owed.insert(server, since);
+            }
+            Entry::Reload { server, since: None, at } => {
+                self.owed.remove(&server);
+                self.reloaded.insert(server, at);
+            }
+            Entry::Wait { certificate, wait } => put(&mut self.waits, certificate, wait),
+            Entry::Installed { path, file } => put(&mut self.installed, path, file),
+            Entry::Proof { server, certificate, proof } => {
+                put(&mut self.proofs, (server, certificate), proof);
+            }
+            Entry::Bad { certificate, version, why } => {
+                self.bad.insert((certificate, version), why);
+            }
+            Entry::Discovered { domain, at, asked_with, hosts, findings } => {
+                self.discovered.insert(domain, Remembered { at, asked_with, hosts, findings });
+            }
+            Entry::Directory { url, at, body } => {
+                self.directories.insert(url, (at, body));
+            }
+            Entry::Event { at, text } => {
+                self.events.push_back((at, text));
+                if self.events.len() > EVENTS {
+                    self.events.pop_front();
+                }
+            }
+        }
+    }
+
+    /// The fewest entries that add up to this diary.
+    pub fn into_entries(self) -> impl Iterator<Item = Entry> {
+        // Worked comes before owed: it would take the debt away.
+        let worked = self.reloaded.into_iter();
+        let worked = worked.map(|(server, at)| Entry::Reload { server, since: None, at });
+        let owed = self.owed.into_iter();
+        let owed = owed.map(|(server, at)| Entry::Reload { server, since: Some(at), at });
+        let waits = self.waits.into_iter();
+        let waits = waits.map(|(certificate, wait)| Entry::Wait { certificate, wait: Some(wait) });
+        let installed = self.installed.into_iter();
+        let installed = installed.map(|(path, file)| Entry::Installed { path, file: Some(file) });
+        let proofs = self.proofs.into_iter().map(|((server, certificate), proof)| Entry::Proof {
+            server,
+            certificate,
+            proof: Some(proof),
+        });
+        let bad = self.bad.into_iter();
+        let bad = bad.map(|((certificate, version), why)| Entry::Bad { certificate, version, why });
+        let discovered = self.discovered.into_iter().map(|(domain, known)| {
+            let Remembered { at, asked_with, hosts, findings } = known;
+            Entry::Discovered { domain, at, asked_with, hosts, findings }
+        });
+        let directories = self.directories.into_iter();
+        let directories = directories.map(|(url, (at, body))| Entry::Directory { url, at, body });
+        let events = self.events.into_iter().map(|(at, text)| Entry::Event { at, text });
+        worked
+            .chain(owed)
+            .chain(waits)
+            .chain(installed)
+            .chain(proofs)
+            .chain(bad)
+            .chain(discovered)
+            .chain(directories)
+            .chain(events)
+    }
+}
+
+/// `None` means that it is over.
+fn put<K: Ord, V>(map: &mut BTreeMap<K, V>, key: K, value: Option<V>) {
+    match value {
+        Some(value) => map.insert(key, value),
+        None => map.remove(&key),
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_unix(seconds)
+    }
+
+    fn certificate(name: &str) -> CertName {
+        CertName::parse(name).unwrap()
+    }
+
+    fn installed(size: u64) -> Installed {
+        let print = FilePrint { inode: 7, size, mtime_nanos: 9, mode: 0o600, uid: 0, gid: 0 };
+        Installed { server: "exim".to_owned(), identity: Sha256::of(b"x"), print }
+    }
+
+    fn proof(version: u32) -> Proof {
+        Proof { version: Version(version), at: at(50), void: false, inspections: Vec::new() }
+    }
+
+    fn wait(refusals: u32) -> Wait {
+        let (findings, refused) = (Vec::new(), Vec::new());
+        Wait { noted: at(9), until: at(99), refusals, findings, refused }
+    }
+
+    fn asked(domain: Hostname, seconds: i64) -> Entry {
+        let (hosts, findings) = (Vec::new(), Vec::new());
+        Entry::Discovered { domain, at: at(seconds), asked_with: Sha256::of(b"y"), hosts, findings }
+    }
+
+    /// Every kind of entry twice: the second takes away or replaces what the first said.
+    fn life() -> Vec<Entry> {
+        let domain = Hostname::parse("example.org").unwrap();
+        let exim = || "exim".to_owned();
+        let name = || certificate("example.org");
+        let path = || PathBuf::from("/etc/exim4/tls/a.pem");
+        vec![
+            Entry::Reload { server: exim(), since: Some(at(1)), at: at(1) },
+            Entry::Reload { server: exim(), since: None, at: at(2) },
+            Entry::Reload { server: "postfix".to_owned(), since: None, at: at(3) },
+            Entry::Reload { server: "postfix".to_owned(), since: Some(at(4)), at: at(4) },
+            Entry::Wait { certificate: name(), wait: Some(wait(1)) },
+            Entry::Wait { certificate: name(), wait: None },
+            Entry::Wait { certificate: certificate("b.test"), wait: Some(wait(2)) },
+            Entry::Installed { path: path(), file: Some(installed(1)) },
+            Entry::Installed { path: path(), file: Some(installed(2)) },
+            Entry::Installed { path: PathBuf::from("/gone"), file: Some(installed(1)) },
+            Entry::Installed { path: PathBuf::from("/gone"), file: None },
+            Entry::Proof { server: exim(), certificate: None, proof: Some(proof(1)) },
+            Entry::Proof { server: exim(), certificate: Some(name()), proof: Some(proof(1)) },
+            Entry::Proof { server: exim(), certificate: Some(name()), proof: None },
+            Entry::Bad { certificate: name(), version: Version(3), why: "worse".to_owned() },
+            asked(domain.clone(), 5),
+            asked(domain, 6),
+            Entry::Directory { url: "https://ca".to_owned(), at: at(7), body: "{}".to_owned() },
+            Entry::Event { at: at(8), text: "first".to_owned() },
+            Entry::Event { at: at(9), text: "second".to_owned() },
+        ]
+    }
+
+    fn sum(entries: impl IntoIterator<Item = Entry>) -> Diary {
+        let mut diary = Diary::default();
+        entries.into_iter().for_each(|entry| diary.add(entry));
+        diary
+    }
+
+    #[test]
+    fn a_later_entry_replaces_the_earlier_one() {
+        let diary = sum(life());
+        assert_eq!(diary.owed, BTreeMap::from([("postfix".to_owned(), at(4))]));
+        let worked = [("exim".to_owned(), at(2)), ("postfix".to_owned(), at(3))];
+        assert_eq!(diary.reloaded, BTreeMap::from(worked));
+        assert_eq!(diary.waits, BTreeMap::from([(certificate("b.test"), wait(2))]));
+        let file = (PathBuf::from("/etc/exim4/tls/a.pem"), installed(2));
+        assert_eq!(diary.installed, BTreeMap::from([file]));
+        assert_eq!(diary.proofs, BTreeMap::from([(("exim".to_owned(), None), proof(1))]));
+        assert_eq!(diary.bad.len(), 1);
+        assert_eq!(diary.discovered.values().next().map(|found| found.at), Some(at(6)));
+        assert_eq!(diary.events.len(), 2);
+    }
+
+    #[test]
+    fn folded_at_any_moment_it_says_the_same() {
+        for cut in 0..=life().len() {
+            let mut folded = sum(sum(life().into_iter().take(cut)).into_entries());
+            life().into_iter().skip(cut).for_each(|entry| folded.add(entry));
+            assert_eq!(folded, sum(life()), "folded after {cut} entries");
+        }
+    }
+
+    #[test]
+    fn every_entry_survives_being_written_and_read() {
+        for entry in life() {
+            let text = serde_json::to_string(&entry).unwrap();
+            assert!(!text.contains('\n'));
+            assert_eq!(serde_json::from_str::<Entry>(&text).unwrap(), entry, "{text}");
+        }
+    }
+
+    #[test]
+    fn events_do_not_pile_up() {
+        let many = (0..2000).map(|n| Entry::Event { at: at(n), text: n.to_string() });
+        let diary = sum(many);
+        assert_eq!(diary.events.len(), EVENTS);
+        assert_eq!(diary.events.front().map(|event| event.0), Some(at(1000)));
     }
 }

@@ -1,8 +1,19 @@
 //! Bytes under names, one lock, one diary. It knows no mail server and asks no CA.
 
+mod certificates;
 mod diary;
+mod files;
+mod log;
+mod memory;
+#[cfg(test)]
+mod tests;
 
-pub use diary::{Diary, Entry, FilePrint, Installed, Proof, Wait};
+pub use diary::{Diary, Entry, FilePrint, Installed, Proof, Remembered, Wait};
+pub use files::{Files, Recompute};
+pub use memory::Memory;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::model::{Bundle, CertName, Facts, Version};
 
@@ -66,6 +77,20 @@ pub enum StoreError {
     /// No such certificate or version.
     #[error("{0} is not in the store")]
     Missing(String),
+    /// Key and chain that would be of no use.
+    #[error("{name}: {why}")]
+    Refused {
+        /// Under which name they were to be kept.
+        name: CertName,
+        /// What is wrong with them.
+        why: String,
+    },
+}
+
+impl StoreError {
+    fn missing(name: &CertName, version: Version) -> Self {
+        Self::Missing(format!("{name}, version {version},"))
+    }
 }
 
 /// Holds the lock until it goes; the kernel frees it when the process ends, however it ends.
@@ -73,6 +98,23 @@ pub enum StoreError {
 pub struct Lock {
     /// The locked file; `None` in the in-memory store.
     pub file: Option<std::fs::File>,
+    held: Arc<AtomicBool>,
+}
+
+impl Lock {
+    fn in_memory(held: Arc<AtomicBool>) -> Self {
+        Self { file: None, held }
+    }
+
+    fn on(file: std::fs::File, held: Arc<AtomicBool>) -> Self {
+        Self { file: Some(file), held }
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        self.held.store(false, Ordering::SeqCst);
+    }
 }
 
 /// Where bytes live: files, or memory.
@@ -124,6 +166,14 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// [`StoreError`] when it could not be written.
     fn note(&self, entry: &Entry) -> Result<(), StoreError>;
+
+    /// Writes several entries, durably, before it returns.
+    ///
+    /// # Errors
+    /// [`StoreError`] when they could not be written.
+    fn note_all(&self, entries: &[Entry]) -> Result<(), StoreError> {
+        entries.iter().try_for_each(|entry| self.note(entry))
+    }
 
     /// Takes the lock.
     ///

@@ -1,6 +1,13 @@
 //! Looks at the machine and changes nothing: store, installed files, server settings, listeners,
 //! live TLS, TLSA.
 
+pub mod adopt;
+pub mod files;
+pub mod live;
+mod observe;
+
+pub use observe::{Anew, Look, Observation, damaged, held, observe};
+
 use std::net::IpAddr;
 
 use crate::config::ServerTable;
@@ -18,6 +25,14 @@ pub struct Asked {
     pub running: bool,
     /// When its configuration was last edited.
     pub edited_at: Option<crate::model::Timestamp>,
+}
+
+impl Asked {
+    /// Whether a look at its listeners can say anything of our files.
+    #[must_use]
+    pub fn can_be_looked_at(&self) -> bool {
+        self.running && self.hook == crate::plan::Hook::There
+    }
 }
 
 /// Asks every configured server for its settings, or, where `tables` is empty, finds the servers

@@ -2,6 +2,11 @@
 //!
 //! `starttls`, `judge` and `profiles` are pure; `probe` holds the socket.
 
+pub mod judge;
+mod text;
+
+pub use text::{visible, visible_bytes};
+
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,6 +31,18 @@ pub struct Ask {
     /// Only counts if something answers (ports 465 and 587 of a domain without SRV records): a
     /// refused or silent connection is no finding and the inspection is left out.
     pub optional: bool,
+    /// Which server name to send.
+    pub sni: Sni,
+}
+
+/// Which server name a look sends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Sni {
+    /// The host, as Gmail does.
+    #[default]
+    Host,
+    /// None: what the default certificate is for. The certificate is judged for the host.
+    None,
 }
 
 /// How to look.
@@ -47,6 +64,12 @@ pub struct How {
     pub without_sni: bool,
     /// The moment the certificates are judged at.
     pub now: Timestamp,
+}
+
+/// x
+pub fn facts(bundle: &crate::model::Bundle) -> Result<crate::model::Facts, String> {
+    let _ = bundle;
+    todo!()
 }
 
 /// Looks at every endpoint side by side within the bounds; the answers are in the order of

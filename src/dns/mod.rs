@@ -1,9 +1,25 @@
 //! Questions to the DNS. Every answer says absent, failed or authenticated, and how long it lives.
+//!
+//! [`Resolver`] asks the configured servers, [`Zone`] answers from a literal text, [`Asker`] asks
+//! another one each question once and no faster than agreed. Nothing here knows what mail is.
 
+mod asker;
+mod name;
+mod resolver;
+mod wire;
+mod zone;
+mod zone_text;
+
+use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+
+pub use asker::Asker;
+pub use resolver::{BadResolver, Resolver};
+pub use zone::{BadZone, Zone};
 
 /// The kinds of question mailcert asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -17,8 +33,21 @@ pub enum Kind {
     Tlsa,
 }
 
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::A => "A",
+            Self::Aaaa => "AAAA",
+            Self::Mx => "MX",
+            Self::Srv => "SRV",
+            Self::Caa => "CAA",
+            Self::Tlsa => "TLSA",
+        })
+    }
+}
+
 /// The data of one record. Names are as they came: untrusted presentation format without the
-/// trailing dot, to be parsed by `Hostname::parse`.
+/// trailing dot (the root is `.`), to be parsed by `Hostname::parse`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[expect(missing_docs, reason = "they are the fields of RFC 1035, 2782, 6698 and 8659")]
 pub enum Record {
@@ -56,6 +85,19 @@ pub enum Failure {
     Other(String),
 }
 
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::ServFail => "SERVFAIL",
+            Self::Refused => "REFUSED",
+            Self::Timeout => "no answer in time",
+            Self::Bogus => "DNSSEC validation failed",
+            Self::AliasLoop => "its aliases lead in a circle or too far",
+            Self::Other(text) => text,
+        })
+    }
+}
+
 /// What came back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reply {
@@ -80,10 +122,46 @@ pub struct Answer {
     pub ttl: Duration,
 }
 
+impl Answer {
+    /// An answer that says only why there is none; it is not to be kept.
+    #[must_use]
+    pub fn failed(failure: Failure) -> Self {
+        Self {
+            reply: Reply::Failed(failure),
+            aliases: Vec::new(),
+            authenticated: false,
+            ttl: Duration::ZERO,
+        }
+    }
+
+    /// The records, none if there are none.
+    #[must_use]
+    pub fn records(&self) -> &[Record] {
+        match &self.reply {
+            Reply::Records(records) => records,
+            Reply::Absent(_) | Reply::Failed(_) => &[],
+        }
+    }
+}
+
 /// Who answers questions: the resolver, or a literal zone.
 #[async_trait]
 pub trait Dns: Send + Sync {
     /// Asks for the records of `kind` at `name` (presentation format, no trailing dot; may begin
     /// with underscore labels). Never an error: what failed is in the answer.
     async fn ask(&self, name: &str, kind: Kind) -> Answer;
+}
+
+#[async_trait]
+impl<D: Dns + ?Sized> Dns for &D {
+    async fn ask(&self, name: &str, kind: Kind) -> Answer {
+        (**self).ask(name, kind).await
+    }
+}
+
+#[async_trait]
+impl<D: Dns + ?Sized> Dns for Arc<D> {
+    async fn ask(&self, name: &str, kind: Kind) -> Answer {
+        (**self).ask(name, kind).await
+    }
 }

@@ -1,0 +1,237 @@
+//! `verify`, `discover`: looks at the world, with or without a configuration.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::app::session::{self, Loaded};
+use crate::app::{Failure, Output, environment};
+use crate::app::progress::Progress;
+use crate::cli;
+use crate::config::{self, Config, Domain, Profile};
+use crate::discover::{self, Discovered, Rules};
+use crate::dns::{Asker, Dns, Kind, Record, Resolver};
+use crate::flow::{self, Event};
+use crate::model::{Finding, Hostname, Inspection, Verdict};
+use crate::report::{Body, Report};
+use crate::verify::{self, Ask, How, Target};
+
+/// `discover`.
+pub(super) async fn discover(
+    loaded: Option<Loaded>,
+    typed: cli::Discover,
+    output: &Output,
+) -> Result<u8, Failure> {
+    let (config, mut findings) = parts(loaded);
+    let dns = resolver(&config, &typed.dns)?;
+    let domains = domains(&config, &typed.domains);
+    if domains.is_empty() {
+        return Err(Failure::Usage(
+            "error: no domain is named and no configuration has one\n  = help: `mailcert discover \
+             example.org`"
+                .to_owned(),
+        ));
+    }
+    let machine = session::machine(&config);
+    let found = found(&domains, &dns, &config, &machine).await;
+    findings.extend(found.iter().flat_map(|domain| domain.findings.clone()));
+    let hosts = found.iter().flat_map(|domain| &domain.hosts).map(Into::into).collect();
+    output.answer(&Report::new("discover", Body::Discover { hosts }, findings));
+    Ok(0)
+}
+
+/// `verify`.
+pub(super) async fn verify(
+    loaded: Option<Loaded>,
+    typed: cli::Verify,
+    output: &Output,
+) -> Result<u8, Failure> {
+    let (config, mut findings) = parts(loaded);
+    let dns = resolver(&config, &typed.dns)?;
+    let how = how(&config, &typed)?;
+    let targets = targets(&typed)?;
+    let machine = session::machine(&config);
+    let mut asks = Vec::new();
+    if targets.is_empty() {
+        if config.domains.is_empty() {
+            return Err(Failure::Usage(
+                "error: no target is named and no configuration has a domain\n  = help: `mailcert \
+                 verify example.org` or `mailcert verify mail.example.org:587`"
+                    .to_owned(),
+            ));
+        }
+        let found = found(&config.domains, &dns, &config, &machine).await;
+        asks.extend(found.iter().flat_map(verify_domain));
+        findings.extend(found.into_iter().flat_map(|domain| domain.findings));
+    }
+    for (target, addresses) in targets {
+        match target {
+            Target::Domain(domain) => {
+                let domains = domains(&config, &[domain]);
+                let found = found(&domains, &dns, &config, &machine).await;
+                asks.extend(found.iter().flat_map(verify_domain));
+                findings.extend(found.into_iter().flat_map(|domain| domain.findings));
+            }
+            Target::Host { host, service, port } => {
+                let known = if addresses.is_empty() && typed.connect.is_none() {
+                    addresses_of(&dns, &host).await
+                } else {
+                    addresses
+                };
+                asks.extend(verify::asks_at(&host, service, port, &known));
+            }
+        }
+    }
+    if let Some(address) = typed.connect {
+        verify::connect_to(&mut asks, address);
+    }
+    let ours = |address: Option<IpAddr>| {
+        (!machine.is_empty()).then(|| address.is_some_and(|a| machine.contains(&a)))
+    };
+    for ask in &mut asks {
+        ask.ours = ours(ask.endpoint.address);
+    }
+    let progress = Progress::new(output.quiet());
+    progress.tell(&Event::Verifying(asks.len()));
+    let seen = |inspection: &Inspection| progress.tell(&Event::Verified(inspection.clone()));
+    let endpoints = verify::inspect_all(&asks, &how, &seen).await;
+    let report = Report::of_verify(how.profile.as_str(), endpoints, findings);
+    let code = match &report.body {
+        Body::Verify(verified) => exit_code(verified.verdict),
+        _ => 0,
+    };
+    output.answer(&report);
+    Ok(code)
+}
+
+fn exit_code(verdict: Verdict) -> u8 {
+    match verdict {
+        Verdict::Accepted => 0,
+        Verdict::Refused => 1,
+        Verdict::Unknown => 4,
+    }
+}
+
+fn verify_domain(found: &Discovered) -> Vec<Ask> {
+    verify::asks_of(&found.hosts, &found.domain)
+}
+
+fn parts(loaded: Option<Loaded>) -> (Config, Vec<Finding>) {
+    match loaded {
+        Some(loaded) => (loaded.config, loaded.findings),
+        None => (config::builtin(), Vec::new()),
+    }
+}
+
+/// The domains to ask for: those typed, with their tables where the configuration has them.
+fn domains(config: &Config, typed: &[Hostname]) -> Vec<Domain> {
+    if typed.is_empty() {
+        return config.domains.clone();
+    }
+    let domain = |name: &Hostname| {
+        let known = config.domains.iter().find(|domain| domain.name == *name);
+        let plain = || Domain { name: name.clone(), hosts: Vec::new(), exclude: Vec::new() };
+        known.cloned().unwrap_or_else(plain)
+    };
+    typed.iter().map(domain).collect()
+}
+
+async fn found(
+    domains: &[Domain],
+    dns: &dyn Dns,
+    config: &Config,
+    machine: &[IpAddr],
+) -> Vec<Discovered> {
+    let rules = Rules {
+        machine,
+        guesses: config.discover.guesses,
+        concurrency: flow::QUESTIONS.0,
+        per_second: flow::QUESTIONS.1,
+    };
+    discover::discover(domains, dns, &rules).await
+}
+
+async fn addresses_of(dns: &dyn Dns, host: &Hostname) -> Vec<IpAddr> {
+    let mut addresses = Vec::new();
+    for kind in [Kind::Aaaa, Kind::A] {
+        for record in dns.ask(host.as_str(), kind).await.records() {
+            match record {
+                Record::A(address) => addresses.push(IpAddr::V4(*address)),
+                Record::Aaaa(address) => addresses.push(IpAddr::V6(*address)),
+                _ => {}
+            }
+        }
+    }
+    addresses
+}
+
+/// What is asked for: the arguments, then the lines of `--targets`.
+fn targets(typed: &cli::Verify) -> Result<Vec<(Target, Vec<IpAddr>)>, Failure> {
+    let mut targets = Vec::new();
+    for text in &typed.targets {
+        targets.push((Target::parse(text).map_err(Failure::usage)?, Vec::new()));
+    }
+    if let Some(path) = &typed.targets_file {
+        targets.extend(targets_file(path)?);
+    }
+    Ok(targets)
+}
+
+/// How to look: the configuration, and what was typed over it.
+fn how(config: &Config, typed: &cli::Verify) -> Result<How, Failure> {
+    let mut how = session::how(config, environment::now())?;
+    if let Some(roots) = &typed.roots {
+        how.roots = Arc::new(session::roots(&session::root_choice(roots)?)?);
+    }
+    if let Some(profile) = typed.profile {
+        how.profile = match profile {
+            cli::Profile::Gmail => Profile::Gmail,
+            cli::Profile::Workspace => Profile::Workspace,
+            cli::Profile::Strict => Profile::Strict,
+        };
+    }
+    Ok(How {
+        timeout: Duration::from_secs(typed.timeout),
+        concurrency: typed.concurrency.into(),
+        tries: typed.tries.into(),
+        without_sni: true,
+        strict: typed.strict,
+        ..how
+    })
+}
+
+fn resolver(config: &Config, typed: &[SocketAddr]) -> Result<Asker<Resolver>, Failure> {
+    session::resolver(if typed.is_empty() { &config.dns } else { typed })
+}
+
+/// The lines of `--targets FILE`: `TARGET [ADDR]...`; empty lines and `#` comments are passed over.
+///
+/// # Errors
+/// [`Failure::Usage`] with file and line of the first that is wrong.
+pub(super) fn targets_file(path: &Path) -> Result<Vec<(Target, Vec<IpAddr>)>, Failure> {
+    let text = if path == Path::new("-") {
+        std::io::read_to_string(std::io::stdin())
+    } else {
+        std::fs::read_to_string(path)
+    };
+    let text = text.map_err(|error| {
+        Failure::Usage(format!("error: --targets {}: {error}", path.display()))
+    })?;
+    let mut targets = Vec::new();
+    for (index, line) in text.lines().enumerate() {
+        let line = line.split('#').next().unwrap_or_default();
+        let mut words = line.split_whitespace();
+        let Some(target) = words.next() else { continue };
+        let wrong = |why: String| {
+            Failure::Usage(format!("error: {}:{}: {why}", path.display(), index + 1))
+        };
+        let target = Target::parse(target).map_err(|error| wrong(error.to_string()))?;
+        let addresses: Result<Vec<IpAddr>, Failure> = words
+            .map(|word| word.parse().map_err(|_| wrong(format!("`{word}` is no IP address"))))
+            .collect();
+        targets.push((target, addresses?));
+    }
+    Ok(targets)
+}
+

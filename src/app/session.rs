@@ -1,0 +1,244 @@
+//! What a command works with, opened once: config, resolver, store, CA, solver.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use crate::app::{Failure, environment};
+use crate::cli;
+use crate::config::{self, Config, Http01, RootChoice};
+use crate::dns::{Asker, Resolver};
+use crate::flow::{Event, Means};
+use crate::http::Http;
+use crate::issue::{Acme, Listener, Solver, Webroot};
+use crate::model::{Finding, Hostname, Timestamp};
+use crate::store::Files;
+use crate::trust::Roots;
+use crate::verify::{self, How};
+use crate::{discover, disk};
+
+/// Where the configuration is unless somebody says otherwise.
+pub(super) const CONFIG: &str = "/etc/mailcert/mailcert.toml";
+
+/// A configuration as it was read.
+pub(super) struct Loaded {
+    /// What the admin wants.
+    pub(super) config: Config,
+    /// Keys whose feature is not there yet.
+    pub(super) findings: Vec<Finding>,
+}
+
+/// Reads the configuration named on the command line or in the environment, else the usual one.
+///
+/// # Errors
+/// [`Failure::Usage`] with every problem of the file.
+pub(super) fn load(named: Option<&Path>) -> Result<Loaded, Failure> {
+    let path = named.unwrap_or(Path::new(CONFIG));
+    let usage = |why: String| Failure::Usage(why);
+    let bytes = disk::read_trusted(path, environment::caller()).map_err(|error| {
+        usage(format!(
+            "error: {error}\n  = help: `mailcert init` writes a configuration, `-c FILE` names one"
+        ))
+    })?;
+    let text = config::decode(path, &bytes).map_err(|faults| usage(faults.to_string()))?;
+    let read = |file: &Path| std::fs::read_to_string(file).map_err(|error| error.to_string());
+    let (config, notes) =
+        config::read(path, text, &read).map_err(|faults| usage(faults.to_string()))?;
+    for note in &notes {
+        super::say(&note.to_string());
+    }
+    let findings = notes.iter().filter_map(config::Note::finding).collect();
+    Ok(Loaded { config, findings })
+}
+
+/// The configuration if there is one; commands that need none go on with the defaults. A file
+/// that was named must be there.
+///
+/// # Errors
+/// [`Failure::Usage`] when it is there, or was named, and cannot be used.
+pub(super) fn load_if_any(named: Option<&Path>) -> Result<Option<Loaded>, Failure> {
+    if named.is_none() && !Path::new(CONFIG).exists() {
+        return Ok(None);
+    }
+    load(named).map(Some)
+}
+
+/// Everything a run needs.
+pub(super) struct Session {
+    pub(super) config: Config,
+    pub(super) dns: Asker<Resolver>,
+    pub(super) store: Arc<Files>,
+    pub(super) how: How,
+    pub(super) machine: Vec<IpAddr>,
+    pub(super) now: Timestamp,
+    pub(super) only: Vec<Hostname>,
+    ca: Acme,
+    solver: Box<dyn Solver>,
+    http: Http,
+    stop: Arc<AtomicBool>,
+}
+
+impl Session {
+    /// Opens what the configuration names. Nothing is written, nobody is asked.
+    ///
+    /// # Errors
+    /// [`Failure`] when roots, resolver or state cannot be used.
+    pub(super) fn open(config: Config) -> Result<Self, Failure> {
+        let proxy = environment::proxy();
+        let ca_roots = match &config.acme.ca_roots {
+            Some(pem) => Roots::from_pem("ca-file", pem).map_err(Failure::usage)?,
+            None => Roots::mozilla(),
+        };
+        let store = Arc::new(
+            Files::open(&config.state, environment::caller(), verify::facts_of)
+                .map_err(Failure::store)?,
+        );
+        let now = environment::now();
+        let http = Http::new(&ca_roots, proxy.as_ref()).map_err(Failure::usage)?;
+        let ca = Acme::new(&config.acme, http.clone(), Arc::clone(&store), now);
+        let solver: Box<dyn Solver> = match &config.http01 {
+            Http01::Listen(addresses) => Box::new(Listener::new(addresses.clone())),
+            Http01::Webroot(directory) => Box::new(Webroot::new(directory.clone())),
+        };
+        Ok(Self {
+            dns: resolver(&config.dns)?,
+            how: how(&config, now)?,
+            machine: machine(&config),
+            only: Vec::new(),
+            config,
+            store,
+            now,
+            ca,
+            solver,
+            http,
+            stop: Arc::new(AtomicBool::new(false)),
+        })
+    }
+
+    /// The same, for the flow.
+    pub(super) fn means<'a>(&'a self, tell: &'a (dyn Fn(&Event) + Send + Sync)) -> Means<'a> {
+        Means {
+            config: &self.config,
+            dns: &self.dns,
+            store: &*self.store,
+            ca: &self.ca,
+            solver: &*self.solver,
+            http: &self.http,
+            how: self.how.clone(),
+            machine: self.machine.clone(),
+            only: self.only.clone(),
+            now: self.now,
+            tell,
+            stop: &self.stop,
+        }
+    }
+
+    /// From now on SIGINT and SIGTERM end the run between two steps instead of at once.
+    ///
+    /// # Errors
+    /// [`Failure`] when the handlers cannot be set.
+    pub(super) fn heed_signals(&self) -> Result<(), Failure> {
+        use tokio::signal::unix::{SignalKind, signal};
+        for kind in [SignalKind::interrupt(), SignalKind::terminate()] {
+            let mut signals = signal(kind).map_err(Failure::work)?;
+            let stop = Arc::clone(&self.stop);
+            tokio::spawn(async move {
+                while signals.recv().await.is_some() {
+                    stop.store(true, Ordering::Relaxed);
+                    super::say("interrupted: the step under way is finished first");
+                }
+            });
+        }
+        Ok(())
+    }
+
+    /// Whether a signal came.
+    pub(super) fn stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+}
+
+/// The resolver, each question asked once.
+///
+/// # Errors
+/// [`Failure::Usage`] when resolv.conf names none.
+pub(super) fn resolver(servers: &[SocketAddr]) -> Result<Asker<Resolver>, Failure> {
+    Ok(Asker::new(Resolver::new(servers).map_err(Failure::usage)?))
+}
+
+/// How the verifier looks, by the configuration.
+///
+/// # Errors
+/// [`Failure::Usage`] when the roots cannot be read.
+pub(super) fn how(config: &Config, now: Timestamp) -> Result<How, Failure> {
+    Ok(How {
+        roots: Arc::new(roots(&config.verify.roots)?),
+        profile: config.verify.profile,
+        timeout: Duration::from_secs(30),
+        concurrency: 128,
+        per_address: 4,
+        tries: 1,
+        without_sni: false,
+        now,
+    })
+}
+
+/// The roots that decide.
+///
+/// # Errors
+/// [`Failure::Usage`] when they cannot be read.
+pub(super) fn roots(choice: &RootChoice) -> Result<Roots, Failure> {
+    match choice {
+        RootChoice::Mozilla => Ok(Roots::mozilla()),
+        RootChoice::System => Ok(Roots::system()),
+        RootChoice::File(path, pem) => {
+            Roots::from_pem(&path.display().to_string(), pem).map_err(Failure::usage)
+        }
+    }
+}
+
+/// This machine's addresses.
+pub(super) fn machine(config: &Config) -> Vec<IpAddr> {
+    config.machine.clone().unwrap_or_else(discover::interface_addresses)
+}
+
+/// A roots file named on the command line.
+///
+/// # Errors
+/// [`Failure::Usage`] when it cannot be read.
+pub(super) fn root_choice(typed: &cli::Roots) -> Result<RootChoice, Failure> {
+    match typed {
+        cli::Roots::Mozilla => Ok(RootChoice::Mozilla),
+        cli::Roots::System => Ok(RootChoice::System),
+        cli::Roots::File(path) => {
+            let pem = std::fs::read_to_string(path).map_err(|error| {
+                Failure::Usage(format!(
+                    "error: --roots {}: {error}; expected mozilla, system, or a PEM file",
+                    path.display()
+                ))
+            })?;
+            Ok(RootChoice::File(path.clone(), pem))
+        }
+    }
+}
+
+/// Checks that the names a person typed belong to domains of the configuration.
+///
+/// # Errors
+/// [`Failure::Usage`] with the first that does not.
+pub(super) fn known(config: &Config, names: &[Hostname]) -> Result<(), Failure> {
+    for name in names {
+        let of = |domain: &config::Domain| {
+            name.is_within(&domain.name) || domain.hosts.contains(name)
+        };
+        if !config.domains.iter().any(of) {
+            return Err(Failure::Usage(format!(
+                "error: {name} belongs to no domain of the configuration\n  = help: add \
+                 `[[domain]]` with `name = \"{name}\"`, or `hosts = [\"{name}\"]` to a domain"
+            )));
+        }
+    }
+    Ok(())
+}

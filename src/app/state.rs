@@ -1,0 +1,102 @@
+//! `status` and `check`: what is held, and whether the configuration is right.
+
+use std::collections::BTreeMap;
+
+use crate::app::session::Session;
+use crate::app::{Failure, Output};
+use crate::model::{Finding, Level, Verdict};
+use crate::plan::{self, Held, Hook};
+use crate::report::{Body, CertificateRow, Report, ServerRow, hook_word};
+use crate::store::{Diary, Store};
+use crate::survey::{self, Asked};
+
+/// `status`: from store and diary, no network.
+pub(super) fn status(
+    session: &Session,
+    output: &Output,
+    mut findings: Vec<Finding>,
+) -> Result<u8, Failure> {
+    let kept = session.store.certificates().map_err(Failure::store)?;
+    let diary = session.store.diary().map_err(Failure::store)?;
+    findings.extend(kept.iter().flat_map(survey::damaged));
+    findings.extend(diary.waits.values().flat_map(|wait| wait.findings.iter().cloned()));
+    let seen = seen(&diary);
+    let rows: Vec<CertificateRow> = survey::held(&kept, &diary)
+        .iter()
+        .filter_map(|held| certificate(held, &seen, session))
+        .collect();
+    let due = rows.iter().any(|row| {
+        row.renew_at <= session.now || row.shown_by.is_empty() || row.verdict == Some(Verdict::Refused)
+    });
+    let failed = findings.iter().any(|finding| finding.level == Level::Fail);
+    let work = due || failed || rows.is_empty() || !diary.owed.is_empty();
+    output.answer(&Report::new("status", Body::Status { certificates: rows }, findings));
+    Ok(if work { 3 } else { 0 })
+}
+
+/// What the diary last saw of each certificate, by server.
+type Seen<'a> = BTreeMap<&'a crate::model::CertName, Vec<(&'a str, &'a crate::store::Proof)>>;
+
+fn seen(diary: &Diary) -> Seen<'_> {
+    let mut seen = Seen::new();
+    for ((server, certificate), proof) in &diary.proofs {
+        if let Some(certificate) = certificate {
+            seen.entry(certificate).or_default().push((server, proof));
+        }
+    }
+    seen
+}
+
+fn certificate(held: &Held, seen: &Seen<'_>, session: &Session) -> Option<CertificateRow> {
+    let shown = plan::version_to_show(held, session.now)?;
+    let proofs: Vec<_> = seen
+        .get(&held.name)
+        .into_iter()
+        .flatten()
+        .filter(|(_, proof)| proof.version == shown.version && !proof.void)
+        .collect();
+    let verdicts = proofs.iter().flat_map(|(_, proof)| &proof.inspections).map(|i| i.verdict);
+    let verdict = (!proofs.is_empty()).then(|| Verdict::of(verdicts));
+    Some(CertificateRow {
+        name: held.name.clone(),
+        names: shown.facts.names.clone(),
+        key_type: shown.facts.key_type,
+        not_after: shown.facts.not_after,
+        renew_at: plan::renew_at(&shown.facts),
+        version: shown.version,
+        shown_by: proofs.iter().map(|(server, _)| (*server).to_owned()).collect(),
+        verdict,
+    })
+}
+
+/// `check`: programs, directories, hook-in lines. No network but the DNS.
+pub(super) async fn check(
+    session: &Session,
+    output: &Output,
+    mut findings: Vec<Finding>,
+) -> Result<u8, Failure> {
+    let (asked, found) = survey::servers(&session.config.servers, &session.machine).await;
+    findings.extend(found);
+    let failed = findings.iter().any(|finding| finding.level == Level::Fail);
+    let missing = asked.iter().any(|a| matches!(a.hook, Hook::Missing | Hook::ByHand(_)));
+    let servers = asked.iter().map(row).collect();
+    output.answer(&Report::new("check", Body::Check { servers }, findings));
+    Ok(match (failed, missing) {
+        (true, _) => 1,
+        (false, true) => 3,
+        (false, false) => 0,
+    })
+}
+
+/// One server as reports show it.
+pub(super) fn row(asked: &Asked) -> ServerRow {
+    let (hook, why) = hook_word(&asked.hook);
+    ServerRow {
+        server: asked.server.id.clone(),
+        directory: asked.server.directory.clone(),
+        hook,
+        why,
+        running: asked.running,
+        listeners: asked.server.listeners.clone(),
+    }
+}

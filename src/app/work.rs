@@ -1,0 +1,160 @@
+//! `run`, `fix`, `rollback`, `plan`: the flow, and the exit code of what it did.
+
+use std::io::IsTerminal;
+
+use crate::app::progress::Progress;
+use crate::app::session::Session;
+use crate::app::{Failure, Output, ask_consent, setup};
+use crate::flow::{self, Done, Fresh, Notes};
+use crate::model::{CertName, Finding, Level, Verdict};
+use crate::plan::Mode;
+use crate::report::{Body, Report};
+use crate::store::{Entry, Store};
+use crate::survey;
+
+/// `plan`, and `run --dry-run`.
+pub(super) async fn plan(
+    session: &Session,
+    fresh: Fresh,
+    mode: &Mode,
+    output: &Output,
+    notes: Vec<Finding>,
+) -> Result<u8, Failure> {
+    let progress = Progress::new(output.quiet());
+    let tell = |event: &flow::Event| progress.tell(event);
+    let means = session.means(&tell);
+    let discovered = flow::discover(&means, fresh, Notes::None).await.map_err(Failure::store)?;
+    let scene =
+        flow::look(&means, &discovered, mode, Notes::None).await.map_err(Failure::store)?;
+    let code = match (scene.plan.steps.is_empty(), ours(&scene.findings)) {
+        (false, _) => 3,
+        (true, true) => 1,
+        (true, false) => 0,
+    };
+    let steps = scene.plan.steps.iter().map(Into::into).collect();
+    let body = Body::Plan { steps, wake: scene.plan.wake };
+    output.answer(&Report::new("plan", body, joined(notes, scene.findings)));
+    Ok(code)
+}
+
+/// `run`.
+pub(super) async fn run(
+    session: &Session,
+    output: &Output,
+    notes: Vec<Finding>,
+) -> Result<u8, Failure> {
+    let _lock = session.store.lock().map_err(Failure::store)?;
+    work(session, "run", &Mode::Run, output, notes).await
+}
+
+/// `fix`: what is wrong is shown first; consent to hook-in lines comes from `--yes` or a person.
+pub(super) async fn fix(
+    session: &Session,
+    yes: bool,
+    output: &Output,
+    notes: Vec<Finding>,
+) -> Result<u8, Failure> {
+    let _lock = session.store.lock().map_err(Failure::store)?;
+    let hook = yes || consent(session).await?;
+    work(session, "fix", &Mode::Fix { hook }, output, notes).await
+}
+
+/// `rollback NAME`: the newest version is not to be shown; the flow does the rest.
+pub(super) async fn rollback(
+    session: &Session,
+    name: &CertName,
+    output: &Output,
+    notes: Vec<Finding>,
+) -> Result<u8, Failure> {
+    let _lock = session.store.lock().map_err(Failure::store)?;
+    let kept = session.store.certificates().map_err(Failure::store)?;
+    let diary = session.store.diary().map_err(Failure::store)?;
+    let held = survey::held(&kept, &diary);
+    let names: Vec<String> = held.iter().map(|held| held.name.to_string()).collect();
+    let Some(held) = held.into_iter().find(|held| held.name == *name) else {
+        return Err(Failure::Usage(format!(
+            "error: no certificate {name} is held; expected one of: {}\n  = help: `mailcert \
+             status` lists them",
+            names.join(", ")
+        )));
+    };
+    let mut good = held.versions.iter().rev().filter(|one| !one.bad);
+    let (Some(newest), Some(previous)) = (good.next(), good.next()) else {
+        return Err(Failure::Work(format!(
+            "{name} has no earlier version to go back to\n  = help: `mailcert status` lists what \
+             is held"
+        )));
+    };
+    if !previous.facts.valid_at(session.now) {
+        return Err(Failure::Work(format!(
+            "version {} of {name} is outside its dates ({} to {}): it stays as it is",
+            previous.version, previous.facts.not_before, previous.facts.not_after
+        )));
+    }
+    let why = format!("rolled back by hand at {}", session.now);
+    let (version, certificate) = (newest.version, name.clone());
+    session.store.note(&Entry::Bad { certificate, version, why }).map_err(Failure::store)?;
+    work(session, "rollback", &Mode::Fix { hook: false }, output, notes).await
+}
+
+async fn work(
+    session: &Session,
+    command: &'static str,
+    mode: &Mode,
+    output: &Output,
+    notes: Vec<Finding>,
+) -> Result<u8, Failure> {
+    session.heed_signals()?;
+    let progress = Progress::new(output.quiet());
+    let tell = |event: &flow::Event| progress.tell(event);
+    let means = session.means(&tell);
+    let done = flow::run(&means, mode).await.map_err(Failure::store)?;
+    let code = if session.stopped() { 1 } else { exit_code(&done, output.strict()) };
+    let profile = session.config.verify.profile.as_str();
+    let verify = Report::of_verify(profile, done.inspections, Vec::new());
+    let steps = done.outcomes.iter().map(Into::into).collect();
+    let ok = code == 0;
+    let body = Body::Run { steps, verify: Box::new(verify), wake: done.wake, ok };
+    output.answer(&Report::new(command, body, joined(notes, done.findings)));
+    Ok(code)
+}
+
+/// 1 when a step or a name served here failed; else the code of the verification of what is
+/// served here.
+fn exit_code(done: &Done, strict: bool) -> u8 {
+    let failed = !done.all_worked() || ours(&done.findings);
+    let strictly = strict && done.findings.iter().any(|finding| finding.level > Level::Note);
+    match done.verdict() {
+        _ if failed || strictly => 1,
+        Verdict::Refused => 1,
+        Verdict::Unknown => 4,
+        Verdict::Accepted => 0,
+    }
+}
+
+/// Whether a finding is a failure that is ours or of a name served here. What the DNS says of
+/// others' hosts is at most a warning.
+fn ours(findings: &[Finding]) -> bool {
+    findings.iter().any(|finding| finding.level == Level::Fail)
+}
+
+fn joined(mut notes: Vec<Finding>, more: Vec<Finding>) -> Vec<Finding> {
+    notes.extend(more);
+    notes.sort();
+    notes.dedup();
+    notes
+}
+
+/// On a terminal, shows the hook-in lines that are missing and asks; elsewhere the answer is no.
+async fn consent(session: &Session) -> Result<bool, Failure> {
+    if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
+        return Ok(false);
+    }
+    let shown = setup::missing(session).await?;
+    if shown.is_empty() {
+        return Ok(false);
+    }
+    super::say(&shown);
+    Ok(ask_consent("Apply these lines?"))
+}
+

@@ -1,0 +1,249 @@
+//! `[acme]` and `[challenge]`: the CA, what is asked of it, and which of their features are still
+//! to come.
+//!
+//! A feature to come is a note where a certificate comes about without it, and an error where
+//! leaving it alone would order something else than what the admin wants.
+
+use std::path::Path;
+
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
+
+use super::fault::{Log, Trouble, shown};
+use super::raw::{self, Table, Value};
+use super::{Acme, Domain, Http01, builtin, value};
+use crate::model::KeyType;
+
+/// `[acme]`. Its terms must be agreed to as soon as there is something to order.
+pub(super) fn acme(root: &Table<'_>, domains: &[Domain]) -> Acme {
+    let Some(table) = root.table("acme", raw::ACME) else {
+        if !domains.is_empty() && root.value("acme").is_none() {
+            root.log.missing(
+                None,
+                Trouble::new("`agree-to-terms` is missing: no CA issues without it", "")
+                    .help(format!("add `[acme]` and below it `{AGREED}`")),
+            );
+        }
+        return builtin().acme;
+    };
+    later(&table);
+    let acme = authority(&table);
+    match table.value("agree-to-terms") {
+        Some(value) if value.is(false) => {
+            let message = "the CA's terms are not agreed to";
+            value.wrong(Trouble::new(message, "expected `true`").help(TERMS));
+        }
+        None if !table.misspelt("agree-to-terms", raw::ACME) => table.log.missing(
+            Some(table.span.clone()),
+            Trouble::new("`agree-to-terms` is missing", format!("expected `{AGREED}` below"))
+                .help(TERMS),
+        ),
+        _ => {}
+    }
+    acme
+}
+
+/// The keys that `[acme]` and `[[acme.fallback]]` share.
+fn authority(table: &Table<'_>) -> Acme {
+    let default = builtin().acme;
+    let contact = table.texts("contact", value::contact).unwrap_or_default();
+    Acme {
+        directory: table.text("directory", value::acme_directory).unwrap_or(default.directory),
+        ca_roots: table.text("ca-file", |text| roots(&value::path(text)?, table.log.file)),
+        contact: contact.into_iter().map(|(contact, _)| contact).collect(),
+        agree_to_terms: table.truth("agree-to-terms").unwrap_or_default(),
+        key_type: key_type(table).unwrap_or(default.key_type),
+        profile: table.text("profile", value::word),
+        names_per_certificate: table
+            .whole("names-per-certificate", 1, 100)
+            .unwrap_or(default.names_per_certificate),
+    }
+}
+
+/// The first key type that can be made. A second one would be a second certificate beside the
+/// first: senders do without it. If none can be made, there is no certificate: an error.
+fn key_type(table: &Table<'_>) -> Option<KeyType> {
+    let types = table.some_texts("key-types", value::key_type)?;
+    for (index, (key_type, value)) in types.iter().enumerate() {
+        if types[..index].iter().any(|(earlier, _)| earlier == key_type) {
+            let message = format!("`{key_type}` stands twice");
+            value.wrong(Trouble::new(message, "expected each key type once"));
+        }
+    }
+    let available =
+        |entry: &&(KeyType, Value<'_>)| matches!(entry.0, KeyType::EcdsaP256 | KeyType::EcdsaP384);
+    let Some((chosen, _)) = types.iter().find(available) else {
+        let (key_type, value) = types.first()?;
+        let message = format!("`{key_type}` is not available yet");
+        table.log.missing(
+            Some(value.span.clone()),
+            Trouble::new(message, "expected ecdsa-p256 or ecdsa-p384")
+                .help("every mail server and sender with TLS 1.2 knows ecdsa-p256"),
+        );
+        return None;
+    };
+    for (key_type, value) in types.iter().filter(|(key_type, _)| key_type != chosen) {
+        let message = format!("`{key_type}` beside `{chosen}` is not available yet");
+        note(table.log, value, Trouble::new(message, format!("only {chosen} is used for now")));
+    }
+    Some(*chosen)
+}
+
+/// The keys of `[acme]` whose feature is still to come.
+fn later(table: &Table<'_>) {
+    let chain = table.value("preferred-chain");
+    if let Some(value) = chain.filter(|value| value.text(value::word).is_some()) {
+        // Any chain the CA offers ends at one of its roots.
+        note_key(table, "preferred-chain", &value, "the CA's own choice is used for now");
+    }
+    let staging = table.value("staging");
+    if let Some(value) = staging.filter(|value| value.text(value::acme_directory).is_some()) {
+        // A rehearsal is left out: the order itself is the same.
+        note_key(table, "staging", &value, "nothing is rehearsed for now");
+    }
+    for fallback in table.tables("acme.fallback", raw::FALLBACK) {
+        // The first CA is asked all the same.
+        let _ = authority(&fallback);
+        eab(&fallback);
+        fallback.text("preferred-chain", value::word);
+        fallback.text("staging", value::acme_directory);
+        fallback.log.note(
+            Some(fallback.span.clone()),
+            Trouble::new(
+                "`[[acme.fallback]]` is not available yet",
+                "only `[acme]` is used for now",
+            ),
+        );
+    }
+    if let Some(eab) = eab(table) {
+        // Without the binding the CA refuses the account, or binds the orders to nobody.
+        table.log.wrong(
+            eab,
+            Trouble::new("`eab` is not available yet", "the account cannot be bound to this key")
+                .help("use a CA that needs no external account, such as letsencrypt"),
+        );
+    }
+}
+
+/// Checks `eab`; the answer is its place, if it is there.
+fn eab(table: &Table<'_>) -> Option<std::ops::Range<usize>> {
+    let eab = table.table("eab", raw::EAB)?;
+    eab.text("key-id", value::word);
+    eab.text("hmac-key-file", |text| content(&value::path(text)?, table.log.file).map(drop));
+    table.key("eab")
+}
+
+/// `[challenge]`: how http-01 is answered. The other kinds are still to come: beside http-01 they
+/// are left alone, but alone they say that http-01 is not wanted, or would not work.
+pub(super) fn http01(root: &Table<'_>) -> Option<Http01> {
+    let challenge = root.table("challenge", raw::CHALLENGE)?;
+    let http01 = challenge.value("http-01").is_some();
+    let mut others = Vec::new();
+    if let Some(table) = challenge.any_table("challenge.tls-alpn-01") {
+        others.push(("tls-alpn-01".to_owned(), table.span));
+    }
+    if let Some(dns01) = challenge.table("challenge.dns-01", raw::DNS_01) {
+        for kind in raw::DNS_01 {
+            let table = dns01.any_table(&format!("challenge.dns-01.{kind}"));
+            others.extend(table.map(|table| (format!("dns-01.{kind}"), table.span)));
+        }
+    }
+    for (name, span) in others {
+        let message = format!("`[challenge.{name}]` is not available yet");
+        match http01 {
+            true => {
+                root.log.note(Some(span), Trouble::new(message, "only http-01 is used for now"))
+            }
+            false => root.log.missing(
+                Some(span),
+                Trouble::new(message, "expected `[challenge.http-01]`, at least beside it"),
+            ),
+        }
+    }
+    answer(&challenge.table("challenge.http-01", raw::HTTP_01)?)
+}
+
+fn answer(table: &Table<'_>) -> Option<Http01> {
+    let listen = table.some_texts("listen", |text| value::socket(text, 80));
+    let webroot = table.text("webroot", value::path);
+    if let (Some(first), Some(second)) = (table.key("listen"), table.key("webroot")) {
+        let (later, earlier) =
+            if first.start < second.start { (second, "listen") } else { (first, "webroot") };
+        table.log.wrong(
+            later,
+            Trouble::new("both `listen` and `webroot` are there", "expected one of them").help(
+                format!(
+                    "`{earlier}` stands in line {}",
+                    table.key(earlier).map_or(0, |key| table.log.source.line(key.start))
+                ),
+            ),
+        );
+    }
+    let mut sockets = Vec::new();
+    for (socket, value) in listen.unwrap_or_default() {
+        if sockets.contains(&socket) {
+            value.wrong(Trouble::new(format!("`{socket}` stands twice"), "expected each once"));
+        }
+        sockets.push(socket);
+    }
+    match webroot {
+        Some(directory) => Some(Http01::Webroot(directory)),
+        None => (!sockets.is_empty()).then_some(Http01::Listen(sockets)),
+    }
+}
+
+/// The text of a file of root certificates, every one of which can be read.
+pub(super) fn roots(
+    path: &Path,
+    file: &dyn Fn(&Path) -> Result<String, String>,
+) -> Result<String, Trouble> {
+    let text = content(path, file)?;
+    let mut found = 0;
+    for certificate in CertificateDer::pem_slice_iter(text.as_bytes()) {
+        found += 1;
+        let known = certificate.is_ok_and(|der| rustls::RootCertStore::empty().add(der).is_ok());
+        if !known {
+            let message = format!("certificate {found} of {} is damaged", name(path));
+            return Err(Trouble::new(message, "expected root certificates in PEM"));
+        }
+    }
+    match found {
+        0 => Err(Trouble::new(
+            format!("{} holds no certificate", name(path)),
+            "expected root certificates in PEM",
+        )),
+        _ => Ok(text),
+    }
+}
+
+/// The text of a file that must say something.
+fn content(path: &Path, file: &dyn Fn(&Path) -> Result<String, String>) -> Result<String, Trouble> {
+    let text = file(path).map_err(|why| {
+        let why: String = why.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        Trouble::new(format!("{} cannot be read: {why}", name(path)), "expected a file to read")
+    })?;
+    match text.trim().is_empty() {
+        true => {
+            Err(Trouble::new(format!("{} is empty", name(path)), "expected a file with content"))
+        }
+        false => Ok(text),
+    }
+}
+
+fn name(path: &Path) -> String {
+    shown(&path.to_string_lossy())
+}
+
+fn note(log: &Log<'_>, value: &Value<'_>, trouble: Trouble) {
+    log.note(Some(value.span.clone()), trouble);
+}
+
+fn note_key(table: &Table<'_>, key: &str, value: &Value<'_>, label: &str) {
+    let span = table.key(key).unwrap_or_else(|| value.span.clone());
+    table.log.note(Some(span), Trouble::new(format!("`{key}` is not available yet"), label));
+}
+
+const AGREED: &str = "agree-to-terms = true";
+
+const TERMS: &str = "read your CA's terms first; those of Let's Encrypt are at \
+                     https://letsencrypt.org/repository/";

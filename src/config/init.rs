@@ -1,0 +1,212 @@
+//! The text of a first configuration file, from what was found on this machine.
+
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+
+use crate::model::Hostname;
+
+/// What was found on this machine.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Found {
+    /// The mail domains: those typed, else those guessed from the servers and the host name.
+    pub domains: Vec<Hostname>,
+    /// The mail servers.
+    pub servers: Vec<Server>,
+    /// A mail address of the admin, without `mailto:`.
+    pub contact: Option<String>,
+    /// The program that already listens on port 80, if one does.
+    pub port_80: Option<String>,
+}
+
+/// A mail server found on this machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Server {
+    /// Postfix with this configuration directory.
+    Postfix(PathBuf),
+    /// Exim: the program.
+    Exim(PathBuf),
+    /// Dovecot with this main file.
+    Dovecot(PathBuf),
+}
+
+/// A commented configuration file that can be used as it is.
+#[must_use]
+pub fn text(found: &Found) -> String {
+    let contact = match &found.contact {
+        Some(address) => format!("contact = [{}]", string(&format!("mailto:{address}"))),
+        None => "# contact = [\"mailto:postmaster@example.org\"]".to_owned(),
+    };
+    let mut text = HEAD.replace("{contact}", &contact);
+    text.push_str(&challenge(found.port_80.as_deref()));
+    text.push_str(DOMAINS);
+    if found.domains.is_empty() {
+        text.push_str("# [[domain]]\n# name = \"example.org\"\n");
+    }
+    for (index, domain) in found.domains.iter().enumerate() {
+        let gap = if index == 0 { "" } else { "\n" };
+        let _ = writeln!(text, "{gap}[[domain]]\nname = {}", string(domain.as_str()));
+        if index == 0 {
+            let _ = writeln!(text, "# hosts = [\"smtp.{domain}\"]");
+            let _ = writeln!(text, "# exclude = [\"old.{domain}\"]");
+        }
+    }
+    text.push_str(&servers(&found.servers));
+    text
+}
+
+fn challenge(port_80: Option<&str>) -> String {
+    let Some(program) = port_80 else { return LISTEN.to_owned() };
+    let program: String =
+        program.chars().filter(|c| c.is_ascii_graphic() || *c == ' ').take(40).collect();
+    WEBROOT.replace("{program}", &program)
+}
+
+fn servers(servers: &[Server]) -> String {
+    let mut text = SERVERS.to_owned();
+    if servers.is_empty() {
+        text.push_str("# None was found when this file was written.\n");
+    }
+    for server in servers {
+        let (kind, key, path) = match server {
+            Server::Postfix(path) => ("postfix", "config-directory", path),
+            Server::Exim(path) => ("exim", "binary", path),
+            Server::Dovecot(path) => ("dovecot", "config-file", path),
+        };
+        let _ = writeln!(text, "#\n# [[{kind}]]\n# {key} = {}", path_string(path));
+    }
+    text
+}
+
+fn path_string(path: &Path) -> String {
+    string(&path.to_string_lossy())
+}
+
+/// The text as a TOML string.
+fn string(text: &str) -> String {
+    toml::Value::String(text.replace(['\n', '\r'], " ")).to_string()
+}
+
+const HEAD: &str = r#"# mailcert: certificates for the mail servers of this machine.
+# `mailcert check` says whether this file is right, `mailcert plan` shows what
+# would be done, `mailcert fix` does it.
+
+[acme]
+# Who issues: letsencrypt, letsencrypt-staging (to try things out: no sender
+# trusts its certificates) or the https URL of any ACME directory.
+directory = "letsencrypt"
+# Where the CA may write to you.
+{contact}
+# With this line you agree to the terms of the CA; those of Let's Encrypt are at
+# https://letsencrypt.org/repository/
+agree-to-terms = true
+"#;
+
+const LISTEN: &str = r#"
+# The CA fetches a proof from port 80 of every host name. mailcert answers there
+# by itself, only while it waits for the CA. Where a web server has port 80, use
+# its document root instead of `listen`: webroot = "/var/www/html"
+[challenge.http-01]
+listen = ["0.0.0.0:80", "[::]:80"]
+"#;
+
+const WEBROOT: &str = r#"
+# The CA fetches a proof from port 80 of every host name. {program} listens there
+# already: name the directory from which it serves every one of these names.
+[challenge.http-01]
+webroot = "/var/www/html"
+"#;
+
+const DOMAINS: &str = r#"
+# The domains whose mail goes through this machine. Their host names are found
+# in the DNS (MX and SRV records, and the usual names such as mail.); `hosts`
+# adds some, `exclude` takes some out.
+"#;
+
+const SERVERS: &str = r#"
+# Mail servers: those found on this machine are used as they are. A table is only
+# needed to say something else; then every server needs its table.
+"#;
+
+#[cfg(test)]
+mod tests {
+    use super::{Found, Server, text};
+    use crate::config::{Config, Http01, Note, builtin, read};
+    use crate::model::Hostname;
+    use std::path::{Path, PathBuf};
+
+    fn parsed(text: &str) -> (Config, Vec<Note>) {
+        read(Path::new("mailcert.toml"), text, &|_| Err("no file is named".to_owned()))
+            .unwrap_or_else(|faults| panic!("{faults}\n{text}"))
+    }
+
+    fn found() -> Found {
+        Found {
+            domains: ["example.org", "example.net"].map(|n| Hostname::parse(n).unwrap()).to_vec(),
+            servers: vec![
+                Server::Postfix("/etc/postfix".into()),
+                Server::Exim("/usr/sbin/exim4".into()),
+                Server::Dovecot("/etc/dovecot/dovecot.conf".into()),
+            ],
+            contact: Some("o'root@example.org".to_owned()),
+            port_80: None,
+        }
+    }
+
+    #[test]
+    fn the_text_is_a_right_configuration() {
+        let (config, notes) = parsed(&text(&found()));
+        assert_eq!(notes, []);
+        let names: Vec<_> = config.domains.iter().map(|domain| domain.name.as_str()).collect();
+        assert_eq!(names, ["example.org", "example.net"]);
+        assert_eq!(config.acme.contact, ["mailto:o'root@example.org"]);
+        assert_eq!(config.http01, builtin().http01);
+        assert_eq!(config.servers, []);
+    }
+
+    #[test]
+    fn what_it_comments_out_is_right_too() {
+        let text: String = text(&found())
+            .lines()
+            .map(|line| line.strip_prefix("# ").filter(|rest| is_toml(rest)).unwrap_or(line))
+            .flat_map(|line| [line, "\n"])
+            .collect();
+        let (config, notes) = parsed(&text);
+        assert_eq!((config.servers.len(), notes.len()), (3, 0), "{text}");
+        assert_eq!(config.domains[0].hosts[0].as_str(), "smtp.example.org");
+        assert_eq!(config.domains[0].exclude[0].as_str(), "old.example.org");
+    }
+
+    fn is_toml(line: &str) -> bool {
+        line.starts_with("[[") || line.split_once(" = ").is_some_and(|(key, _)| !key.contains(' '))
+    }
+
+    #[test]
+    fn nothing_found_is_right_as_well_and_says_so() {
+        let text = text(&Found::default());
+        let (config, notes) = parsed(&text);
+        assert_eq!((config.domains.len(), notes.len()), (0, 1));
+        assert!(text.contains("# [[domain]]") && text.contains("# None was found"), "{text}");
+    }
+
+    #[test]
+    fn a_web_server_on_port_80_means_a_webroot() {
+        let found = Found { port_80: Some("ngi\nnx".to_owned()), ..found() };
+        let text = text(&found);
+        assert!(text.contains("nginx listens there\n"), "{text}");
+        assert_eq!(parsed(&text).0.http01, Http01::Webroot("/var/www/html".into()));
+    }
+
+    #[test]
+    fn hostile_paths_stay_in_their_line() {
+        let servers = vec![Server::Postfix(PathBuf::from("/etc/\"\n[acme]\n"))];
+        let text = text(&Found { servers, ..found() });
+        assert_eq!(parsed(&text).1, []);
+    }
+
+    #[test]
+    fn the_text_fits_a_terminal() {
+        for line in text(&found()).lines() {
+            assert!(line.chars().count() <= 80, "{line}");
+        }
+    }
+}

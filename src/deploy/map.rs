@@ -1,0 +1,200 @@
+//! Postfix's SNI map: built aside, read back whole, renamed over the old one.
+//!
+//! In place it lies: on a full disk `hash` loses names that were there and `lmdb` returns 0 with
+//! names missing, a killed `postmap` leaves half a map, and names with a missing file or named
+//! twice are a warning with exit status 0 (measured with 3.7.11). The built map holds the keys
+//! and takes its mode from its source, so both are 0600 from their first byte.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use zeroize::Zeroizing;
+
+use crate::command;
+use crate::deploy::DeployError;
+use crate::disk::{self, Access, Aside};
+use crate::model::Sha256;
+use crate::servers::{Content, Kind, Server, Want};
+use crate::verify::judge;
+
+/// 10,000 names take `postmap` 0.2 s; a slow disk may need far longer.
+const DEADLINE: Duration = Duration::from_secs(120);
+/// Larger than the PEM file of any certificate.
+const PEM_LIMIT: u64 = 1 << 20;
+/// Most bytes of PEM asked back at once, well under `command::LIMIT`.
+const BATCH: usize = 16 << 20;
+
+/// Builds the map that `want` describes and puts source and map in place.
+pub(in crate::deploy) async fn build(
+    server: &Server,
+    want: &Want,
+    access: Access,
+) -> Result<(), DeployError> {
+    let gate = |why: String| DeployError::gate(&want.path, why);
+    let (Kind::Postfix(postfix), Content::SniMap { map_type, source, text }) =
+        (&server.kind, &want.content)
+    else {
+        return Err(gate("only Postfix has a map".to_owned()));
+    };
+    if server.files_only {
+        let run = format!("postmap -F {map_type}:{}", source.display());
+        return Err(gate(format!("built where the server runs (files-only): {run}")));
+    }
+    let (Some(source_name), Some(built_name)) = (source.file_name(), want.path.file_name()) else {
+        return Err(gate("the path names no file".to_owned()));
+    };
+    if source.parent() != want.path.parent() {
+        return Err(gate(format!("its source {} lies elsewhere", source.display())));
+    }
+    let expected = expected(text).map_err(gate)?;
+    let aside = Aside::beside(source)?;
+    aside.put(source_name, text.as_bytes())?;
+    let table = format!("{map_type}:{}", aside.at(source_name).display());
+    let postmap = Postmap { directory: &postfix.config_directory, table: &table };
+    postmap.build(&want.path).await?;
+    if source_name != built_name && disk::look(&aside.at(built_name))?.is_none() {
+        return Err(gate(format!("postmap built no {}", aside.at(built_name).display())));
+    }
+    postmap.read_back(&want.path, &expected).await?;
+    // Source first: Postfix warns at every open of a map that is older than its source.
+    aside.publish(source_name, access)?;
+    if source_name != built_name {
+        aside.publish(built_name, access)?;
+    }
+    Ok(())
+}
+
+/// What the map must answer: for each name the digest and the size of its PEM, as it is on disk.
+fn expected(text: &str) -> Result<BTreeMap<&str, (Sha256, usize)>, String> {
+    let mut files: BTreeMap<&str, (Sha256, usize)> = BTreeMap::new();
+    let mut expected = BTreeMap::new();
+    for line in text.lines().filter(|line| !line.trim().is_empty() && !line.starts_with('#')) {
+        let (name, path) =
+            line.split_once(' ').ok_or_else(|| format!("{line:?} is no line of a map"))?;
+        let path = path.trim();
+        let found = match files.get(path) {
+            Some(found) => *found,
+            None => {
+                let pem = disk::read(Path::new(path), PEM_LIMIT).map(Zeroizing::new);
+                let pem = pem.map_err(|error| error.to_string())?;
+                let pem = std::str::from_utf8(&pem).map_err(|_| format!("{path} is no PEM"))?;
+                // Postfix would abort the handshakes of its names, postmap takes anything.
+                judge::pair_matches(pem, pem).map_err(|error| format!("{path}: {error}"))?;
+                let found = (digest(pem.lines()), pem.len());
+                files.insert(path, found);
+                found
+            }
+        };
+        if expected.insert(name, found).is_some() {
+            return Err(format!("{name} is named twice"));
+        }
+    }
+    Ok(expected)
+}
+
+/// `postmap` on one table.
+struct Postmap<'a> {
+    directory: &'a Path,
+    table: &'a str,
+}
+
+impl Postmap<'_> {
+    fn argv(&self, arguments: &[&str]) -> Vec<String> {
+        let directory = self.directory.display().to_string();
+        let all = ["postmap", "-c", &directory].into_iter().chain(arguments.iter().copied());
+        all.chain([self.table]).map(str::to_owned).collect()
+    }
+
+    async fn build(&self, path: &Path) -> Result<(), DeployError> {
+        let ran = command::run_ok(&self.argv(&["-F"]), b"", DEADLINE).await?;
+        // It skips and drops names with exit status 0, but not without a word.
+        match ran.stderr.lines().find(|line| !line.trim().is_empty() && !is_chatter(line)) {
+            Some(line) => Err(DeployError::gate(path, format!("postmap says: {}", line.trim()))),
+            None => Ok(()),
+        }
+    }
+
+    /// Every name must come back with the PEM its file holds.
+    async fn read_back(
+        &self,
+        path: &Path,
+        expected: &BTreeMap<&str, (Sha256, usize)>,
+    ) -> Result<(), DeployError> {
+        let mut names = expected.iter().peekable();
+        while names.peek().is_some() {
+            let mut batch: BTreeMap<&str, Sha256> = BTreeMap::new();
+            let mut size = 0;
+            while size < BATCH
+                && let Some((name, (digest, length))) = names.next()
+            {
+                batch.insert(name, *digest);
+                size += length + name.len();
+            }
+            self.read_back_some(path, &batch).await?;
+        }
+        Ok(())
+    }
+
+    async fn read_back_some(
+        &self,
+        path: &Path,
+        expected: &BTreeMap<&str, Sha256>,
+    ) -> Result<(), DeployError> {
+        let keys: String = expected.keys().flat_map(|name| [name, "\n"]).collect();
+        let ran = command::run(&self.argv(&["-Fq", "-"]), keys.as_bytes(), DEADLINE).await?;
+        let stdout = Zeroizing::new(ran.stdout);
+        let found = answers(&stdout, expected);
+        let wrong: Vec<&str> = expected
+            .iter()
+            .filter(|(name, digest)| found.get(*name) != Some(*digest))
+            .map(|(name, _)| *name)
+            .collect();
+        let Some(first) = wrong.first() else { return Ok(()) };
+        let what = if found.contains_key(first) { "comes back changed" } else { "is missing" };
+        let said = ran.stderr.lines().next().unwrap_or("postmap says nothing about it");
+        let why = format!(
+            "of {} names {} do not read back from the built map; {first} {what} ({said})",
+            expected.len(),
+            wrong.len()
+        );
+        Err(DeployError::gate(path, why))
+    }
+}
+
+/// The digest of every answer of `postmap -Fq -`: a line `NAME TAB PEM` and the PEM's other lines.
+fn answers<'a>(output: &'a str, expected: &BTreeMap<&str, Sha256>) -> BTreeMap<&'a str, Sha256> {
+    let mut found: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    let mut current: Option<&str> = None;
+    for line in output.lines() {
+        match line.split_once('\t').filter(|(name, _)| expected.contains_key(name)) {
+            Some((name, first)) => {
+                current = Some(name);
+                found.entry(name).or_default().push(first);
+            }
+            None => current
+                .and_then(|name| found.get_mut(name))
+                .into_iter()
+                .for_each(|lines| lines.push(line)),
+        }
+    }
+    found.into_iter().map(|(name, lines)| (name, digest(lines.into_iter()))).collect()
+}
+
+/// The digest of the lines that are not blank: how files are joined does not matter.
+fn digest<'a>(lines: impl Iterator<Item = &'a str>) -> Sha256 {
+    let mut text = Zeroizing::new(String::new());
+    for line in lines.map(str::trim_end).filter(|line| !line.is_empty()) {
+        text.push_str(line);
+        text.push('\n');
+    }
+    Sha256::of(text.as_bytes())
+}
+
+/// What every Postfix program says about an untidy main.cf; it is not about the map.
+fn is_chatter(line: &str) -> bool {
+    ["overriding earlier entry", "unused parameter", "undefined parameter", "no matching entry"]
+        .iter()
+        .any(|chatter| line.contains(chatter))
+        || line.contains("backwards-compatible default setting")
+}

@@ -1,0 +1,235 @@
+//! Carries a plan out: a failed step costs only the steps that stand on it.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use crate::disk::Access;
+use crate::flow::{Event, Means, Scene};
+use crate::hook;
+use crate::model::{CertName, Host, Hostname};
+use crate::plan::{self, Action, Fate, Held, HeldVersion, Layout, Mode, Observed, Outcome, Seen, Step};
+use crate::servers::{self, Part, Server, ServerId, Want};
+use crate::store::{Diary, Entry, Proof, StoreError};
+use crate::{deploy, verify};
+
+/// What the steps of one round work on: the scene, and what has changed since it was seen.
+pub(super) struct Round<'a> {
+    pub(super) means: &'a Means<'a>,
+    pub(super) scene: &'a Scene,
+    pub(super) hosts: BTreeMap<&'a Hostname, &'a Host>,
+    pub(super) diary: Diary,
+    pub(super) held: Vec<Held>,
+    layouts: BTreeMap<ServerId, (Layout, BTreeMap<Part, Vec<Want>>)>,
+    mode: &'a Mode,
+}
+
+/// Carries out every step in order.
+///
+/// # Errors
+/// [`StoreError`] when the diary cannot be written: nothing may be done that is not noted.
+pub(super) async fn carry_out(
+    means: &Means<'_>,
+    scene: &Scene,
+    mode: &Mode,
+) -> Result<Vec<Outcome>, StoreError> {
+    let mut round = Round {
+        means,
+        scene,
+        hosts: scene.desired.hosts.iter().map(|host| (&host.host, host)).collect(),
+        diary: means.store.diary()?,
+        held: scene.observed.held.clone(),
+        layouts: BTreeMap::new(),
+        mode,
+    };
+    let steps = &scene.plan.steps;
+    let mut outcomes: Vec<Outcome> = Vec::with_capacity(steps.len());
+    while let Some(next) = steps.get(outcomes.len()) {
+        let ended = match round.obstacle(next, &outcomes) {
+            Some(why) => vec![(Fate::Skipped, Some(why))],
+            None => round.act(&steps[outcomes.len()..], &outcomes).await?,
+        };
+        for (fate, error) in ended {
+            let step = steps[outcomes.len()].clone();
+            let outcome = Outcome { step, fate, error };
+            (means.tell)(&Event::Ended(outcome.clone()));
+            outcomes.push(outcome);
+        }
+    }
+    Ok(outcomes)
+}
+
+impl Round<'_> {
+    /// Why a step cannot be carried out.
+    fn obstacle(&self, step: &Step, before: &[Outcome]) -> Option<String> {
+        let blocked = step
+            .needs
+            .iter()
+            .find(|need| before.get(**need).is_none_or(|outcome| outcome.fate != Fate::Done));
+        if self.means.stopped() {
+            return Some("interrupted".to_owned());
+        }
+        if let Some(need) = blocked {
+            return Some(format!("step {} did not work", need + 1));
+        }
+        let consent = matches!(self.mode, Mode::Fix { hook: true });
+        (matches!(step.action, Action::Hook { .. }) && !consent).then(|| {
+            "the hook-in lines are missing: `mailcert setup` shows them, `mailcert fix --yes` \
+             applies them"
+                .to_owned()
+        })
+    }
+
+    /// The next step, or as many of a kind as can go side by side. The outer error ends the run,
+    /// the inner one fails the step.
+    async fn act(
+        &mut self,
+        steps: &[Step],
+        before: &[Outcome],
+    ) -> Result<Vec<(Fate, Option<String>)>, StoreError> {
+        let step = &steps[0];
+        let alike = steps.iter().take_while(|other| {
+            std::mem::discriminant(&other.action) == std::mem::discriminant(&step.action)
+                && self.obstacle(other, before).is_none()
+        });
+        let alike = &steps[..alike.count()];
+        for step in match step.action {
+            Action::Issue { .. } | Action::Prove { .. } => alike,
+            _ => &steps[..1],
+        } {
+            (self.means.tell)(&Event::Begins(step.clone()));
+        }
+        let results = match step.action {
+            Action::Issue { .. } => self.issue_all(alike).await?,
+            Action::Prove { .. } => self.prove_all(alike).await?,
+            _ => vec![self.act_alone(&step.action).await?],
+        };
+        Ok(results
+            .into_iter()
+            .map(|result| match result {
+                Ok(()) => (Fate::Done, None),
+                Err(why) => (Fate::Failed, Some(why)),
+            })
+            .collect())
+    }
+
+    async fn act_alone(&mut self, action: &Action) -> Result<Result<(), String>, StoreError> {
+        let (store, now) = (self.means.store, self.means.now);
+        Ok(match action {
+            Action::Issue { .. } | Action::Prove { .. } => Ok(()), // carried out side by side
+            Action::Adopt { certificate, chain, key } => {
+                self.adopt(certificate, chain, key.as_deref())
+            }
+            Action::Install { server, part, .. } => return self.install(server, part).await,
+            Action::Tighten { server, path } => self.tighten(server, path),
+            Action::Check { server } => deploy::check(self.server(server)).await.map_err(text),
+            Action::Reload { server } => {
+                deploy::reload(self.server(server), store, now).await.map_err(text)
+            }
+            Action::Hook { server } => {
+                hook::apply(self.server(server), self.means.state()).await.map_err(text)
+            }
+            Action::Prune { certificate, version } => {
+                store.forget(certificate, *version).map_err(text)
+            }
+        })
+    }
+
+    fn adopt(
+        &mut self,
+        certificate: &CertName,
+        chain: &Path,
+        key: Option<&Path>,
+    ) -> Result<(), String> {
+        let bundle = deploy::adopt(chain, key).map_err(text)?;
+        let facts = verify::facts(&bundle).map_err(text)?;
+        let version = self.means.store.keep(certificate, &bundle, &facts).map_err(text)?;
+        self.learned(certificate, HeldVersion { version, facts, bad: false });
+        Ok(())
+    }
+
+    async fn install(
+        &mut self,
+        id: &ServerId,
+        part: &Part,
+    ) -> Result<Result<(), String>, StoreError> {
+        let wants = self.layout(id).1.get(part).cloned().unwrap_or_default();
+        if wants.is_empty() {
+            return Ok(Err(format!("there is no certificate to install as {part}")));
+        }
+        let subject = if let Part::Certificate(name) = part { Some(name.clone()) } else { None };
+        self.void_proof(id, subject)?;
+        let server = self.server(id);
+        let owes = servers::needs_reload(server, part);
+        let installed =
+            deploy::install(server, &wants, owes, self.means.store, self.means.now).await;
+        Ok(installed.map(|_| ()).map_err(text))
+    }
+
+    fn tighten(&mut self, id: &ServerId, path: &Path) -> Result<(), String> {
+        let wants = &self.layout(id).1;
+        let want = wants.values().flatten().find(|want| want.path == path);
+        let want = want.ok_or_else(|| format!("{}: nothing is wanted there", path.display()))?;
+        let access = Access { mode: want.mode, uid: Some(want.uid), gid: Some(want.gid) };
+        deploy::tighten(path, access, self.means.store).map_err(text)
+    }
+
+    /// What was seen of the files before they change speaks for them no more. It is kept: it says
+    /// what worked.
+    fn void_proof(&mut self, id: &ServerId, subject: Option<CertName>) -> Result<(), StoreError> {
+        let Some(proof) = self.diary.proofs.get(&(id.0.clone(), subject.clone())) else {
+            return Ok(());
+        };
+        let proof = Some(Proof { void: true, ..proof.clone() });
+        self.note(Entry::Proof { server: id.0.clone(), certificate: subject, proof })
+    }
+
+    /// Writes an entry and knows it.
+    pub(super) fn note(&mut self, entry: Entry) -> Result<(), StoreError> {
+        self.means.store.note(&entry)?;
+        self.diary.add(entry);
+        Ok(())
+    }
+
+    /// A new version is there: what servers want follows from it.
+    pub(super) fn learned(&mut self, certificate: &CertName, version: HeldVersion) {
+        self.layouts.clear();
+        match self.held.iter_mut().find(|held| held.name == *certificate) {
+            Some(held) => held.versions.push(version),
+            None => self.held.push(Held { name: certificate.clone(), versions: vec![version] }),
+        }
+    }
+
+    /// What the server is to show by what is held now, and the files for it. It is computed once,
+    /// and again when a certificate was issued.
+    pub(super) fn layout(&mut self, id: &ServerId) -> &(Layout, BTreeMap<Part, Vec<Want>>) {
+        if !self.layouts.contains_key(id) {
+            let observed = Observed {
+                held: self.held.clone(),
+                pins: self.scene.observed.pins.clone(),
+                ..Observed::default()
+            };
+            let (desired, seen) = (&self.scene.desired, self.seen(id));
+            let layout = plan::layout(desired, &observed, seen, self.mode, self.means.now);
+            let mut wants: BTreeMap<Part, Vec<Want>> = BTreeMap::new();
+            for want in servers::wants(&seen.server, &layout.shown, layout.default.as_ref()) {
+                wants.entry(want.part.clone()).or_default().push(want);
+            }
+            self.layouts.insert(id.clone(), (layout, wants));
+        }
+        &self.layouts[id]
+    }
+
+    fn seen(&self, id: &ServerId) -> &Seen {
+        let seen = self.scene.observed.servers.iter().find(|seen| seen.id() == id);
+        seen.expect("a plan names only servers that were seen")
+    }
+
+    pub(super) fn server(&self, id: &ServerId) -> &Server {
+        &self.seen(id).server
+    }
+}
+
+/// An error as the sentence of an outcome.
+pub(super) fn text(error: impl std::fmt::Display) -> String {
+    error.to_string()
+}

@@ -1,0 +1,135 @@
+//! Orders of a round, side by side: what the CA answers goes into store and diary as it comes.
+
+use std::time::Duration;
+
+use futures_util::StreamExt;
+
+use crate::flow::Means;
+use crate::flow::carry_out::{Round, text};
+use crate::issue::{self, Issued, Order, Refusal};
+use crate::model::{CertName, Code, Finding, Hostname, Version};
+use crate::plan::{Action, HeldVersion, Step};
+use crate::store::{Entry, StoreError, Wait};
+use crate::verify;
+
+/// Orders under way at once: more make Debian's Pebble deadlock, and no CA is faster for it.
+const ORDERS: usize = 8;
+
+/// The longest a Retry-After is believed.
+const LONGEST_WAIT: Duration = Duration::from_secs(7 * 86_400);
+
+impl Round<'_> {
+    /// Carries out `Issue` steps; one result for each.
+    pub(super) async fn issue_all(
+        &mut self,
+        steps: &[Step],
+    ) -> Result<Vec<Result<(), String>>, StoreError> {
+        let means = self.means;
+        let orders = steps.iter().filter_map(|step| match &step.action {
+            Action::Issue { certificate, names, reuse_key } => {
+                Some((certificate, names, *reuse_key))
+            }
+            _ => None,
+        });
+        let mut answers = futures_util::stream::iter(orders)
+            .map(|(certificate, names, reuse_key)| async move {
+                (certificate, order(means, certificate, names, reuse_key).await)
+            })
+            .buffered(ORDERS);
+        let mut results = Vec::with_capacity(steps.len());
+        while let Some((certificate, answer)) = answers.next().await {
+            results.push(match answer.and_then(|issued| keep(means, certificate, issued)) {
+                Ok((version, left_out)) => {
+                    self.learned(certificate, version);
+                    self.note_wait(certificate, left_out)?;
+                    Ok(())
+                }
+                Err(refusal) => {
+                    let said = refusal.sentence();
+                    self.note_wait(certificate, Some(refusal))?;
+                    Err(said)
+                }
+            });
+        }
+        Ok(results)
+    }
+
+    /// Writes down what was refused and until when the next try waits; nothing refused ends the
+    /// wait.
+    fn note_wait(
+        &mut self,
+        certificate: &CertName,
+        refusal: Option<Refusal>,
+    ) -> Result<(), StoreError> {
+        let before = self.diary.waits.get(certificate).map(|wait| wait.refusals);
+        if refusal.is_none() && before.is_none() {
+            return Ok(());
+        }
+        let now = self.means.now;
+        let wait = refusal.map(|refusal| {
+            let refusals = before.unwrap_or(0) + 1;
+            let pause = backoff(refusals).max(refusal.retry_after.unwrap_or_default());
+            Wait {
+                noted: now,
+                until: now.plus(pause.min(LONGEST_WAIT)),
+                refusals,
+                findings: refusal.findings,
+                refused: refusal.names,
+            }
+        });
+        self.note(Entry::Wait { certificate: certificate.clone(), wait })
+    }
+}
+
+/// How long to wait after this many refusals in a row (design rule 13).
+fn backoff(refusals: u32) -> Duration {
+    let minutes = match refusals {
+        0 | 1 => 1,
+        2 => 10,
+        3 => 100,
+        _ => 24 * 60,
+    };
+    Duration::from_secs(60 * minutes)
+}
+
+async fn order(
+    means: &Means<'_>,
+    certificate: &CertName,
+    names: &[Hostname],
+    reuse_key: Option<Version>,
+) -> Result<Issued, Refusal> {
+    let key = match reuse_key {
+        None => None,
+        Some(version) => {
+            let bundle = means.store.bundle(certificate, version);
+            Some(bundle.map_err(|e| ours(certificate, Code::StoreDamaged, text(e)))?.key)
+        }
+    };
+    let acme = &means.config.acme;
+    let (key_type, profile) = (acme.key_type, acme.profile.clone());
+    let order = Order { names: names.to_vec(), key_type, key, profile };
+    issue::issue(order, means.ca, means.dns, means.http, means.solver).await
+}
+
+/// Keeps what the CA issued; the second value is what it left out.
+fn keep(
+    means: &Means<'_>,
+    certificate: &CertName,
+    issued: Issued,
+) -> Result<(HeldVersion, Option<Refusal>), Refusal> {
+    let failed = |why: String| ours(certificate, Code::OrderFailed, why);
+    let facts = verify::facts(&issued.bundle).map_err(|e| failed(text(e)))?;
+    let kept = means.store.keep(certificate, &issued.bundle, &facts);
+    let version = kept.map_err(|e| failed(text(e)))?;
+    let left_out = (!issued.left_out.is_empty()).then(|| {
+        let (names, findings) = issued.left_out.into_iter().unzip();
+        Refusal { findings, names, retry_after: None, by_ca: true }
+    });
+    Ok((HeldVersion { version, facts, bad: false }, left_out))
+}
+
+/// A failure of our own, in the form of a refusal: it waits like one.
+fn ours(certificate: &CertName, code: Code, why: String) -> Refusal {
+    let findings = vec![Finding::new(code, certificate, why)];
+    Refusal { findings, names: Vec::new(), retry_after: None, by_ca: false }
+}

@@ -1,0 +1,146 @@
+//! [`HttpError`]: why there is no answer, as a sentence that says what to look at.
+
+use std::error::Error;
+use std::io;
+
+use http::StatusCode;
+
+/// Why a web server did not answer as hoped.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum HttpError {
+    /// The URL cannot be asked.
+    #[error("{url:?} cannot be asked: {why}; expected http://HOST/... or https://HOST/...")]
+    Url {
+        /// As it was given.
+        url: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The proxy of the environment cannot be used.
+    #[error("the proxy {proxy:?} cannot be used: {why}; expected http://HOST:PORT")]
+    Proxy {
+        /// As it was given, without its password.
+        proxy: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// There is no connection.
+    #[error("cannot connect to {peer}: {why}")]
+    Connect {
+        /// Host and port, or address.
+        peer: String,
+        /// Why, in the system's words.
+        why: String,
+        /// Why, for a program.
+        kind: io::ErrorKind,
+    },
+    /// It took too long.
+    #[error("{peer} gave no answer within {seconds} s")]
+    Timeout {
+        /// Host and port, or address.
+        peer: String,
+        /// How long was waited.
+        seconds: u64,
+    },
+    /// The server's certificate or its TLS is not right.
+    #[error("TLS with {peer} failed: {why}")]
+    Tls {
+        /// Host and port.
+        peer: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// The connection broke or what came was not HTTP.
+    #[error("the connection to {peer} broke: {why}")]
+    Broken {
+        /// Host and port, or address.
+        peer: String,
+        /// Why.
+        why: String,
+    },
+    /// The body is too long.
+    #[error("the answer of {peer} is longer than {limit} bytes")]
+    TooLong {
+        /// Host and port, or address.
+        peer: String,
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// Another status than 200.
+    #[error("{url} answered {status}")]
+    Status {
+        /// What was asked.
+        url: String,
+        /// What was answered.
+        status: StatusCode,
+    },
+}
+
+impl HttpError {
+    /// Whether another try may end better: no connection, a time-out, a broken connection.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        matches!(self, Self::Connect { .. } | Self::Timeout { .. } | Self::Broken { .. })
+    }
+}
+
+/// What a failure of the pooled client means.
+pub(super) fn of_request(
+    peer: &str,
+    roots: &str,
+    failure: &hyper_util::client::legacy::Error,
+) -> HttpError {
+    let peer = peer.to_owned();
+    if let Some(tls) = find::<rustls::Error>(failure) {
+        return HttpError::Tls { peer, why: tls_sentence(tls, roots) };
+    }
+    if let Some(system) = find::<io::Error>(failure) {
+        if system.kind() == io::ErrorKind::TimedOut {
+            return HttpError::Timeout { peer, seconds: super::CONNECT.as_secs() };
+        }
+        if failure.is_connect() {
+            return HttpError::Connect { peer, why: innermost(system), kind: system.kind() };
+        }
+    }
+    if failure.is_connect() {
+        return HttpError::Connect { peer, why: innermost(failure), kind: io::ErrorKind::Other };
+    }
+    HttpError::Broken { peer, why: innermost(failure) }
+}
+
+/// rustls' words where they are clear, better ones where a person needs them.
+fn tls_sentence(error: &rustls::Error, roots: &str) -> String {
+    match error {
+        rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer) => {
+            format!("its certificate comes from no issuer that {roots} know (see ca-file)")
+        }
+        rustls::Error::InvalidMessage(_) => "what it speaks on this port is not TLS".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+/// The text of the last link in a chain of causes: the ones before only say where it passed.
+pub(super) fn innermost(error: &(dyn Error + 'static)) -> String {
+    let mut last = error;
+    while let Some(source) = last.source() {
+        last = source;
+    }
+    last.to_string()
+}
+
+/// The first cause of type `T`; io errors hide theirs behind `get_ref`.
+fn find<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a T> {
+    let mut next = Some(error);
+    while let Some(link) = next {
+        if let Some(found) = link.downcast_ref::<T>() {
+            return Some(found);
+        }
+        let wrapped = link.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        if let Some(found) = wrapped.and_then(|inner| find::<T>(inner)) {
+            return Some(found);
+        }
+        next = link.source();
+    }
+    None
+}

@@ -1,0 +1,107 @@
+//! `discover`: one row for each host and domain.
+
+use std::net::IpAddr;
+
+use serde::Serialize;
+
+use crate::model::{Host, Hostname, Points};
+
+/// One host of one domain; field names are the JSON interface.
+#[derive(Debug, Serialize)]
+pub struct HostRow {
+    /// The host.
+    pub host: Hostname,
+    /// The mail domain.
+    pub domain: Hostname,
+    /// Why it is one of its hosts.
+    pub reasons: Vec<String>,
+    /// Whether at least one address is this machine's.
+    pub points_here: bool,
+    /// How many are.
+    pub points: Points,
+    /// Its addresses.
+    pub addresses: Vec<IpAddr>,
+    /// Whether it gets a certificate here.
+    pub included: bool,
+    /// Why not.
+    pub why_not: Option<String>,
+}
+
+impl From<&Host> for HostRow {
+    fn from(host: &Host) -> Self {
+        Self {
+            host: host.host.clone(),
+            domain: host.domain.clone(),
+            reasons: host.reasons.iter().map(ToString::to_string).collect(),
+            points_here: host.points_here(),
+            points: host.points,
+            addresses: host.addresses.clone(),
+            included: host.included,
+            why_not: host.why_not.clone(),
+        }
+    }
+}
+
+/// The rows for a terminal: a heading for each domain, then its hosts.
+pub(super) fn text(rows: &[HostRow]) -> String {
+    let mut text = String::new();
+    let mut domain = None;
+    for row in rows {
+        if domain != Some(&row.domain) {
+            let gap = if domain.is_some() { "\n" } else { "" };
+            text.push_str(&format!("{gap}{}\n", row.domain));
+            domain = Some(&row.domain);
+        }
+        let mark = if row.included { "ok" } else { "-" };
+        text.push_str(&format!("  {mark:<3} {}  ({})\n", row.host, row.reasons.join(", ")));
+        let addresses: Vec<String> = row.addresses.iter().map(ToString::to_string).collect();
+        let here = match row.points {
+            Points::All => "this machine",
+            Points::Some => "partly this machine",
+            Points::None => "not this machine",
+        };
+        if !addresses.is_empty() {
+            text.push_str(&format!("      {}: {here}\n", addresses.join(", ")));
+        }
+        if let Some(why) = &row.why_not {
+            text.push_str(&super::wrapped(&format!("left out: {why}"), "      "));
+        }
+    }
+    if rows.is_empty() {
+        text.push_str("no mail host was found\n");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{HostRow, text};
+    use crate::model::{Host, Hostname, Points, Why};
+
+    #[test]
+    fn a_host_that_is_left_out_says_why() {
+        let host = |name: &str, points, why_not: Option<&str>| Host {
+            host: Hostname::parse(name).unwrap(),
+            domain: Hostname::parse("example.org").unwrap(),
+            reasons: vec![Why::Mx(10), Why::Config],
+            addresses: vec!["192.0.2.7".parse().unwrap()],
+            points,
+            included: why_not.is_none(),
+            why_not: why_not.map(ToOwned::to_owned),
+        };
+        let rows = [
+            host("mx1.example.org", Points::All, None),
+            host("mx2.example.org", Points::None, Some("its address is another machine's")),
+        ];
+        let rows: Vec<HostRow> = rows.iter().map(HostRow::from).collect();
+        expect_test::expect![[r#"
+            example.org
+              ok  mx1.example.org  (mx 10, config)
+                  192.0.2.7: this machine
+              -   mx2.example.org  (mx 10, config)
+                  192.0.2.7: not this machine
+                  left out: its address is another machine's
+        "#]]
+        .assert_eq(&text(&rows));
+    }
+}

@@ -1,0 +1,49 @@
+//! `status`: every certificate held, from store and diary.
+
+use serde::Serialize;
+
+use crate::model::{CertName, DnsId, KeyType, Timestamp, Verdict, Version};
+
+/// One certificate; field names are the JSON interface.
+#[derive(Debug, Serialize)]
+pub struct CertificateRow {
+    /// Its name in the store.
+    pub name: CertName,
+    /// The names on it.
+    pub names: Vec<DnsId>,
+    /// The kind of its key.
+    pub key_type: KeyType,
+    /// When it ends.
+    pub not_after: Timestamp,
+    /// When it is renewed.
+    pub renew_at: Timestamp,
+    /// The version that is shown.
+    pub version: Version,
+    /// The servers that were seen showing it.
+    pub shown_by: Vec<String>,
+    /// What the last look at all of them said; null where nobody looked yet.
+    pub verdict: Option<Verdict>,
+}
+
+/// The rows for a terminal.
+pub(super) fn text(rows: &[CertificateRow]) -> String {
+    if rows.is_empty() {
+        return "no certificate is held yet: `mailcert plan` shows what would be done\n".to_owned();
+    }
+    let mut text = String::new();
+    for row in rows {
+        let names: Vec<String> = row.names.iter().map(ToString::to_string).collect();
+        let shown = match (row.shown_by.is_empty(), row.verdict) {
+            (true, _) => "not seen on any server yet".to_owned(),
+            (false, verdict) => {
+                let verdict = verdict.map_or("not looked at", Verdict::as_str);
+                format!("{verdict} on {}", row.shown_by.join(", "))
+            }
+        };
+        text.push_str(&format!("{}  version {}, {}\n", row.name, row.version, row.key_type));
+        text.push_str(&super::wrapped(&format!("names    {}", names.join(", ")), "  "));
+        text.push_str(&format!("  ends     {}, renewed from {}\n", row.not_after, row.renew_at));
+        text.push_str(&super::wrapped(&format!("shown    {shown}"), "  "));
+    }
+    text
+}

@@ -1,0 +1,327 @@
+//! The lines of the admin's own configuration that make a server use our files.
+//!
+//! Only what they are and whether they are there; `hook` shows and applies them.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use crate::config::EximLayout;
+use crate::servers::dovecot::DROP_IN;
+use crate::servers::{Kind, Postfix, SNI_SOURCE, Server};
+
+/// One setting of a server's configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Setting {
+    /// Its name.
+    pub name: String,
+    /// The value it is to have.
+    pub value: String,
+    /// It is set only where it has no value yet.
+    pub only_if_empty: bool,
+}
+
+/// What hooks our files into a server's configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HookIn {
+    /// Settings of main.cf.
+    Postfix(Vec<Setting>),
+    /// Main options of Exim, and the same as macros of Debian's configuration.
+    Exim {
+        /// For a configuration of the admin's own.
+        options: Vec<Setting>,
+        /// For `conf.d/main` or `exim4.conf.localmacros`.
+        macros: Vec<Setting>,
+    },
+    /// The last line of dovecot.conf.
+    Dovecot(String),
+}
+
+/// The lines that hook our files into `server`.
+#[must_use]
+pub fn hook_in(server: &Server) -> HookIn {
+    match &server.kind {
+        Kind::Postfix(postfix) => HookIn::Postfix(postfix_lines(&server.directory, postfix)),
+        Kind::Exim(exim) => {
+            let (options, macros) = exim_lines(&server.directory, exim.layout);
+            HookIn::Exim { options, macros }
+        }
+        Kind::Dovecot(_) => HookIn::Dovecot(format!("!include_try {}", drop_in(server))),
+    }
+}
+
+/// Whether `settings` (what the server says of itself) use our files already.
+///
+/// For Postfix and Exim these are its values by name: Postfix's expanded (`postconf -x`), Exim's
+/// unexpanded (`-bP`). For Dovecot the values of `doveconf` and, under [`INCLUDES`], the paths its
+/// main file includes, one a line: the drop-in shows nothing of itself before it is installed.
+#[must_use]
+pub fn is_hooked(server: &Server, settings: &BTreeMap<String, String>) -> bool {
+    let value = |name: &str| settings.get(name).map_or("", |value| value.trim());
+    let directory = &server.directory;
+    match &server.kind {
+        Kind::Postfix(postfix) => {
+            let chain = directory.join("default.pem").display().to_string();
+            let map = sni_map(directory, postfix);
+            words(value("tls_server_sni_maps")).any(|word| word == map)
+                && words(value("smtpd_tls_chain_files")).next() == Some(&chain)
+                && has_tls(&value)
+        }
+        Kind::Exim(exim) => {
+            let certificate = value("tls_certificate");
+            !value("tls_advertise_hosts").is_empty()
+                && asks_for_sni(certificate, directory, exim_stems(exim.layout).0)
+                && match exim.layout {
+                    EximLayout::Combined => {
+                        let key = value("tls_privatekey");
+                        key.is_empty() || asks_for_sni(key, directory, ".pem")
+                    }
+                    EximLayout::Split => {
+                        asks_for_sni(value("tls_privatekey"), directory, exim_stems(exim.layout).1)
+                    }
+                }
+        }
+        Kind::Dovecot(_) => {
+            let path = drop_in(server);
+            let ours = format!("<{}/", directory.display());
+            value(INCLUDES).lines().any(|line| line == path) || value("ssl_cert").starts_with(&ours)
+        }
+    }
+}
+
+/// Whether an Exim option is re-expanded for the SNI and looks into our directory for files of
+/// this stem. Exim itself decides by the same literal words, without expanding anything.
+fn asks_for_sni(option: &str, directory: &Path, stem: &str) -> bool {
+    let inside = directory.to_str().is_some_and(|text| {
+        option.match_indices(text).any(|(at, _)| {
+            // `/etc/exim4/tls-old` is not inside `/etc/exim4/tls`.
+            option[at + text.len()..].chars().next().is_none_or(|c| "/}, \t".contains(c))
+        })
+    });
+    inside && option.contains(stem) && (option.contains("tls_in_sni") || option.contains("tls_sni"))
+}
+
+fn postfix_lines(directory: &Path, postfix: &Postfix) -> Vec<Setting> {
+    let default = directory.join("default.pem").display().to_string();
+    vec![
+        set("tls_server_sni_maps", sni_map(directory, postfix)),
+        set("smtpd_tls_chain_files", default),
+        Setting { only_if_empty: true, ..set("smtpd_tls_security_level", "may".to_owned()) },
+    ]
+}
+
+fn exim_lines(directory: &Path, layout: EximLayout) -> (Vec<Setting>, Vec<Setting>) {
+    let options = match layout {
+        EximLayout::Combined => vec![
+            set("tls_advertise_hosts", "*".to_owned()),
+            set("tls_certificate", lookup(directory, "", ".pem", "default.pem")),
+            // Empty: the key is in the same file.
+            set("tls_privatekey", String::new()),
+        ],
+        EximLayout::Split => vec![
+            set("tls_advertise_hosts", "*".to_owned()),
+            set("tls_certificate", lookup(directory, "exim.crt.", "", "exim.crt")),
+            set("tls_privatekey", lookup(directory, "exim.key.", "", "exim.key")),
+        ],
+    };
+    // MAIN_TLS_CERTKEY wins over the other two, all count only where MAIN_TLS_ENABLE is defined
+    // (03_exim4-config_tlsoptions).
+    let mut macros = vec![set("MAIN_TLS_ENABLE", "yes".to_owned())];
+    let names: &[(&str, &str)] = match layout {
+        EximLayout::Combined => &[("MAIN_TLS_CERTKEY", "tls_certificate")],
+        EximLayout::Split => &[
+            ("MAIN_TLS_CERTIFICATE", "tls_certificate"),
+            ("MAIN_TLS_PRIVATEKEY", "tls_privatekey"),
+        ],
+    };
+    for (name, option) in names {
+        let value = options.iter().find(|set| set.name == *option).map(|set| set.value.clone());
+        macros.extend(value.map(|value| set(name, value)));
+    }
+    (options, macros)
+}
+
+/// The file of the SNI, or the default one.
+///
+/// The unexpanded text must hold the words `tls_in_sni`, otherwise Exim does not expand again for
+/// the SNI. `dsearch` untaints what it finds and compares letter case, hence `lc`. The guard keeps
+/// names with a slash away from it: those make the lookup fail and the handshake with it. Without
+/// SNI the guard fails as well, so that the first expansion gives the default file.
+fn lookup(directory: &Path, before: &str, after: &str, default: &str) -> String {
+    let default = directory.join(default);
+    let (directory, default) = (directory.display(), default.display());
+    let guard = r"${if match{${lc:$tls_in_sni}}{\N^[a-z0-9][a-z0-9.-]*$\N}";
+    let found = format!(
+        "${{lookup{{{before}${{lc:$tls_in_sni}}{after}}}dsearch,ret=full,filter=file{{{directory}}}\
+         {{$value}}{{{default}}}}}"
+    );
+    format!("{guard}{{{found}}}{{{default}}}}}")
+}
+
+fn exim_stems(layout: EximLayout) -> (&'static str, &'static str) {
+    match layout {
+        EximLayout::Combined => (".pem", ".pem"),
+        EximLayout::Split => ("exim.crt", "exim.key"),
+    }
+}
+
+fn set(name: &str, value: String) -> Setting {
+    Setting { name: name.to_owned(), value, only_if_empty: false }
+}
+
+fn sni_map(directory: &Path, postfix: &Postfix) -> String {
+    format!("{}:{}", postfix.map_type, directory.join(SNI_SOURCE).display())
+}
+
+/// Whether smtpd offers TLS; `smtpd_use_tls` and `smtpd_enforce_tls` are the old switches.
+fn has_tls<'a>(value: &impl Fn(&str) -> &'a str) -> bool {
+    let level = value("smtpd_tls_security_level");
+    match level {
+        "" => value("smtpd_use_tls") == "yes" || value("smtpd_enforce_tls") == "yes",
+        level => level != "none",
+    }
+}
+
+fn drop_in(server: &Server) -> String {
+    server.directory.join(DROP_IN).display().to_string()
+}
+
+/// The elements of a Postfix list.
+fn words(value: &str) -> impl Iterator<Item = &str> {
+    value.split([' ', '\t', ',']).filter(|word| !word.is_empty())
+}
+
+/// The key under which [`is_hooked`] finds the paths that dovecot.conf includes.
+pub const INCLUDES: &str = "!include";
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::path::PathBuf;
+
+    use super::{HookIn, INCLUDES, hook_in, is_hooked};
+    use crate::config::EximLayout;
+    use crate::servers::{Dovecot, Exim, Kind, Postfix, Server, ServerId};
+
+    fn server(kind: Kind) -> Server {
+        Server {
+            id: ServerId("it".to_owned()),
+            kind,
+            directory: PathBuf::from("/d/tls"),
+            reload: vec!["true".to_owned()],
+            default: None,
+            own_name: None,
+            uid: 0,
+            gid: 0,
+            files_only: false,
+            listeners: Vec::new(),
+        }
+    }
+
+    fn exim(layout: EximLayout) -> Server {
+        let (binary, config_file) = (PathBuf::from("exim4"), None);
+        server(Kind::Exim(Exim { binary, config_file, layout, fixed_path: false }))
+    }
+
+    fn postfix() -> Server {
+        let kind = Postfix {
+            config_directory: PathBuf::from("/d"),
+            map_type: "lmdb".to_owned(),
+            tlsproxy: false,
+        };
+        server(Kind::Postfix(kind))
+    }
+
+    fn dovecot() -> Server {
+        let config_file = PathBuf::from("/d/dovecot.conf");
+        server(Kind::Dovecot(Dovecot { config_file, version: (2, 3) }))
+    }
+
+    fn settings(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+
+    #[test]
+    fn what_we_hook_in_is_recognised_as_hooked() {
+        for server in [postfix(), exim(EximLayout::Combined), exim(EximLayout::Split), dovecot()] {
+            let own = match hook_in(&server) {
+                HookIn::Postfix(lines) | HookIn::Exim { options: lines, .. } => {
+                    lines.into_iter().map(|line| (line.name, line.value)).collect()
+                }
+                HookIn::Dovecot(line) => {
+                    let (_, path) = line.split_once(' ').unwrap();
+                    settings(&[(INCLUDES, path)])
+                }
+            };
+            assert!(is_hooked(&server, &own), "{own:?}");
+            assert!(!is_hooked(&server, &BTreeMap::new()), "{:?}", server.kind);
+        }
+    }
+
+    #[test]
+    fn an_exim_option_must_name_directory_stem_and_sni() {
+        let seed = "${if exists{/d/tls/exim.crt.${tls_sni}}{/d/tls/exim.crt.${tls_sni}}{/x}}";
+        let key = "${if exists{/d/tls/exim.key.${tls_sni}}{/d/tls/exim.key.${tls_sni}}{/x}}";
+        let single = "${lookup{$tls_in_sni.pem}dsearch{/d/tls}{$value}{/d/tls/default.pem}}";
+        use EximLayout::{Combined, Split};
+        for (layout, certificate, private, expected) in [
+            (Split, seed, key, true),
+            (Split, seed, "", false),
+            (Split, &seed.replace("tls_sni", "x"), key, false),
+            (Split, &seed.replace("/d/tls/", "/d/tls-old/"), key, false),
+            (Split, single, single, false),
+            (Combined, single, "", true),
+            (Combined, single, "/etc/exim4/exim.key", false),
+            (Combined, "/d/tls/default.pem", "", false),
+            (Combined, seed, key, false),
+        ] {
+            let all = [
+                ("tls_certificate", certificate),
+                ("tls_privatekey", private),
+                ("tls_advertise_hosts", "*"),
+            ];
+            assert_eq!(is_hooked(&exim(layout), &settings(&all)), expected, "{certificate}");
+        }
+    }
+
+    #[test]
+    fn postfix_needs_map_chain_and_tls() {
+        let all = [
+            ("tls_server_sni_maps", "hash:/x, lmdb:/d/tls/sni"),
+            ("smtpd_tls_chain_files", "/d/tls/default.pem"),
+            ("smtpd_tls_security_level", "may"),
+        ];
+        assert!(is_hooked(&postfix(), &settings(&all)));
+        for (index, wrong) in
+            [(0, "hash:/d/tls/sni"), (1, "/etc/x.pem"), (1, ""), (2, ""), (2, "none")]
+        {
+            let mut other = all;
+            other[index].1 = wrong;
+            assert!(!is_hooked(&postfix(), &settings(&other)), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn debians_macros_carry_the_same_expressions() {
+        for (layout, expected) in [
+            (EximLayout::Combined, "MAIN_TLS_ENABLE MAIN_TLS_CERTKEY"),
+            (EximLayout::Split, "MAIN_TLS_ENABLE MAIN_TLS_CERTIFICATE MAIN_TLS_PRIVATEKEY"),
+        ] {
+            let HookIn::Exim { options, macros } = hook_in(&exim(layout)) else { panic!() };
+            let names: Vec<&str> = macros.iter().map(|set| set.name.as_str()).collect();
+            assert_eq!(names.join(" "), expected);
+            assert_eq!(macros[1].value, options[1].value);
+        }
+    }
+
+    #[test]
+    fn a_drop_in_that_is_included_or_in_use_is_hooked() {
+        for (name, value, expected) in [
+            (INCLUDES, "/d/conf.d/*.conf\n/d/tls/mailcert.conf", true),
+            (INCLUDES, "/d/tls/mailcert.conf.old", false),
+            ("ssl_cert", "</d/tls/default.pem", true),
+            ("ssl_cert", "</d/tls-old/default.pem", false),
+        ] {
+            assert_eq!(is_hooked(&dovecot(), &settings(&[(name, value)])), expected, "{value}");
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! The store on disk: plain PEM files below the state directory (0700).
+//!
+//! ```text
+//! certificates/NAME/VERSION/{key.pem,chain.pem,facts.json}
+//! accounts/HOST-HASH.json
+//! diary.jsonl    diary-certificates.jsonl (a cache)    lock
+//! ```
+//!
+//! Reading takes no lock and writes nothing; a missing state directory is an empty store. The
+//! first write makes it.
+
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rustix::fs::OFlags;
+use zeroize::Zeroizing;
+
+use crate::disk::{self, Access};
+use crate::model::{Bundle, CertName, Facts, Sha256, Version};
+use crate::store::certificates::Certificates;
+use crate::store::log::{Log, unreadable};
+use crate::store::{Account, Diary, Entry, Kept, Lock, Store, StoreError};
+
+/// Makes the facts of a bundle again where they are lost; says in a sentence why a bundle is of
+/// no use.
+pub type Recompute = fn(&Bundle) -> Result<Facts, String>;
+
+/// A [`Store`] in a directory.
+pub struct Files {
+    root: PathBuf,
+    certificates: Certificates,
+    diary: Log,
+    locked: Arc<AtomicBool>,
+}
+
+impl Files {
+    /// The store below `root`, which need not exist yet.
+    ///
+    /// # Errors
+    /// [`StoreError::Unsafe`] when others than root and the caller own it or can write to it.
+    pub fn open(root: &Path, facts: Recompute) -> Result<Self, StoreError> {
+        let root = match std::fs::canonicalize(root) {
+            Ok(found) => checked(found)?,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => root.to_owned(),
+            Err(source) => return Err(StoreError::Read { path: root.to_owned(), source }),
+        };
+        let cache = Log::at(root.join("diary-certificates.jsonl"));
+        Ok(Self {
+            certificates: Certificates::new(root.join("certificates"), cache, facts),
+            diary: Log::at(root.join("diary.jsonl")),
+            locked: Arc::new(AtomicBool::new(false)),
+            root,
+        })
+    }
+
+    /// Before the first write.
+    fn ensure_root(&self) -> Result<(), StoreError> {
+        disk::ensure_directory(&self.root, 0o700, None, None)?;
+        Ok(())
+    }
+
+    fn account_path(&self, directory: &str) -> PathBuf {
+        let host = directory.split("//").nth(1).unwrap_or(directory);
+        let host = host.split(['/', '?', '#']).next().unwrap_or_default();
+        let plain = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.');
+        let host: String = host.chars().filter(plain).take(100).collect();
+        let hash = Sha256::of(directory.as_bytes()).to_string();
+        self.root.join("accounts").join(format!("{host}-{}.json", &hash[..16]))
+    }
+
+    /// Sweeps what killed runs left behind and folds what has grown.
+    fn tidy(&self) -> Result<(), StoreError> {
+        disk::sweep(&self.root)?;
+        disk::sweep(&self.root.join("accounts"))?;
+        if self.diary.has_grown()? {
+            self.diary.fold(self.diary()?.into_entries())?;
+        }
+        self.certificates.fold_cache()
+    }
+}
+
+impl Store for Files {
+    fn certificates(&self) -> Result<Vec<Kept>, StoreError> {
+        self.certificates.all(self.locked.load(Ordering::SeqCst))
+    }
+
+    fn bundle(&self, name: &CertName, version: Version) -> Result<Bundle, StoreError> {
+        self.certificates.bundle(name, version)
+    }
+
+    fn keep(&self, name: &CertName, bundle: &Bundle, facts: &Facts) -> Result<Version, StoreError> {
+        self.ensure_root()?;
+        self.certificates.keep(name, bundle, facts)
+    }
+
+    fn forget(&self, name: &CertName, version: Version) -> Result<(), StoreError> {
+        self.certificates.forget(name, version)
+    }
+
+    fn account(&self, directory: &str) -> Result<Option<Account>, StoreError> {
+        let path = self.account_path(directory);
+        let bytes = match disk::read(&path, 1 << 20) {
+            Err(error) if error.is_missing() => return Ok(None),
+            found => Zeroizing::new(found.map_err(|error| unreadable(&path, error))?),
+        };
+        match std::str::from_utf8(&bytes) {
+            Ok(text) => Ok(Some(Account { credentials: Zeroizing::new(text.to_owned()) })),
+            Err(error) => Err(StoreError::Schema {
+                path,
+                found: error.to_string(),
+                expected: "the account's credentials as JSON".to_owned(),
+            }),
+        }
+    }
+
+    fn keep_account(&self, directory: &str, account: &Account) -> Result<(), StoreError> {
+        self.ensure_root()?;
+        disk::ensure_directory(&self.root.join("accounts"), 0o700, None, None)?;
+        let path = self.account_path(directory);
+        disk::replace(&path, account.credentials.as_bytes(), Access::PRIVATE)?;
+        Ok(())
+    }
+
+    fn diary(&self) -> Result<Diary, StoreError> {
+        let mut diary = Diary::default();
+        self.diary.read()?.into_iter().for_each(|entry| diary.add(entry));
+        Ok(diary)
+    }
+
+    fn note(&self, entry: &Entry) -> Result<(), StoreError> {
+        self.ensure_root()?;
+        self.diary.append(&[entry])
+    }
+
+    fn note_all(&self, entries: &[Entry]) -> Result<(), StoreError> {
+        if entries.is_empty() {
+            return Ok(());
+        }
+        self.ensure_root()?;
+        self.diary.append(entries)
+    }
+
+    fn lock(&self) -> Result<Lock, StoreError> {
+        // A diary that is not ours to read is found before anything is touched.
+        self.diary.has_grown()?;
+        self.ensure_root()?;
+        let path = self.root.join("lock");
+        let unreadable = |source| StoreError::Read { path: path.clone(), source };
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
+            .open(&path)
+            .map_err(unreadable)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(std::fs::TryLockError::WouldBlock) => {
+                return Err(StoreError::Locked { pid: holder(&mut file) });
+            }
+            Err(std::fs::TryLockError::Error(source)) => return Err(unreadable(source)),
+        }
+        sign(&mut file).map_err(unreadable)?;
+        self.locked.store(true, Ordering::SeqCst);
+        let lock = Lock::on(file, Arc::clone(&self.locked));
+        self.tidy()?;
+        Ok(lock)
+    }
+}
+
+/// Commands of the configuration run as root, and keys lie here.
+fn checked(root: PathBuf) -> Result<PathBuf, StoreError> {
+    let found = std::fs::metadata(&root)
+        .map_err(|source| StoreError::Read { path: root.clone(), source })?;
+    let own = rustix::process::geteuid().as_raw();
+    let wrong = if !found.is_dir() {
+        "no directory".to_owned()
+    } else if found.uid() != 0 && found.uid() != own {
+        format!("owned by user {}", found.uid())
+    } else if found.mode() & 0o022 != 0 {
+        format!("mode {:04o}", found.mode() & 0o7777)
+    } else {
+        return Ok(root);
+    };
+    Err(StoreError::Unsafe { path: root, found: wrong })
+}
+
+/// The holder's pid as the lock file says it, with nothing else that may stand there.
+fn holder(file: &mut File) -> String {
+    let mut text = String::new();
+    // Only a hint for a person: an unreadable one is an unknown one.
+    let _ = file.take(20).read_to_string(&mut text);
+    match text.trim().parse::<u32>() {
+        Ok(pid) => pid.to_string(),
+        Err(_) => "unknown".to_owned(),
+    }
+}
+
+fn sign(file: &mut File) -> std::io::Result<()> {
+    file.set_len(0)?;
+    file.seek(SeekFrom::Start(0))?;
+    file.write_all(format!("{}\n", std::process::id()).as_bytes())
+}

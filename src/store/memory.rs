@@ -1,0 +1,103 @@
+//! The store of laws and tests: the same promises, no disk.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use zeroize::Zeroizing;
+
+use crate::model::{Bundle, CertName, Facts, PrivateKey, Version};
+use crate::store::{Account, Diary, Entry, Kept, Lock, Store, StoreError};
+
+/// A [`Store`] in memory.
+#[derive(Default)]
+pub struct Memory {
+    state: Mutex<State>,
+    locked: Arc<AtomicBool>,
+}
+
+#[derive(Default)]
+struct State {
+    bundles: BTreeMap<CertName, BTreeMap<Version, (Bundle, Facts)>>,
+    highest: BTreeMap<CertName, Version>,
+    accounts: BTreeMap<String, Zeroizing<String>>,
+    diary: Diary,
+}
+
+impl Memory {
+    /// An empty store.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A poisoned lock means that a test panicked elsewhere; the state is whole all the same.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Store for Memory {
+    fn certificates(&self) -> Result<Vec<Kept>, StoreError> {
+        let kept = |(name, versions): (&CertName, &BTreeMap<Version, (Bundle, Facts)>)| Kept {
+            name: name.clone(),
+            versions: versions.iter().map(|(at, (_, facts))| (*at, facts.clone())).collect(),
+            damaged: Vec::new(),
+        };
+        Ok(self.state().bundles.iter().map(kept).collect())
+    }
+
+    fn bundle(&self, name: &CertName, version: Version) -> Result<Bundle, StoreError> {
+        let state = self.state();
+        let found = state.bundles.get(name).and_then(|versions| versions.get(&version));
+        found.map(|(bundle, _)| copy(bundle)).ok_or_else(|| StoreError::missing(name, version))
+    }
+
+    fn keep(&self, name: &CertName, bundle: &Bundle, facts: &Facts) -> Result<Version, StoreError> {
+        let mut state = self.state();
+        let highest = state.highest.entry(name.clone()).or_default();
+        highest.0 += 1;
+        let version = *highest;
+        let versions = state.bundles.entry(name.clone()).or_default();
+        versions.insert(version, (copy(bundle), facts.clone()));
+        Ok(version)
+    }
+
+    fn forget(&self, name: &CertName, version: Version) -> Result<(), StoreError> {
+        let mut state = self.state();
+        let gone = state.bundles.get_mut(name).and_then(|versions| versions.remove(&version));
+        state.bundles.retain(|_, versions| !versions.is_empty());
+        gone.map(|_| ()).ok_or_else(|| StoreError::missing(name, version))
+    }
+
+    fn account(&self, directory: &str) -> Result<Option<Account>, StoreError> {
+        let state = self.state();
+        Ok(state.accounts.get(directory).map(|kept| Account { credentials: kept.clone() }))
+    }
+
+    fn keep_account(&self, directory: &str, account: &Account) -> Result<(), StoreError> {
+        self.state().accounts.insert(directory.to_owned(), account.credentials.clone());
+        Ok(())
+    }
+
+    fn diary(&self) -> Result<Diary, StoreError> {
+        Ok(self.state().diary.clone())
+    }
+
+    fn note(&self, entry: &Entry) -> Result<(), StoreError> {
+        self.state().diary.add(entry.clone());
+        Ok(())
+    }
+
+    fn lock(&self) -> Result<Lock, StoreError> {
+        if self.locked.swap(true, Ordering::SeqCst) {
+            return Err(StoreError::Locked { pid: std::process::id().to_string() });
+        }
+        Ok(Lock::in_memory(Arc::clone(&self.locked)))
+    }
+}
+
+fn copy(bundle: &Bundle) -> Bundle {
+    let key = PrivateKey::from_pem(bundle.key.expose_pem().to_owned());
+    Bundle { key, chain: bundle.chain.clone() }
+}

@@ -1,0 +1,95 @@
+//! What to look at on a server's own listeners, to see whether a certificate is shown.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
+
+use crate::model::{Endpoint, Host, Hostname, Inspection, Sha256, Verdict};
+use crate::servers::{Listener, Server, Shown};
+use crate::verify::{Ask, Sni};
+
+/// The hosts of all domains by name, and this machine's addresses.
+#[derive(Clone, Copy, Debug)]
+pub struct Known<'a> {
+    /// The hosts.
+    pub hosts: &'a BTreeMap<&'a Hostname, &'a Host>,
+    /// The addresses.
+    pub machine: &'a [IpAddr],
+}
+
+/// One look for every known host of `shown` on every listener of `server`.
+#[must_use]
+pub fn asks(server: &Server, shown: &Shown, known: Known<'_>) -> Vec<Ask> {
+    let mut asks = Vec::new();
+    for name in names(shown) {
+        let host = known.hosts.get(&name).copied();
+        for listener in &server.listeners {
+            for address in addresses(listener, host, known.machine) {
+                asks.push(ask(&name, host, listener, address, Sni::Host));
+            }
+        }
+    }
+    asks
+}
+
+/// One look without SNI on every listener of `server`; it must show `default`.
+#[must_use]
+pub fn asks_without_sni(server: &Server, default: &Shown, known: Known<'_>) -> Vec<Ask> {
+    let Some(name) = names(default).into_iter().next() else { return Vec::new() };
+    let host = known.hosts.get(&name).copied();
+    let listeners = server.listeners.iter();
+    listeners
+        .flat_map(|listener| {
+            let address = addresses(listener, host, known.machine).into_iter().next();
+            address.map(|address| ask(&name, host, listener, address, Sni::None))
+        })
+        .collect()
+}
+
+/// Whether every look saw this leaf and nothing a sender refuses.
+#[must_use]
+pub fn shows(inspections: &[Inspection], leaf: &Sha256) -> bool {
+    inspections.iter().all(|seen| {
+        seen.verdict == Verdict::Accepted
+            && seen.certificate.as_ref().is_some_and(|certificate| certificate.sha256 == *leaf)
+    })
+}
+
+/// Whether a look saw another leaf than this one.
+#[must_use]
+pub fn shows_another(inspections: &[Inspection], leaf: &Sha256) -> bool {
+    inspections.iter().any(|seen| {
+        seen.certificate.as_ref().is_some_and(|certificate| certificate.sha256 != *leaf)
+    })
+}
+
+/// The hosts a certificate is looked at under: those it names and those its wildcards stand for.
+fn names(shown: &Shown) -> Vec<Hostname> {
+    shown.hosts.iter().filter(|host| shown.facts.covers(host)).cloned().collect()
+}
+
+fn addresses(listener: &Listener, host: Option<&Host>, machine: &[IpAddr]) -> Vec<IpAddr> {
+    if let Some(address) = listener.address {
+        return vec![address];
+    }
+    let own = |address: &&IpAddr| machine.contains(address);
+    let reached: Vec<IpAddr> =
+        host.map(|host| host.addresses.iter().filter(own).copied().collect()).unwrap_or_default();
+    if reached.is_empty() { vec![IpAddr::V4(Ipv4Addr::LOCALHOST)] } else { reached }
+}
+
+fn ask(name: &Hostname, host: Option<&Host>, at: &Listener, address: IpAddr, sni: Sni) -> Ask {
+    Ask {
+        endpoint: Endpoint {
+            host: name.clone(),
+            service: at.service,
+            port: at.port,
+            address: Some(address),
+        },
+        domain: host.map(|host| host.domain.clone()),
+        ours: Some(true),
+        connect: None,
+        origin: None,
+        optional: false,
+        sni,
+    }
+}

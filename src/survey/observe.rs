@@ -1,0 +1,241 @@
+//! Puts together what is there: store, files, settings, diary and, where no proof stands, a look
+//! at the live server.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::model::{CertName, Code, Finding, Host, Hostname, Inspection, Timestamp};
+use crate::plan::{self, Desired, Held, HeldVersion, Layout, Mode, Observed, Pins, Seen};
+use crate::servers::{self, Part, Server, Shown};
+use crate::store::{Diary, FilePrint, Kept, Proof};
+use crate::survey::live::{self, Known};
+use crate::survey::{Asked, adopt, files};
+use crate::verify::{self, Ask, How};
+
+/// How to look.
+pub struct Look<'a> {
+    /// This machine's addresses.
+    pub machine: &'a [IpAddr],
+    /// How the verifier looks.
+    pub how: &'a How,
+    /// Proofs older than this do not stand.
+    pub every: Duration,
+    /// For which names only proofs of this very run stand, and waits from before it do not count.
+    pub anew: Anew<'a>,
+    /// What kind of run it is.
+    pub mode: &'a Mode,
+    /// Published pins, where they were asked for.
+    pub pins: Vec<Pins>,
+    /// The moment of the run.
+    pub now: Timestamp,
+}
+
+/// The names that are looked at as if nothing were remembered.
+#[derive(Clone, Copy, Debug)]
+pub enum Anew<'a> {
+    /// None: the timer's run.
+    Nothing,
+    /// All: `fix`.
+    Everything,
+    /// These, what is below them, and what they are below: `fix NAME`.
+    Only(&'a [Hostname]),
+}
+
+impl Anew<'_> {
+    /// Whether this name is one of them.
+    #[must_use]
+    pub fn takes_in(&self, name: &Hostname) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::Everything => true,
+            Self::Only(names) => {
+                names.iter().any(|only| only.is_within(name) || name.is_within(only))
+            }
+        }
+    }
+}
+
+/// What was seen, and the proofs that the looks gave.
+pub struct Observation {
+    /// For the planner.
+    pub observed: Observed,
+    /// New proofs: worth noting in the diary.
+    pub proofs: Vec<(String, Option<CertName>, Proof)>,
+}
+
+/// The certificates of the store, as the planner sees them.
+#[must_use]
+pub fn held(kept: &[Kept], diary: &Diary) -> Vec<Held> {
+    let version = |name: &CertName, (version, facts): &(_, _)| HeldVersion {
+        version: *version,
+        facts: crate::model::Facts::clone(facts),
+        bad: diary.bad.contains_key(&(name.clone(), *version)),
+    };
+    kept.iter()
+        .map(|kept| Held {
+            name: kept.name.clone(),
+            versions: kept.versions.iter().map(|one| version(&kept.name, one)).collect(),
+        })
+        .collect()
+}
+
+/// What of the store cannot be used.
+pub fn damaged(kept: &Kept) -> impl Iterator<Item = Finding> + '_ {
+    kept.damaged.iter().map(|(version, why)| {
+        let subject = format!("{} version {version}", kept.name);
+        Finding::new(Code::StoreDamaged, subject, why.clone())
+    })
+}
+
+/// Looks at everything and changes nothing.
+pub async fn observe(
+    desired: &Desired,
+    held: Vec<Held>,
+    asked: &[Asked],
+    diary: &Diary,
+    look: &Look<'_>,
+) -> Observation {
+    let forgiven = |name: &CertName| {
+        Hostname::parse(name.as_str()).is_ok_and(|name| look.anew.takes_in(&name))
+    };
+    let waits = diary
+        .waits
+        .iter()
+        .filter(|(name, wait)| wait.noted >= look.now || !forgiven(name));
+    let waits: BTreeMap<_, _> = waits.map(|(name, wait)| (name.clone(), wait)).collect();
+    let mut observed = Observed {
+        waits: waits.iter().map(|(name, wait)| (name.clone(), wait.until)).collect(),
+        refused: waits
+            .iter()
+            .map(|(name, wait)| (name.clone(), wait.refused.iter().cloned().collect()))
+            .collect(),
+        pins: look.pins.clone(),
+        adoptable: if held.is_empty() { adopt::adoptable(asked) } else { Vec::new() },
+        held,
+        servers: asked.iter().map(|asked| seen(asked, diary)).collect(),
+    };
+    let proofs = look_where_no_proof_stands(desired, &mut observed, asked, diary, look).await;
+    Observation { observed, proofs }
+}
+
+fn seen(asked: &Asked, diary: &Diary) -> Seen {
+    let id = &asked.server.id.0;
+    let reloaded = diary.reloaded.get(id);
+    Seen {
+        files: files::files(&asked.server.directory, &diary.installed),
+        server: asked.server.clone(),
+        hook: asked.hook.clone(),
+        owed: diary.owed.contains_key(id),
+        edited: matches!((asked.edited_at, reloaded), (Some(edited), Some(at)) if edited > *at),
+        proofs: BTreeMap::new(),
+        stale: BTreeSet::new(),
+        running: asked.running,
+    }
+}
+
+/// Fills in `proofs` and `stale` of every server: from the diary where a proof stands, else from
+/// one bounded round of looks over all servers.
+async fn look_where_no_proof_stands(
+    desired: &Desired,
+    observed: &mut Observed,
+    asked: &[Asked],
+    diary: &Diary,
+    look: &Look<'_>,
+) -> Vec<(String, Option<CertName>, Proof)> {
+    let hosts: BTreeMap<&Hostname, &Host> =
+        desired.hosts.iter().map(|host| (&host.host, host)).collect();
+    let known = Known { hosts: &hosts, machine: look.machine };
+    let mut asks: Vec<Ask> = Vec::new();
+    let mut groups: Vec<(usize, Option<CertName>, Shown, usize)> = Vec::new();
+    for (index, asked) in asked.iter().enumerate() {
+        let layout = plan::layout(desired, observed, &observed.servers[index], look.mode, look.now);
+        let void = voided(&asked.server, &layout, diary);
+        let default = layout.shown.iter().find(|shown| Some(&shown.name) == layout.default.as_ref());
+        let subjects = layout.shown.iter().map(|shown| (Some(shown.name.clone()), shown));
+        for (subject, shown) in subjects.chain(default.map(|shown| (None, shown))) {
+            let proof = diary.proofs.get(&(asked.server.id.0.clone(), subject.clone()));
+            let standing = proof.filter(|proof| {
+                !void.contains(&subject) && stands(proof, shown, asked.edited_at, look)
+            });
+            if let Some(proof) = standing {
+                observed.servers[index].proofs.insert(subject, (proof.version, proof.at));
+            } else if asked.can_be_looked_at() {
+                let own = match subject {
+                    Some(_) => live::asks(&asked.server, shown, known),
+                    None => live::asks_without_sni(&asked.server, shown, known),
+                };
+                groups.push((index, subject, shown.clone(), own.len()));
+                asks.extend(own);
+            }
+        }
+    }
+    let mut inspections = verify::inspect_all(&asks, look.how, &|_| {}).await.into_iter();
+    let mut proofs = Vec::new();
+    for (index, subject, shown, count) in groups {
+        let inspections: Vec<Inspection> = inspections.by_ref().take(count).collect();
+        let seen = &mut observed.servers[index];
+        if live::shows_another(&inspections, &shown.facts.leaf) {
+            seen.stale.insert(shown.name.clone());
+            continue;
+        }
+        let proof = Proof { version: shown.version, at: look.now, void: false, inspections };
+        seen.proofs.insert(subject.clone(), (proof.version, proof.at));
+        proofs.push((seen.server.id.0.clone(), subject, proof));
+    }
+    proofs
+}
+
+/// Whether what was seen once still speaks for today.
+fn stands(proof: &Proof, shown: &Shown, edited: Option<Timestamp>, look: &Look<'_>) -> bool {
+    let of_this_run = proof.at >= look.now;
+    proof.version == shown.version
+        && !proof.void
+        && (of_this_run
+            || (!shown.hosts.iter().any(|host| look.anew.takes_in(host))
+                && look.now.since(proof.at) < look.every
+                && edited.is_none_or(|edited| edited <= proof.at)
+                && live::shows(&proof.inspections, &shown.facts.leaf)))
+}
+
+/// The subjects whose proof a touched file voids.
+fn voided(server: &Server, layout: &Layout, diary: &Diary) -> BTreeSet<Option<CertName>> {
+    let touched = touched(&server.id.0, diary);
+    let mut void = BTreeSet::new();
+    if touched.is_empty() {
+        return void;
+    }
+    for want in servers::wants(server, &layout.shown, layout.default.as_ref()) {
+        if !touched.contains(want.path.as_path()) {
+            continue;
+        }
+        match want.part {
+            Part::Certificate(name) => void.extend([Some(name)]),
+            Part::Default => void.extend([None]),
+            Part::Index => void.extend(layout.shown.iter().map(|shown| Some(shown.name.clone()))),
+        }
+    }
+    void
+}
+
+/// The installed files of a server that do not look as they were left.
+fn touched<'a>(server: &str, diary: &'a Diary) -> BTreeSet<&'a Path> {
+    let own = diary.installed.iter().filter(|(_, file)| file.server == server);
+    own.filter(|(path, file)| print_at(path).as_ref() != Some(&file.print))
+        .map(|(path, _)| path.as_path())
+        .collect()
+}
+
+fn print_at(path: &PathBuf) -> Option<FilePrint> {
+    let found = std::fs::symlink_metadata(path).ok()?;
+    Some(FilePrint {
+        inode: found.ino(),
+        size: found.size(),
+        mtime_nanos: i128::from(found.mtime()) * 1_000_000_000 + i128::from(found.mtime_nsec()),
+        mode: found.mode() & 0o7777,
+        uid: found.uid(),
+        gid: found.gid(),
+    })
+}

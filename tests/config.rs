@@ -1,0 +1,170 @@
+//! The configuration as admins meet it: every file of `tests/bad-configs` with its entire message,
+//! and the examples, which must be right.
+
+use std::path::{Path, PathBuf};
+
+use mailcert::config::{self, Config, Note};
+
+/// The files that a configuration of the tests may name.
+fn file(path: &Path) -> Result<String, String> {
+    match path.to_str() {
+        Some("/etc/mailcert/empty.pem") => Ok(" \n".to_owned()),
+        Some("/etc/mailcert/words.pem") => Ok("no certificate at all\n".to_owned()),
+        Some("/etc/mailcert/damaged.pem") => {
+            Ok("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n".to_owned())
+        }
+        Some("/etc/mailcert/eab.key") => Ok("c2VjcmV0\n".to_owned()),
+        _ => Err("No such file or directory".to_owned()),
+    }
+}
+
+/// What an admin sees: the notes as well as the faults.
+fn message(bytes: &[u8]) -> String {
+    let path = Path::new("/etc/mailcert/mailcert.toml");
+    let read = config::decode(path, bytes).and_then(|text| config::read(path, text, &file));
+    match read {
+        Err(faults) => format!("{faults}\n"),
+        Ok((_, notes)) => {
+            let notes: Vec<_> = notes.iter().map(|note| format!("{note}\n")).collect();
+            notes.join("\n")
+        }
+    }
+}
+
+fn cases() -> Vec<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/bad-configs");
+    let mut cases: Vec<_> = root
+        .read_dir()
+        .expect("the cases are there")
+        .map(|case| case.expect("a directory can be listed").path())
+        .collect();
+    cases.sort();
+    cases
+}
+
+#[test]
+fn every_bad_configuration_gets_its_whole_message() {
+    let cases = cases();
+    assert!(cases.len() >= 28, "{} cases are left", cases.len());
+    for case in cases {
+        let bytes = std::fs::read(case.join("mailcert.toml")).unwrap();
+        expect_test::expect_file![case.join("expected")].assert_eq(&message(&bytes));
+    }
+}
+
+#[test]
+fn no_message_is_wider_than_a_terminal_or_holds_control_characters() {
+    for case in cases() {
+        let message = message(&std::fs::read(case.join("mailcert.toml")).unwrap());
+        for line in message.lines() {
+            let head = line.starts_with("error: ") || line.starts_with("warning: ");
+            let command = line.contains('`');
+            assert!(head || command || line.chars().count() <= 80, "{}: {line}", case.display());
+            assert!(!line.chars().any(char::is_control), "{}: {line:?}", case.display());
+        }
+    }
+}
+
+fn example(name: &str) -> (Config, Vec<Note>) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(name);
+    let text = std::fs::read_to_string(&path).expect("the example is there");
+    config::read(&path, &text, &file).unwrap_or_else(|faults| panic!("{faults}"))
+}
+
+#[test]
+fn every_example_is_right() {
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").read_dir().unwrap();
+    let names: Vec<_> = examples
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name.ends_with(".toml"))
+        .collect();
+    for expected in ["minimal.toml", "hoster.toml", "docker-sidecar.toml", "full.toml"] {
+        assert!(names.iter().any(|name| name == expected), "{expected} is gone");
+    }
+    for name in names {
+        let (config, notes) = example(&name);
+        let notes: String = notes.iter().map(ToString::to_string).collect();
+        assert_eq!(notes, "", "{name}");
+        assert!(config.acme.agree_to_terms && !config.domains.is_empty(), "{name}");
+    }
+}
+
+#[test]
+fn the_full_example_states_the_defaults() {
+    let (full, _) = example("full.toml");
+    let default = config::builtin();
+    assert_eq!(full.http01, default.http01);
+    assert_eq!(full.discover, default.discover);
+    assert_eq!(full.verify, default.verify);
+    assert_eq!(full.state, default.state);
+    assert_eq!(full.acme.directory, default.acme.directory);
+    assert_eq!(full.acme.key_type, default.acme.key_type);
+    assert_eq!(full.acme.names_per_certificate, default.acme.names_per_certificate);
+}
+
+#[test]
+fn what_full_comments_out_is_taken_too() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/full.toml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let later: Vec<_> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("#: "))
+        .filter(|line| !line.starts_with("eab"))
+        .collect();
+    assert!(later.len() >= 7, "{later:?}");
+    let text: String = text
+        .lines()
+        .map(|line| match line.strip_prefix("#: ") {
+            Some(uncommented) if !uncommented.starts_with("eab") => format!("{uncommented}\n"),
+            _ => format!("{line}\n"),
+        })
+        .collect();
+    let (_, notes) = config::read(&path, &text, &file).unwrap_or_else(|faults| panic!("{faults}"));
+    assert!(notes.len() >= 5, "{}", notes.len());
+    assert!(notes.iter().all(|note| note.finding().is_some()));
+}
+
+/// Each character of the example replaced or removed by each of a few that mean something to
+/// TOML: what an editor's slip leaves behind.
+#[test]
+fn no_slip_of_the_finger_is_too_much() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/hoster.toml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let mut faulty = 0;
+    for (at, c) in text.char_indices() {
+        let (front, back) = (&text[..at], &text[at + c.len_utf8()..]);
+        for slip in ["", "\"", "[", "]", "\n", "=", "ü", "\u{1b}", "'''", ","] {
+            let slipped = format!("{front}{slip}{back}");
+            let Err(faults) = config::read(&path, &slipped, &file) else { continue };
+            faulty += 1;
+            let message = faults.to_string();
+            assert!(message.starts_with("error: "), "{slipped}");
+            for line in message.lines().filter(|line| !line.contains('`')) {
+                let head = line.starts_with("error: ");
+                assert!(head || line.chars().count() <= 80, "{line}");
+            }
+        }
+    }
+    assert!(faulty > 4000, "{faulty}");
+}
+
+#[test]
+fn a_broken_line_hides_no_fault_before_it_and_invents_none() {
+    let path = Path::new("x.toml");
+    let text = "[acme]\nagree-to-terms = 1\n[[domain]\nname = \"example.org\"\nnmae = 1\n";
+    let faults = config::read(path, text, &file).unwrap_err();
+    let places: Vec<_> = faults.iter().map(|fault| fault.to_string()).collect();
+    assert_eq!(places.len(), 2, "{faults}");
+    assert!(places[0].starts_with("error: x.toml:2:18: "), "{faults}");
+    assert!(places[1].starts_with("error: x.toml:3:10: "), "{faults}");
+}
+
+#[test]
+fn ten_thousand_broken_domains_are_all_named() {
+    let mut text = "[acme]\nagree-to-terms = true\n".to_owned();
+    for number in 0..10_000 {
+        text += &format!("[[domain]]\nname = \"d{number}.example.org\"\nhosts = [\"a b\"]\n");
+    }
+    let faults = config::read(Path::new("x.toml"), &text, &file).unwrap_err();
+    assert_eq!(faults.iter().count(), 10_000);
+}
