@@ -1,0 +1,177 @@
+//! [`issue`]: the order of things. CAA and preflight leave hopeless names out, the CA is asked for
+//! the rest, and what it refuses is left out in turn.
+
+use futures_util::stream::{self, StreamExt};
+
+use crate::dns::Dns;
+use crate::http::Http;
+use crate::issue::caa::{self, Caa};
+use crate::issue::key::Key;
+use crate::issue::preflight::{Seen, preflight};
+use crate::issue::{Ca, CaIdentity, Issued, Order, Refusal, Solver};
+use crate::model::{Bundle, Code, DnsId, Finding, Hostname};
+
+/// Issues one certificate: CAA and preflight leave hopeless names out, the order is made, names
+/// the CA refuses are left out and the rest is ordered again in the same run, three times at most.
+///
+/// # Errors
+/// [`Refusal`] when no name could be certified; its findings include those of the names left out
+/// before.
+pub async fn issue(
+    order: Order,
+    ca: &dyn Ca,
+    dns: &dyn Dns,
+    http: &Http,
+    solver: &dyn Solver,
+) -> Result<Issued, Refusal> {
+    let key = match order.key {
+        Some(kept) => Key::again(kept),
+        None => Key::make(order.key_type),
+    }
+    .map_err(|why| of_our_own(&order.names, why))?;
+    let identity = ca.identity().await?;
+    let mut names = order.names;
+    names.sort();
+    names.dedup();
+    let mut work = Work { names, left_out: Vec::new(), findings: Vec::new() };
+    work.ask_caa(dns, &identity).await;
+    if let Some(port) = identity.http_port {
+        work.try_first(port, dns, http, solver).await?;
+    }
+    let chain = work.order(&key, order.profile.as_deref(), ca, solver).await?;
+    let bundle = Bundle { key: key.pem, chain };
+    Ok(Issued { bundle, left_out: work.left_out, findings: work.findings })
+}
+
+/// What is left of an order while it is worked on.
+struct Work {
+    /// Still to be certified.
+    names: Vec<Hostname>,
+    left_out: Vec<(Hostname, Finding)>,
+    findings: Vec<Finding>,
+}
+
+impl Work {
+    async fn ask_caa(&mut self, dns: &dyn Dns, identity: &CaIdentity) {
+        let asked: Vec<_> = std::mem::take(&mut self.names)
+            .into_iter()
+            .map(|name| async move {
+                let said = caa::check(dns, &DnsId::Host(name.clone()), identity).await;
+                (name, said)
+            })
+            .collect();
+        let mut answers = stream::iter(asked).buffered(AT_ONCE);
+        while let Some((name, said)) = answers.next().await {
+            match said {
+                Caa::Permits => self.names.push(name),
+                Caa::Forbids(finding) => self.left_out.push((name, finding)),
+                Caa::Unknown(finding) => {
+                    self.findings.push(finding);
+                    self.names.push(name);
+                }
+            }
+        }
+    }
+
+    async fn try_first(
+        &mut self,
+        port: u16,
+        dns: &dyn Dns,
+        http: &Http,
+        solver: &dyn Solver,
+    ) -> Result<(), Refusal> {
+        let tried: Vec<_> = std::mem::take(&mut self.names)
+            .into_iter()
+            .map(|name| async move {
+                let seen = preflight(&name, port, dns, http, solver).await;
+                (name, seen)
+            })
+            .collect();
+        let mut answers = stream::iter(tried).buffered(AT_ONCE);
+        while let Some((name, seen)) = answers.next().await {
+            match seen {
+                Ok(Seen::Right(findings)) => {
+                    self.findings.extend(findings);
+                    self.names.push(name);
+                }
+                Ok(Seen::Unseen(finding)) => {
+                    self.findings.push(finding);
+                    self.names.push(name);
+                }
+                Ok(Seen::Wrong(finding)) => self.left_out.push((name, finding)),
+                Err(why) => return Err(self.refused(of_our_own(&[name], why))),
+            }
+        }
+        Ok(())
+    }
+
+    /// The chain, for the names that are left at the end.
+    async fn order(
+        &mut self,
+        key: &Key,
+        profile: Option<&str>,
+        ca: &dyn Ca,
+        solver: &dyn Solver,
+    ) -> Result<String, Refusal> {
+        let ours = |names: &[Hostname], why| of_our_own(names, why);
+        for round in 1.. {
+            if self.names.is_empty() {
+                break;
+            }
+            let request = key.request(&self.names);
+            let request = request.map_err(|why| self.refused(ours(&self.names, why)))?;
+            let refusal = match ca.order(&self.names, profile, &request, solver).await {
+                Ok(chain) => {
+                    let fits = key.fits(&chain, &self.names);
+                    fits.map_err(|why| self.refused(ours(&self.names, why)))?;
+                    return Ok(chain);
+                }
+                Err(refusal) => refusal,
+            };
+            if !self.names.iter().any(|name| refusal.names.contains(name)) || round == ROUNDS {
+                return Err(self.refused(refusal));
+            }
+            tracing::info!(names = ?refusal.names, "the CA refused names; ordering the others");
+            if self.names.iter().all(|name| refusal.names.contains(name)) {
+                return Err(self.refused(refusal));
+            }
+            self.leave_out(refusal);
+        }
+        let nothing =
+            Refusal { findings: Vec::new(), names: Vec::new(), retry_after: None, by_ca: false };
+        Err(self.refused(nothing))
+    }
+
+    /// Leaves the refused names out, each with its finding.
+    fn leave_out(&mut self, refusal: Refusal) {
+        let Refusal { findings, names, .. } = refusal;
+        self.names.retain(|name| !names.contains(name));
+        for name in names {
+            let finding = findings.iter().find(|f| f.subject == name.as_str()).cloned();
+            let finding = finding.unwrap_or_else(|| {
+                Finding::new(Code::NameRefused, &name, format!("{name}: the CA refused it"))
+            });
+            self.left_out.push((name, finding));
+        }
+    }
+
+    /// A refusal that also tells what was left out before it.
+    fn refused(&self, mut refusal: Refusal) -> Refusal {
+        let before = self.left_out.iter().map(|(_, finding)| finding.clone());
+        refusal.findings.splice(0..0, before);
+        refusal.names.extend(self.left_out.iter().map(|(name, _)| name.clone()));
+        refusal
+    }
+}
+
+/// A refusal the CA has no part in.
+fn of_our_own(names: &[Hostname], why: String) -> Refusal {
+    let subject = names.first().map_or("order", Hostname::as_str);
+    let findings = vec![Finding::new(Code::OrderFailed, subject, why)];
+    Refusal { findings, names: Vec::new(), retry_after: None, by_ca: false }
+}
+
+/// Orders for one certificate in one run.
+const ROUNDS: usize = 3;
+/// Names looked at side by side.
+const AT_ONCE: usize = 8;
