@@ -45,3 +45,29 @@ impl Drop for Presented<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpStream;
+
+    use super::Presented;
+    use crate::issue::Listener;
+    use crate::model::Hostname;
+
+    #[tokio::test]
+    async fn a_dropped_future_leaves_nothing_behind() {
+        let at = std::net::TcpListener::bind("127.0.26.8:0").unwrap().local_addr().unwrap();
+        let listener = Listener::new(vec![at]);
+        let host = Hostname::parse("mx.a.example").unwrap();
+        let work = async {
+            let mut shown = Presented::by(&listener);
+            shown.add(&host, "t", "t.k").await.unwrap();
+            assert!(TcpStream::connect(at).await.is_ok());
+            std::future::pending::<()>().await;
+        };
+        let cut = tokio::time::timeout(std::time::Duration::from_millis(200), work).await;
+        assert!(cut.is_err());
+        tokio::task::yield_now().await;
+        assert!(TcpStream::connect(at).await.is_err());
+    }
+}
