@@ -1,4 +1,26 @@
 //! One order at the CA: account, preflight, CAA, challenges, from names to chain and key.
+//!
+//! It installs nothing and knows no mail server. Names that cannot be certified are left out, each
+//! with a finding; the others are not held up by them.
+
+mod acme;
+mod caa;
+mod key;
+mod listen;
+mod memory;
+mod preflight;
+mod presented;
+mod run;
+mod taken;
+mod webroot;
+
+pub use acme::{Acme, Directory, Meta};
+pub use caa::{Caa, check as check_caa};
+pub use listen::Listener;
+pub use memory::{Fetch, MemoryCa};
+pub use preflight::{Seen, preflight};
+pub use run::issue;
+pub use webroot::Webroot;
 
 use std::time::Duration;
 
@@ -67,7 +89,8 @@ pub trait Solver: Send + Sync {
         key_authorization: &str,
     ) -> Result<(), String>;
 
-    /// Takes it away again. Never fails: what cannot be removed is logged.
+    /// Takes it away again. Never fails: what cannot be removed is logged. What matters is done
+    /// at the first poll, so that a dropped future can still clear what it presented.
     async fn clear(&self, host: &Hostname, token: &str);
 }
 
@@ -103,20 +126,10 @@ pub struct CaIdentity {
     pub caa: Vec<String>,
     /// The account's URL, for `accounturi` (RFC 8657).
     pub account: Option<String>,
+    /// The port the CA asks for http-01 answers on (80 everywhere but in tests); `None` where it
+    /// asks in another way, so that there is nothing to try first.
+    pub http_port: Option<u16>,
 }
 
-/// Issues one certificate: CAA and preflight leave hopeless names out, the order is made, names
-/// the CA refuses are left out and the rest is ordered again in the same run.
-///
-/// # Errors
-/// [`Refusal`] when no name could be certified.
-pub async fn issue(
-    order: Order,
-    ca: &dyn Ca,
-    dns: &dyn crate::dns::Dns,
-    http: &crate::http::Http,
-    solver: &dyn Solver,
-) -> Result<Issued, Refusal> {
-    let _ = (order, ca, dns, http, solver);
-    todo!()
-}
+/// Where CAs look for answers (RFC 8555 section 8.3), the token follows.
+const CHALLENGE_PATH: &str = "/.well-known/acme-challenge/";

@@ -1,0 +1,109 @@
+//! [`Directory`]: what the CA says of itself (RFC 8555 section 7.1.1).
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use http::Request;
+use serde::{Deserialize, Serialize};
+
+use super::problem::printable;
+use super::spy;
+use crate::http::Http;
+use crate::issue::Refusal;
+use crate::model::{Code, Finding};
+
+/// The parts of a directory that are used; all else is dropped.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Directory {
+    /// Where nonces come from.
+    pub new_nonce: String,
+    /// Where accounts are made.
+    pub new_account: String,
+    /// Where orders are made.
+    pub new_order: String,
+    /// Where renewal windows are told (RFC 9773), if they are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub renewal_info: Option<String>,
+    /// What it says besides.
+    #[serde(default)]
+    pub meta: Meta,
+}
+
+/// A directory's `meta`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Meta {
+    /// The terms to agree to.
+    pub terms_of_service: Option<String>,
+    /// Whether accounts need an external account binding.
+    pub external_account_required: bool,
+    /// The names CAA records may give it (RFC 8555 section 7.1.1).
+    pub caa_identities: Vec<String>,
+    /// The profiles it offers, with a description each (draft-ietf-acme-profiles).
+    pub profiles: BTreeMap<String, String>,
+}
+
+impl Directory {
+    /// Reads the directory at `url`.
+    ///
+    /// # Errors
+    /// [`Refusal`] (not by the CA) when it cannot be had or is none.
+    pub async fn ask(http: &Http, url: &str) -> Result<Self, Refusal> {
+        Ok(Self::ask_whole(http, url).await?.0)
+    }
+
+    /// The same with its text, for instant-acme.
+    pub(super) async fn ask_whole(http: &Http, url: &str) -> Result<(Self, Bytes), Refusal> {
+        let request = Request::get(url)
+            .body(Bytes::new())
+            .map_err(|e| unusable(url, format!("{url:?} is no directory URL: {e}")))?;
+        let answer = match spy::ask(http, &request).await {
+            Ok(answer) => answer,
+            Err(fault) => {
+                let error = instant_acme::Error::Other(Box::new(fault));
+                return Err(super::problem::refusal(url, &[], error));
+            }
+        };
+        if !answer.status().is_success() {
+            let status = answer.status();
+            return Err(unusable(
+                url,
+                format!("{url} answered {status}, expected an ACME directory"),
+            ));
+        }
+        let directory = serde_json::from_slice(answer.body()).map_err(|e| {
+            unusable(url, format!("{url} is no ACME directory: {}", printable(&e.to_string(), 200)))
+        })?;
+        Ok((directory, answer.into_body()))
+    }
+
+    /// Whether the CA offers this profile.
+    ///
+    /// # Errors
+    /// [`Refusal`] (nothing was asked of the CA) that names those it offers.
+    pub fn offers(&self, url: &str, profile: &str) -> Result<(), Refusal> {
+        if self.meta.profiles.contains_key(profile) {
+            return Ok(());
+        }
+        let offered: Vec<_> = self.meta.profiles.keys().map(|name| printable(name, 60)).collect();
+        Err(unusable(
+            url,
+            match offered.as_slice() {
+                [] => {
+                    format!("the CA offers no profiles; remove profile = {profile:?} from [acme]")
+                }
+                _ => format!(
+                    "the CA offers no profile {profile:?}; it offers {} (profile in [acme])",
+                    offered.join(", ")
+                ),
+            },
+        ))
+    }
+}
+
+/// A refusal of our own: the CA was not asked for anything.
+pub(super) fn unusable(url: &str, message: String) -> Refusal {
+    let findings = vec![Finding::new(Code::OrderFailed, url, message)];
+    Refusal { findings, names: Vec::new(), retry_after: None, by_ca: false }
+}

@@ -1,0 +1,160 @@
+//! [`Acme`]: a CA that speaks ACME (RFC 8555), by instant-acme over our own HTTP client.
+
+mod account;
+mod directory;
+mod order;
+mod problem;
+mod spy;
+
+pub use directory::{Directory, Meta};
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use tokio::sync::{OnceCell, Semaphore};
+
+use crate::http::Http;
+use crate::issue::{Ca, CaIdentity, Refusal, Solver};
+use crate::model::{Hostname, Timestamp};
+use crate::store::{Entry, Store};
+use account::Session;
+use spy::Spy;
+
+/// One CA and our account there. Made for one run; orders may share it.
+pub struct Acme {
+    settings: crate::config::Acme,
+    http: Http,
+    store: Arc<dyn Store>,
+    now: Timestamp,
+    http_port: u16,
+    directory: OnceCell<(Directory, Bytes)>,
+    session: tokio::sync::Mutex<Option<Arc<Session>>>,
+    slots: Semaphore,
+}
+
+impl Acme {
+    /// The CA of the configuration. Nothing is asked before the first use. `http` has the roots
+    /// of `ca-file` where there is one; `now` dates what is remembered of the directory.
+    #[must_use]
+    pub fn new(
+        settings: &crate::config::Acme,
+        http: Http,
+        store: Arc<dyn Store>,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            settings: settings.clone(),
+            http,
+            store,
+            now,
+            http_port: 80,
+            directory: OnceCell::new(),
+            session: tokio::sync::Mutex::new(None),
+            slots: Semaphore::new(AT_ONCE),
+        }
+    }
+
+    /// The same for a CA that asks for http-01 on another port, as test CAs can.
+    #[must_use]
+    pub fn asking_on(mut self, port: u16) -> Self {
+        self.http_port = port;
+        self
+    }
+
+    /// What the CA says of itself: asked once, and remembered in the diary.
+    ///
+    /// # Errors
+    /// [`Refusal`] (not by the CA) when it cannot be had.
+    pub async fn directory(&self) -> Result<&Directory, Refusal> {
+        Ok(&self.whole_directory().await?.0)
+    }
+
+    async fn whole_directory(&self) -> Result<&(Directory, Bytes), Refusal> {
+        self.directory
+            .get_or_try_init(|| async {
+                let url = &self.settings.directory;
+                let whole = Directory::ask_whole(&self.http, url).await?;
+                self.remember(&whole.0);
+                Ok(whole)
+            })
+            .await
+    }
+
+    /// A directory that cannot be written down is asked for again; no reason to stop.
+    fn remember(&self, directory: &Directory) {
+        let url = self.settings.directory.clone();
+        let noted = serde_json::to_string(directory).map_err(|e| e.to_string()).and_then(|body| {
+            let entry = Entry::Directory { url, at: self.now, body };
+            self.store.note(&entry).map_err(|e| e.to_string())
+        });
+        if let Err(why) = noted {
+            tracing::warn!("the CA's directory is not remembered: {why}");
+        }
+    }
+
+    /// A client for one order, and where it leaves the CA's Retry-After.
+    async fn spy(&self) -> Result<(Spy, Arc<Mutex<Option<Duration>>>), Refusal> {
+        let (_, text) = self.whole_directory().await?;
+        let wait = Arc::default();
+        let directory = (self.settings.directory.clone(), text.clone());
+        Ok((Spy { http: self.http.clone(), directory, wait: Arc::clone(&wait) }, wait))
+    }
+
+    /// The account; looked up or made by whoever asks first.
+    async fn session(&self) -> Result<Arc<Session>, Refusal> {
+        let mut slot = self.session.lock().await;
+        if let Some(session) = &*slot {
+            return Ok(session.clone());
+        }
+        let session = Arc::new(self.find_account().await?);
+        *slot = Some(session.clone());
+        Ok(session)
+    }
+
+    /// Another account for the one the CA does not know; whoever comes second gets that of the
+    /// first.
+    async fn session_after(&self, lost: &Session) -> Result<Arc<Session>, Refusal> {
+        let mut slot = self.session.lock().await;
+        if let Some(session) = slot.as_ref().filter(|session| session.id != lost.id) {
+            return Ok(session.clone());
+        }
+        tracing::warn!(account = lost.id, "the CA does not know the account; registering again");
+        let session = Arc::new(self.register().await?);
+        *slot = Some(session.clone());
+        Ok(session)
+    }
+}
+
+#[async_trait]
+impl Ca for Acme {
+    async fn order(
+        &self,
+        names: &[Hostname],
+        profile: Option<&str>,
+        csr: &[u8],
+        solver: &dyn Solver,
+    ) -> Result<String, Refusal> {
+        if let Some(profile) = profile {
+            self.directory().await?.offers(&self.settings.directory, profile)?;
+        }
+        // Debian's Pebble 2.4.0 deadlocks at 32 orders at once; 8 reach its full speed.
+        let _slot = self.slots.acquire().await.expect("the semaphore is never closed");
+        order::Ordering { acme: self, names, profile, csr, solver }.run().await
+    }
+
+    async fn identity(&self) -> Result<CaIdentity, Refusal> {
+        let caa = self.directory().await?.meta.caa_identities.clone();
+        let account = Some(self.session().await?.id.clone());
+        Ok(CaIdentity { caa, account, http_port: Some(self.http_port) })
+    }
+}
+
+/// Orders at once.
+const AT_ONCE: usize = 8;
+/// How often a request is repeated after the library gave up over nonces (it tries three times).
+const NONCE_TRIES: usize = 5;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,271 @@
+//! One order from names to chain (RFC 8555 section 7.4).
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use instant_acme::{
+    Account, AuthorizationHandle, AuthorizationStatus, ChallengeType, Error, Identifier, NewOrder,
+    Order, OrderStatus,
+};
+
+use super::account::Session;
+use super::{Acme, NONCE_TRIES, problem};
+use crate::issue::presented::Presented;
+use crate::issue::{Refusal, Solver};
+use crate::model::{Code, Finding, Hostname};
+
+/// What an order is made of.
+pub(super) struct Ordering<'a> {
+    pub(super) acme: &'a Acme,
+    pub(super) names: &'a [Hostname],
+    pub(super) profile: Option<&'a str>,
+    pub(super) csr: &'a [u8],
+    pub(super) solver: &'a dyn Solver,
+}
+
+/// Repeats a request after the library's own three tries: with half of all nonces refused, one
+/// order in two would fail otherwise.
+macro_rules! despite_bad_nonces {
+    ($request:expr) => {{
+        let mut tries = 0;
+        loop {
+            match $request {
+                Err(e) if problem::is_bad_nonce(&e) && tries < NONCE_TRIES => tries += 1,
+                other => break other,
+            }
+        }
+    }};
+}
+
+type Wait = Arc<Mutex<Option<Duration>>>;
+
+impl Ordering<'_> {
+    /// The chain in PEM.
+    pub(super) async fn run(&self) -> Result<String, Refusal> {
+        let (mut order, wait) = self.start().await?;
+        let mut shown = Presented::by(self.solver);
+        let result = self.validate(&mut order, &wait, &mut shown).await;
+        shown.clear().await;
+        result?;
+        let finalized = despite_bad_nonces!(order.finalize_csr(self.csr).await);
+        finalized.map_err(|e| self.refusal(e))?;
+        self.wait_for(&mut order, &wait, OrderStatus::Valid).await?;
+        let chain = despite_bad_nonces!(order.certificate().await);
+        match chain {
+            Ok(Some(chain)) => Ok(chain),
+            Ok(None) => Err(self.failed("the CA has no certificate after a valid order".into())),
+            Err(e) => Err(self.refusal(e)),
+        }
+    }
+
+    /// The new order; with a new account where the CA does not know ours.
+    async fn start(&self) -> Result<(Order, Wait), Refusal> {
+        let session = self.acme.session().await?;
+        match self.start_as(&session).await? {
+            (Err(e), _) if problem::is_unknown_account(&e) => {}
+            (result, wait) => return Ok((result.map_err(|e| self.refusal(e))?, wait)),
+        }
+        let session = self.acme.session_after(&session).await?;
+        let (result, wait) = self.start_as(&session).await?;
+        Ok((result.map_err(|e| self.refusal(e))?, wait))
+    }
+
+    async fn start_as(&self, session: &Session) -> Result<(Result<Order, Error>, Wait), Refusal> {
+        let (spy, wait) = self.acme.spy().await?;
+        let account: Account = session.open(self.acme, spy).await?;
+        let identifiers: Vec<_> =
+            self.names.iter().map(|name| Identifier::Dns(name.to_string())).collect();
+        let mut wanted = NewOrder::new(&identifiers);
+        if let Some(profile) = self.profile {
+            wanted = wanted.profile(profile);
+        }
+        Ok((despite_bad_nonces!(account.new_order(&wanted).await), wait))
+    }
+
+    /// Presents all pending challenges together, says so, and waits until the order is ready.
+    async fn validate(
+        &self,
+        order: &mut Order,
+        wait: &Wait,
+        shown: &mut Presented<'_>,
+    ) -> Result<(), Refusal> {
+        despite_bad_nonces!(load(order).await).map_err(|e| self.refusal(e))?;
+        let mut authorizations = order.authorizations();
+        while let Some(next) = authorizations.next().await {
+            self.present(next.map_err(|e| self.refusal(e))?, shown).await?;
+        }
+        let mut authorizations = order.authorizations();
+        while let Some(next) = authorizations.next().await {
+            let mut authorization = next.map_err(|e| self.refusal(e))?;
+            if authorization.status != AuthorizationStatus::Pending {
+                continue;
+            }
+            let name = authorization.identifier().to_string();
+            let Some(mut challenge) = authorization.challenge(ChallengeType::Http01) else {
+                continue;
+            };
+            let ready = despite_bad_nonces!(challenge.set_ready().await);
+            ready.map_err(|e| self.refused_one(&name, e))?;
+        }
+        match order.state().status {
+            OrderStatus::Ready => Ok(()),
+            _ => self.wait_for(order, wait, OrderStatus::Ready).await,
+        }
+    }
+
+    /// Presents the http-01 challenge of one authorization, wherever in the list it stands (the
+    /// real Let's Encrypt shuffles them, and unknown types may be among them).
+    async fn present(
+        &self,
+        mut authorization: AuthorizationHandle<'_>,
+        shown: &mut Presented<'_>,
+    ) -> Result<(), Refusal> {
+        if authorization.status != AuthorizationStatus::Pending {
+            return Ok(());
+        }
+        let name = authorization.identifier().to_string();
+        let types = authorization.challenges.iter().map(|one| format!("{:?}", one.r#type));
+        let offered = types.collect::<Vec<_>>().join(", ");
+        let Ok(host) = Hostname::parse(&name) else {
+            let name = problem::printable(&name, 255);
+            let message = format!("{name} needs dns-01, which is not available yet");
+            return Err(self.failed(message));
+        };
+        let Some(challenge) = authorization.challenge(ChallengeType::Http01) else {
+            let offered = problem::printable(&offered, 200);
+            let message = format!("{host}: the CA offers no http-01 for it (but {offered})");
+            let findings = vec![Finding::new(Code::NameRefused, &host, message)];
+            return Err(Refusal { findings, names: vec![host], retry_after: None, by_ca: true });
+        };
+        let answer = challenge.key_authorization();
+        let presented = shown.add(&host, &challenge.token, answer.as_str()).await;
+        presented.map_err(|why| self.failed(why))
+    }
+
+    /// Polls until the order is `wanted` (or beyond): every 20 ms at first, later every 2 s, or
+    /// when the CA says so.
+    async fn wait_for(
+        &self,
+        order: &mut Order,
+        wait: &Wait,
+        wanted: OrderStatus,
+    ) -> Result<(), Refusal> {
+        let polled = tokio::time::timeout(PATIENCE, async {
+            let mut pause = FIRST_PAUSE;
+            loop {
+                match order.state().status {
+                    OrderStatus::Valid | OrderStatus::Invalid => return Ok(()),
+                    status if status == wanted => return Ok(()),
+                    _ => {}
+                }
+                let asked = wait.lock().unwrap_or_else(PoisonError::into_inner).take();
+                tokio::time::sleep(asked.unwrap_or(pause).max(FIRST_PAUSE)).await;
+                pause = LONGEST_PAUSE.min(pause.mul_f32(1.5));
+                despite_bad_nonces!(order.refresh().await.map(|_| ()))?;
+            }
+        });
+        match polled.await {
+            Err(_) => Err(self.failed(format!(
+                "the order is still {:?} after {} s; the CA goes on without us",
+                order.state().status,
+                PATIENCE.as_secs()
+            ))),
+            Ok(Err(e)) => Err(self.refusal(e)),
+            Ok(Ok(())) if order.state().status == OrderStatus::Invalid => {
+                Err(self.explain(order).await)
+            }
+            Ok(Ok(())) => Ok(()),
+        }
+    }
+
+    /// Why an order is invalid: the order itself says nothing, its authorizations do. Those still
+    /// under way are waited for, so that all bad names are known at once.
+    async fn explain(&self, order: &mut Order) -> Refusal {
+        let error = order.state().error.clone();
+        let mut faults = Vec::new();
+        let decided = tokio::time::timeout(DECISION, async {
+            let mut authorizations = order.authorizations();
+            while let Some(Ok(mut authorization)) = authorizations.next().await {
+                let mut pause = FIRST_PAUSE;
+                loop {
+                    let fresh = despite_bad_nonces!(authorization.refresh().await.map(|_| ()));
+                    if fresh.is_err() || authorization.status != AuthorizationStatus::Pending {
+                        break;
+                    }
+                    tokio::time::sleep(pause).await;
+                    pause = LONGEST_PAUSE.min(pause.mul_f32(1.5));
+                }
+                faults.extend(fault_of(&authorization));
+            }
+        });
+        if decided.await.is_err() {
+            tracing::debug!("some authorizations are still pending after {DECISION:?}");
+        }
+        let (names, findings): (Vec<_>, Vec<_>) = faults.into_iter().unzip();
+        if !findings.is_empty() {
+            return Refusal { findings, names, retry_after: None, by_ca: true };
+        }
+        match error {
+            Some(problem) => self.refusal(Error::Api(problem)),
+            None => {
+                let message = "the order is invalid and the CA gives no reason".to_owned();
+                Refusal { by_ca: true, ..self.failed(message) }
+            }
+        }
+    }
+
+    fn refusal(&self, error: Error) -> Refusal {
+        problem::refusal(&self.acme.settings.directory, self.names, error)
+    }
+
+    /// A refusal during the work on one name.
+    fn refused_one(&self, name: &str, error: Error) -> Refusal {
+        let mut refusal = self.refusal(error);
+        if refusal.by_ca
+            && refusal.names.is_empty()
+            && let Ok(host) = Hostname::parse(name)
+        {
+            for finding in &mut refusal.findings {
+                finding.code = Code::NameRefused;
+                finding.subject = name.to_owned();
+                finding.message = format!("{name}: {}", finding.message);
+            }
+            refusal.names.push(host);
+        }
+        refusal
+    }
+
+    fn failed(&self, message: String) -> Refusal {
+        super::directory::unusable(&self.acme.settings.directory, message)
+    }
+}
+
+/// Fetches all authorizations; what was fetched stays.
+async fn load(order: &mut Order) -> Result<(), Error> {
+    let mut authorizations = order.authorizations();
+    while let Some(next) = authorizations.next().await {
+        next?;
+    }
+    Ok(())
+}
+
+/// What is wrong with an authorization, if something is.
+fn fault_of(authorization: &AuthorizationHandle<'_>) -> Option<(Hostname, Finding)> {
+    if matches!(authorization.status, AuthorizationStatus::Pending | AuthorizationStatus::Valid) {
+        return None;
+    }
+    let host = Hostname::parse(&authorization.identifier().to_string()).ok()?;
+    let error = authorization.challenges.iter().find_map(|challenge| challenge.error.as_ref());
+    let problem = error.map(Into::into).unwrap_or_default();
+    let finding = problem::about_name(&host, &problem);
+    Some((host, finding))
+}
+
+/// The first pause between polls: a test CA on the same machine is done by then.
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
+/// The longest pause between polls.
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// How long an order may take to become ready, or valid.
+const PATIENCE: Duration = Duration::from_secs(180);
+/// How long the other authorizations of an invalid order may take.
+const DECISION: Duration = Duration::from_secs(20);

@@ -1,0 +1,294 @@
+//! From the CA's problem documents (RFC 8555 section 6.7) to a [`Refusal`] that names the names.
+
+use std::fmt;
+use std::time::Duration;
+
+use instant_acme::{Error, Identifier};
+use serde::Deserialize;
+
+use super::spy::CaFault;
+use crate::issue::Refusal;
+use crate::model::{Code, Finding, Hostname};
+
+/// A problem document.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub(super) struct Problem {
+    #[serde(default)]
+    r#type: String,
+    #[serde(default)]
+    detail: String,
+    /// Where a person can do something about it (userActionRequired, paused names).
+    instance: Option<String>,
+    identifier: Option<Named>,
+    #[serde(default)]
+    subproblems: Vec<Self>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct Named {
+    value: String,
+}
+
+impl Problem {
+    /// Whether it is of this type of RFC 8555 section 6.7.
+    pub(super) fn is(&self, kind: &str) -> bool {
+        self.kind() == Some(kind)
+    }
+
+    fn kind(&self) -> Option<&str> {
+        self.r#type.strip_prefix("urn:ietf:params:acme:error:")
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let detail = printable(&self.detail, 600);
+        let detail = detail.trim_end_matches('.');
+        f.write_str(if detail.is_empty() { "it gives no reason" } else { detail })?;
+        if !self.r#type.is_empty() {
+            write!(f, " ({})", printable(&self.r#type, 100))?;
+        }
+        if let Some(instance) = &self.instance {
+            write!(f, "; see {}", printable(instance, 200))?;
+        }
+        for part in self.subproblems.iter().take(20) {
+            f.write_str("; ")?;
+            if let Some(named) = &part.identifier {
+                write!(f, "{}: ", printable(&named.value, 255))?;
+            }
+            part.fmt(f)?;
+        }
+        Ok(())
+    }
+}
+
+impl From<&instant_acme::Problem> for Problem {
+    fn from(theirs: &instant_acme::Problem) -> Self {
+        let subproblems = theirs.subproblems.iter().map(|part| Self {
+            r#type: part.r#type.clone().unwrap_or_default(),
+            detail: part.detail.clone().unwrap_or_default(),
+            identifier: part.identifier.as_ref().and_then(|id| match id {
+                Identifier::Dns(name) => Some(Named { value: name.clone() }),
+                _ => None,
+            }),
+            ..Self::default()
+        });
+        Self {
+            r#type: theirs.r#type.clone().unwrap_or_default(),
+            detail: theirs.detail.clone().unwrap_or_default(),
+            subproblems: subproblems.collect(),
+            ..Self::default()
+        }
+    }
+}
+
+/// The finding about one name the CA refused.
+pub(super) fn about_name(name: &Hostname, problem: &Problem) -> Finding {
+    let code = if problem.is("caa") { Code::CaaForbids } else { Code::NameRefused };
+    Finding::new(code, name, format!("{name}: the CA refused it: {problem}"))
+}
+
+/// What a failure during an order of `names` at `directory` means.
+pub(super) fn refusal(directory: &str, names: &[Hostname], error: Error) -> Refusal {
+    let whole = |message: String| {
+        let findings = vec![Finding::new(Code::OrderFailed, directory, message)];
+        Refusal { findings, names: Vec::new(), retry_after: None, by_ca: false }
+    };
+    match error {
+        Error::Api(problem) => of_problem(directory, names, &(&problem).into(), None),
+        Error::Other(inner) => match inner.downcast::<CaFault>() {
+            Ok(fault) => match *fault {
+                CaFault::Problem { problem, status, retry_after } => Refusal {
+                    by_ca: status.is_client_error(),
+                    ..of_problem(directory, names, &problem, retry_after)
+                },
+                CaFault::Answer { status, retry_after, .. } => Refusal {
+                    by_ca: status.is_client_error(),
+                    retry_after,
+                    ..whole(fault.to_string())
+                },
+                CaFault::Unreachable(_) => whole(fault.to_string()),
+            },
+            Err(other) => {
+                whole(format!("the order failed: {}", printable(&other.to_string(), 300)))
+            }
+        },
+        other => whole(format!(
+            "the CA's answer cannot be understood: {}",
+            printable(&other.to_string(), 300)
+        )),
+    }
+}
+
+/// Whether the library gave up over nonces; asking again signs with a fresh one.
+pub(super) fn is_bad_nonce(error: &Error) -> bool {
+    matches!(error, Error::Api(problem) if Problem::from(problem).is("badNonce"))
+}
+
+/// Whether the CA does not know the account (RFC 8555 section 6.7); deactivated accounts and
+/// refused keys are `unauthorized`, which is no reason to make another.
+pub(super) fn is_unknown_account(error: &Error) -> bool {
+    let unknown = |problem: &Problem| problem.is("accountDoesNotExist");
+    match error {
+        Error::Api(problem) => unknown(&problem.into()),
+        Error::Other(inner) => matches!(
+            inner.downcast_ref::<CaFault>(),
+            Some(CaFault::Problem { problem, .. }) if unknown(problem)
+        ),
+        _ => false,
+    }
+}
+
+fn of_problem(
+    directory: &str,
+    names: &[Hostname],
+    problem: &Problem,
+    retry_after: Option<Duration>,
+) -> Refusal {
+    let faults: Vec<_> = names
+        .iter()
+        .filter_map(|name| Some((name.clone(), about_name(name, part_about(name, problem)?))))
+        .collect();
+    let (names, mut findings): (Vec<_>, Vec<_>) = faults.into_iter().unzip();
+    if findings.is_empty() {
+        let message = format!("the CA refused the order: {problem}");
+        findings.push(Finding::new(Code::OrderFailed, directory, message));
+    }
+    Refusal { findings, names, retry_after, by_ca: true }
+}
+
+/// The part of a problem that is about `name`: its subproblem, or the whole where the type speaks
+/// of identifiers and the detail mentions the name, as CAs without subproblems write it.
+fn part_about<'a>(name: &Hostname, problem: &'a Problem) -> Option<&'a Problem> {
+    let own = problem.subproblems.iter().find(|part| {
+        part.identifier.as_ref().is_some_and(|id| id.value.eq_ignore_ascii_case(name.as_str()))
+    });
+    let speaks_of_names = problem.kind().is_some_and(|kind| OF_IDENTIFIERS.contains(&kind));
+    match own {
+        Some(part) => Some(part),
+        None if problem.subproblems.iter().any(|part| part.identifier.is_some()) => None,
+        None => (speaks_of_names && mentions(&problem.detail, name)).then_some(problem),
+    }
+}
+
+/// Whether `text` contains the name as a whole: not as the end of a longer name.
+fn mentions(text: &str, name: &Hostname) -> bool {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_' | '*');
+    text.to_ascii_lowercase()
+        .split(|c| !is_part(c))
+        .any(|word| word.trim_end_matches('.') == name.as_str())
+}
+
+/// Text of strangers, made fit for a terminal and not without end.
+pub(super) fn printable(text: &str, limit: usize) -> String {
+    text.chars().take(limit).map(|c| if c.is_control() { '?' } else { c }).collect()
+}
+
+/// The problem types that are about one identifier (RFC 8555 section 6.7).
+const OF_IDENTIFIERS: [&str; 7] = [
+    "rejectedIdentifier",
+    "unsupportedIdentifier",
+    "caa",
+    "dns",
+    "connection",
+    "incorrectResponse",
+    "tls",
+];
+
+#[cfg(test)]
+mod tests {
+    use instant_acme::Error;
+
+    use super::{Problem, is_unknown_account, refusal};
+    use crate::issue::acme::spy::CaFault;
+    use crate::model::Hostname;
+
+    fn fault(status: u16, json: &str) -> Error {
+        let problem: Problem = serde_json::from_str(json).unwrap();
+        let status = http::StatusCode::from_u16(status).unwrap();
+        Error::Other(Box::new(CaFault::Problem { problem, status, retry_after: None }))
+    }
+
+    fn said(status: u16, json: &str) -> (Vec<String>, Vec<String>, bool) {
+        let names = ["mx.a.example", "a.example"].map(|name| Hostname::parse(name).unwrap());
+        let refusal = refusal("https://ca/dir", &names, fault(status, json));
+        let lines = refusal.findings.iter();
+        (
+            lines.map(|f| format!("{} {}: {}", f.code, f.subject, f.message)).collect(),
+            refusal.names.iter().map(ToString::to_string).collect(),
+            refusal.by_ca,
+        )
+    }
+
+    #[test]
+    fn subproblems_name_the_names() {
+        let (findings, names, by_ca) = said(
+            403,
+            r#"{"type":"urn:ietf:params:acme:error:rejectedIdentifier","detail":"some","subproblems":[
+               {"type":"urn:ietf:params:acme:error:caa","detail":"CAA says no","identifier":{"type":"dns","value":"MX.a.example"}}]}"#,
+        );
+        assert_eq!(names, ["mx.a.example"]);
+        assert_eq!(
+            findings,
+            [
+                "caa-forbids mx.a.example: mx.a.example: the CA refused it: CAA says no (urn:ietf:params:acme:error:caa)"
+            ]
+        );
+        assert!(by_ca);
+    }
+
+    #[test]
+    fn a_detail_names_whole_names_only() {
+        let (findings, names, _) = said(
+            400,
+            r#"{"type":"urn:ietf:params:acme:error:rejectedIdentifier","detail":"policy forbids: \"mx.a.example\""}"#,
+        );
+        assert_eq!(names, ["mx.a.example"]);
+        assert_eq!(
+            findings,
+            [
+                "name-refused mx.a.example: mx.a.example: the CA refused it: policy forbids: \"mx.a.example\" (urn:ietf:params:acme:error:rejectedIdentifier)"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_rate_limit_blames_no_name() {
+        let (findings, names, by_ca) = said(
+            429,
+            r#"{"type":"urn:ietf:params:acme:error:rateLimited","detail":"too many certificates for a.example.","instance":"https://ca/unpause"}"#,
+        );
+        assert_eq!((names.len(), by_ca), (0, true));
+        assert_eq!(
+            findings,
+            [
+                "order-failed https://ca/dir: the CA refused the order: too many certificates for a.example (urn:ietf:params:acme:error:rateLimited); see https://ca/unpause"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_failing_ca_is_no_refusing_one() {
+        let (findings, _, by_ca) = said(
+            500,
+            r#"{"type":"urn:ietf:params:acme:error:serverInternal","detail":"oh\u001bno"}"#,
+        );
+        assert!(!by_ca);
+        assert_eq!(
+            findings,
+            [
+                "order-failed https://ca/dir: the CA refused the order: oh?no (urn:ietf:params:acme:error:serverInternal)"
+            ]
+        );
+    }
+
+    #[test]
+    fn only_an_unknown_account_is_made_again() {
+        for (kind, expected) in
+            [("accountDoesNotExist", true), ("unauthorized", false), ("malformed", false)]
+        {
+            let json = format!(r#"{{"type":"urn:ietf:params:acme:error:{kind}"}}"#);
+            assert_eq!(is_unknown_account(&fault(400, &json)), expected, "{kind}");
+        }
+    }
+}

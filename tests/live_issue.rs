@@ -1,0 +1,493 @@
+//! Issuing against a real Pebble (`apt install pebble`), started by each test for itself on a
+//! loopback address of its own, with a DNS server of a few lines. They need root for port 80.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use mailcert::dns::{Absence, Answer, Dns, Failure, Kind, Record, Reply};
+use mailcert::http::Http;
+use mailcert::issue::{Acme, Issued, Listener, Order, Refusal, issue};
+use mailcert::model::{Bundle, CertName, Facts, Hostname, KeyType, Timestamp, Version};
+use mailcert::store::{Account, Diary, Entry, Kept, Lock, Store, StoreError};
+use mailcert::trust::Roots;
+
+/// A Pebble and everything around it; all of it goes with the value.
+struct World {
+    address: Ipv4Addr,
+    pebble: Child,
+    settings: BTreeMap<String, String>,
+    directory: tempfile::TempDir,
+    anchors: rustls::RootCertStore,
+    store: Arc<Accounts>,
+}
+
+impl World {
+    /// Starts Pebble on 127.0.26.`place` with these environment variables and blocked names.
+    fn start(place: u8, environment: &[(&str, &str)], blocked: &[&str]) -> Self {
+        let address = Ipv4Addr::new(127, 0, 26, place);
+        let directory = tempfile::tempdir().unwrap();
+        let anchors = make_server_certificate(directory.path(), address);
+        let dns = serve_dns(address);
+        let config = serde_json::json!({"pebble": {
+            "listenAddress": format!("{address}:14000"),
+            "managementListenAddress": format!("{address}:15000"),
+            "certificate": directory.path().join("chain.pem"),
+            "privateKey": directory.path().join("key.pem"),
+            "httpPort": 80, "tlsPort": 443, "externalAccountBindingRequired": false,
+            "domainBlocklist": blocked,
+        }});
+        put(&directory.path().join("config.json"), &config.to_string());
+        let mut settings: BTreeMap<_, _> = [
+            ("PEBBLE_VA_NOSLEEP", "1"),
+            ("PEBBLE_WFE_NONCEREJECT", "0"),
+            ("PEBBLE_AUTHZREUSE", "0"),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .into();
+        for (name, value) in environment {
+            settings.insert((*name).to_owned(), (*value).to_owned());
+        }
+        settings.insert("dns".to_owned(), dns.to_string());
+        let pebble = spawn(directory.path(), &settings, address);
+        let store = Arc::new(Accounts::default());
+        Self { address, pebble, settings, directory, anchors, store }
+    }
+
+    /// Pebble keeps everything in memory: after this it knows no account.
+    fn restart(&mut self) {
+        self.pebble.kill().unwrap();
+        self.pebble.wait().unwrap();
+        self.pebble = spawn(self.directory.path(), &self.settings, self.address);
+    }
+
+    fn http(&self) -> Http {
+        let roots = Roots { name: "the test's root".to_owned(), anchors: self.anchors.clone() };
+        Http::new(&roots, None).unwrap()
+    }
+
+    fn url(&self) -> String {
+        format!("https://{}:14000/dir", self.address)
+    }
+
+    fn acme(&self) -> Acme {
+        let settings = mailcert::config::Acme {
+            directory: self.url(),
+            ca_roots: None,
+            contact: vec!["mailto:postmaster@example.org".to_owned()],
+            agree_to_terms: true,
+            key_type: KeyType::EcdsaP256,
+            profile: None,
+            names_per_certificate: 25,
+        };
+        Acme::new(&settings, self.http(), self.store.clone(), Timestamp::from_unix(1_790_000_000))
+    }
+
+    fn listener(&self) -> Listener {
+        Listener::new(vec![SocketAddr::new(IpAddr::V4(self.address), 80)])
+    }
+
+    async fn issue(&self, acme: &Acme, names: &[&str], unseen: &[&str]) -> Result<Issued, Refusal> {
+        let names = names.iter().map(|name| Hostname::parse(name).unwrap()).collect();
+        let order = Order { names, key_type: KeyType::EcdsaP256, key: None, profile: None };
+        let unseen = unseen.iter().map(|name| (*name).to_owned()).collect();
+        let dns = Here { address: self.address, unseen };
+        issue(order, acme, &dns, &self.http(), &self.listener()).await
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        let _ = self.pebble.kill();
+        let _ = self.pebble.wait();
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a test starts its own CA")]
+fn spawn(directory: &Path, settings: &BTreeMap<String, String>, address: Ipv4Addr) -> Child {
+    let mut pebble = Command::new("pebble")
+        .args(["-config", "config.json", "-strict=false", "-dnsserver", &settings["dns"]])
+        .current_dir(directory)
+        .envs(settings)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("pebble is missing or cannot be started: apt install pebble");
+    for _ in 0..200 {
+        if std::net::TcpStream::connect((address, 14000)).is_ok() {
+            return pebble;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let _ = pebble.kill();
+    panic!("pebble did not start on {address}:14000");
+}
+
+#[expect(clippy::disallowed_methods, reason = "a test's own files")]
+fn put(path: &Path, text: &str) {
+    std::fs::write(path, text).unwrap();
+}
+
+/// The certificate of the directory, by a root of its own.
+fn make_server_certificate(directory: &Path, address: Ipv4Addr) -> rustls::RootCertStore {
+    let root_key = rcgen::KeyPair::generate().unwrap();
+    let mut params = rcgen::CertificateParams::default();
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let root = params.self_signed(&root_key).unwrap();
+    let issuer = rcgen::Issuer::new(params, root_key);
+    let key = rcgen::KeyPair::generate().unwrap();
+    let params = rcgen::CertificateParams::new(vec![address.to_string()]).unwrap();
+    let leaf = params.signed_by(&key, &issuer).unwrap();
+    put(&directory.join("chain.pem"), &leaf.pem());
+    put(&directory.join("key.pem"), &key.serialize_pem());
+    let mut anchors = rustls::RootCertStore::empty();
+    anchors.add(root.der().clone()).unwrap();
+    anchors
+}
+
+/// Answers every A question with `address` and all others with nothing, until the process ends.
+fn serve_dns(address: Ipv4Addr) -> SocketAddr {
+    let socket = UdpSocket::bind((address, 0)).unwrap();
+    let at = socket.local_addr().unwrap();
+    std::thread::spawn(move || {
+        let mut bytes = [0; 512];
+        while let Ok((length, from)) = socket.recv_from(&mut bytes) {
+            let Some(labels) = bytes[12..length].iter().position(|byte| *byte == 0) else {
+                continue;
+            };
+            let question = 12..12 + labels + 5;
+            let is_a = bytes[12 + labels + 1..12 + labels + 3] == [0, 1];
+            let mut answer = bytes[..2].to_vec();
+            answer.extend([0x81, 0x80, 0, 1, 0, u8::from(is_a), 0, 0, 0, 0]);
+            answer.extend(&bytes[question]);
+            if is_a {
+                answer.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 1, 0, 4]);
+                answer.extend(address.octets());
+            }
+            let _ = socket.send_to(&answer, from);
+        }
+    });
+    at
+}
+
+/// Our own view of the DNS: every name is here, some cannot be seen.
+struct Here {
+    address: Ipv4Addr,
+    unseen: Vec<String>,
+}
+
+#[async_trait]
+impl Dns for Here {
+    async fn ask(&self, name: &str, kind: Kind) -> Answer {
+        let reply = match kind {
+            _ if self.unseen.iter().any(|own| own == name) => Reply::Failed(Failure::ServFail),
+            Kind::A => Reply::Records(vec![Record::A(self.address)]),
+            _ => Reply::Absent(Absence::NoData),
+        };
+        let ttl = Duration::from_secs(1);
+        Answer { reply, aliases: Vec::new(), authenticated: false, ttl }
+    }
+}
+
+/// A store that holds accounts.
+#[derive(Default)]
+struct Accounts {
+    kept: Mutex<BTreeMap<String, String>>,
+    written: Mutex<usize>,
+}
+
+impl Store for Accounts {
+    fn certificates(&self) -> Result<Vec<Kept>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    fn bundle(&self, name: &CertName, _: Version) -> Result<Bundle, StoreError> {
+        Err(StoreError::Missing(name.to_string()))
+    }
+
+    fn keep(&self, name: &CertName, _: &Bundle, _: &Facts) -> Result<Version, StoreError> {
+        Err(StoreError::Missing(name.to_string()))
+    }
+
+    fn forget(&self, name: &CertName, _: Version) -> Result<(), StoreError> {
+        Err(StoreError::Missing(name.to_string()))
+    }
+
+    fn account(&self, directory: &str) -> Result<Option<Account>, StoreError> {
+        let text = self.kept.lock().unwrap().get(directory).cloned();
+        Ok(text.map(|text| Account { credentials: text.into() }))
+    }
+
+    fn keep_account(&self, directory: &str, account: &Account) -> Result<(), StoreError> {
+        *self.written.lock().unwrap() += 1;
+        let text = account.credentials.to_string();
+        self.kept.lock().unwrap().insert(directory.to_owned(), text);
+        Ok(())
+    }
+
+    fn diary(&self) -> Result<Diary, StoreError> {
+        Ok(Diary::default())
+    }
+
+    fn note(&self, _: &Entry) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn lock(&self) -> Result<Lock, StoreError> {
+        Ok(Lock { file: None })
+    }
+}
+
+/// What a refusal says, for a failing test.
+fn said(refusal: Refusal) -> String {
+    refusal.findings.into_iter().map(|finding| finding.message + "\n").collect()
+}
+
+fn left_out(issued: &Issued) -> Vec<String> {
+    let lines = issued.left_out.iter();
+    lines.map(|(name, finding)| format!("{name}: {} {}", finding.code, finding.message)).collect()
+}
+
+/// What the smallest instant-acme program with nodelay needs for one certificate.
+async fn minimal(account: &instant_acme::Account, name: &str, listener: &Listener) {
+    use mailcert::issue::Solver;
+    let identifiers = [instant_acme::Identifier::Dns(name.to_owned())];
+    let mut order = account.new_order(&instant_acme::NewOrder::new(&identifiers)).await.unwrap();
+    let mut authorizations = order.authorizations();
+    let mut authorization = authorizations.next().await.unwrap().unwrap();
+    let kind = instant_acme::ChallengeType::Http01;
+    let mut challenge = authorization.challenge(kind).unwrap();
+    let host = Hostname::parse(name).unwrap();
+    let answer = challenge.key_authorization();
+    listener.present(&host, &challenge.token, answer.as_str()).await.unwrap();
+    challenge.set_ready().await.unwrap();
+    let token = challenge.token.clone();
+    let policy =
+        instant_acme::RetryPolicy::new().initial_delay(Duration::from_millis(20)).backoff(1.5);
+    order.poll_ready(&policy).await.unwrap();
+    listener.clear(&host, &token).await;
+    let key = rcgen::KeyPair::generate().unwrap();
+    let params = rcgen::CertificateParams::new(vec![name.to_owned()]).unwrap();
+    order.finalize_csr(params.serialize_request(&key).unwrap().der()).await.unwrap();
+    order.poll_certificate(&policy).await.unwrap();
+}
+
+/// The client of the smallest program: hyper with nodelay.
+struct Bare(
+    hyper_util::client::legacy::Client<
+        hyper_rustls::HttpsConnector<hyper_util::client::legacy::connect::HttpConnector>,
+        instant_acme::BodyWrapper<bytes::Bytes>,
+    >,
+);
+
+impl instant_acme::HttpClient for Bare {
+    fn request(
+        &self,
+        request: http::Request<instant_acme::BodyWrapper<bytes::Bytes>>,
+    ) -> std::pin::Pin<
+        Box<dyn Future<Output = Result<instant_acme::BytesResponse, instant_acme::Error>> + Send>,
+    > {
+        let answer = self.0.request(request);
+        Box::pin(async move {
+            let answer = answer.await.map_err(|e| instant_acme::Error::Other(Box::new(e)))?;
+            Ok(instant_acme::BytesResponse::from(answer))
+        })
+    }
+}
+
+async fn bare_account(world: &World) -> instant_acme::Account {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let tls = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(world.anchors.clone())
+        .with_no_client_auth();
+    let mut connector = hyper_util::client::legacy::connect::HttpConnector::new();
+    connector.set_nodelay(true);
+    connector.enforce_http(false);
+    let connector = hyper_rustls::HttpsConnectorBuilder::new()
+        .with_tls_config(tls)
+        .https_only()
+        .enable_http1()
+        .wrap_connector(connector);
+    let executor = hyper_util::rt::TokioExecutor::new();
+    let bare = Bare(hyper_util::client::legacy::Client::builder(executor).build(connector));
+    let wanted = instant_acme::NewAccount {
+        contact: &[],
+        terms_of_service_agreed: true,
+        only_return_existing: false,
+    };
+    let builder = instant_acme::Account::builder_with_http(Box::new(bare));
+    builder.create(&wanted, world.url(), None).await.unwrap().0
+}
+
+#[expect(clippy::disallowed_methods, reason = "this test measures")]
+async fn millis(work: impl Future<Output = ()>) -> u128 {
+    let start = Instant::now();
+    work.await;
+    start.elapsed().as_millis()
+}
+
+fn median(mut times: Vec<u128>) -> u128 {
+    times.sort_unstable();
+    times[times.len() / 2]
+}
+
+#[tokio::test]
+#[ignore = "starts Pebble; tests/run runs it"]
+async fn twenty_certificates_cost_at_most_twice_the_smallest_program() {
+    let world = World::start(20, &[], &[]);
+    let acme = world.acme();
+    let bare = bare_account(&world).await;
+    let listener = world.listener();
+    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    for number in 0..20 {
+        let name = format!("mx{number}.example.org");
+        ours.push(
+            millis(async {
+                let issued = world.issue(&acme, &[&name], &[]).await.map_err(said).unwrap();
+                assert!(issued.left_out.is_empty() && issued.findings.is_empty());
+            })
+            .await,
+        );
+        let name = format!("min{number}.example.org");
+        theirs.push(millis(minimal(&bare, &name, &listener)).await);
+    }
+    println!("ours {ours:?} ms\nsmallest {theirs:?} ms");
+    let (ours, theirs) = (median(ours), median(theirs));
+    println!("median: ours {ours} ms, the smallest program {theirs} ms");
+    assert!(ours <= theirs * 2, "{ours} ms against {theirs} ms");
+    assert_eq!(*world.store.written.lock().unwrap(), 1, "one account is enough");
+}
+
+#[tokio::test]
+#[ignore = "starts Pebble; tests/run runs it"]
+async fn twenty_orders_at_once_share_listener_and_account() {
+    let world = World::start(21, &[], &[]);
+    let acme = world.acme();
+    let listener = world.listener();
+    let dns = Here { address: world.address, unseen: Vec::new() };
+    let http = world.http();
+    let orders = (0..20).map(|number| {
+        let names = ["mx", "imap"].map(|label| format!("{label}.d{number}.example"));
+        let names = names.iter().map(|name| Hostname::parse(name).unwrap()).collect();
+        let order = Order { names, key_type: KeyType::EcdsaP384, key: None, profile: None };
+        issue(order, &acme, &dns, &http, &listener)
+    });
+    let spent = millis(async {
+        for issued in futures_util::future::join_all(orders).await {
+            let issued = issued.map_err(said).unwrap();
+            assert_eq!(issued.bundle.chain.matches("BEGIN CERTIFICATE").count(), 2);
+        }
+    });
+    println!("20 certificates of two names at once: {} ms", spent.await);
+    assert_eq!(*world.store.written.lock().unwrap(), 1, "one account is enough");
+}
+
+#[tokio::test]
+#[ignore = "starts Pebble; tests/run runs it"]
+async fn half_of_all_nonces_refused_is_no_obstacle() {
+    let world = World::start(22, &[("PEBBLE_WFE_NONCEREJECT", "50")], &[]);
+    let acme = world.acme();
+    for number in 0..10 {
+        let name = format!("mx{number}.example.org");
+        world.issue(&acme, &[&name, "imap.example.org"], &[]).await.map_err(said).unwrap();
+    }
+}
+
+#[tokio::test]
+#[ignore = "starts Pebble; tests/run runs it"]
+async fn a_name_the_ca_blocks_does_not_hold_up_the_others() {
+    let world = World::start(23, &[], &["blocked.example"]);
+    let names = ["mx.a.example", "mx.blocked.example", "mx.b.example"];
+    let issued = world.issue(&world.acme(), &names, &[]).await.map_err(said).unwrap();
+    let lines = left_out(&issued);
+    println!("{lines:#?}");
+    assert_eq!(lines.len(), 1);
+    assert!(
+        lines[0].starts_with(
+            "mx.blocked.example: name-refused mx.blocked.example: the CA refused it: "
+        )
+    );
+    assert!(lines[0].contains("(urn:ietf:params:acme:error:rejectedIdentifier)"));
+    let alone = world.issue(&world.acme(), &["mx.blocked.example"], &[]).await;
+    let refusal = alone.err().expect("the CA blocks it");
+    assert!(refusal.by_ca);
+    assert_eq!(refusal.names[0].as_str(), "mx.blocked.example");
+}
+
+#[tokio::test]
+#[ignore = "starts Pebble; tests/run runs it"]
+async fn a_name_whose_answer_the_ca_does_not_find_is_left_out() {
+    let world = World::start(24, &[], &[]);
+    let acme = world.acme();
+    let names = ["mx.a.example", "mx.b.example", "mx.c.example"];
+    // The solver shows nothing for b and c, and the preflight cannot see it.
+    let solver = Forgetful { inner: world.listener(), forgets: ["mx.b.example", "mx.c.example"] };
+    let order = Order {
+        names: names.iter().map(|name| Hostname::parse(name).unwrap()).collect(),
+        key_type: KeyType::EcdsaP256,
+        key: None,
+        profile: None,
+    };
+    let dns = Here {
+        address: world.address,
+        unseen: vec!["mx.b.example".to_owned(), "mx.c.example".to_owned()],
+    };
+    let issued = issue(order, &acme, &dns, &world.http(), &solver).await.map_err(said).unwrap();
+    let lines = left_out(&issued);
+    println!("{lines:#?}");
+    assert_eq!(lines.len(), 2);
+    assert!(lines.iter().all(|line| line.contains("urn:ietf:params:acme:error:")), "{lines:?}");
+    assert_eq!(issued.findings.len(), 2, "both were unseen");
+}
+
+/// Presents, but not for these hosts.
+struct Forgetful {
+    inner: Listener,
+    forgets: [&'static str; 2],
+}
+
+#[async_trait]
+impl mailcert::issue::Solver for Forgetful {
+    async fn present(&self, host: &Hostname, token: &str, answer: &str) -> Result<(), String> {
+        let forgotten = self.forgets.contains(&host.as_str());
+        self.inner.present(host, token, if forgotten { "something else" } else { answer }).await
+    }
+
+    async fn clear(&self, host: &Hostname, token: &str) {
+        self.inner.clear(host, token).await;
+    }
+}
+
+#[tokio::test]
+#[ignore = "starts Pebble; tests/run runs it"]
+async fn an_account_the_ca_has_lost_is_made_again_once() {
+    let mut world = World::start(25, &[], &[]);
+    world.issue(&world.acme(), &["mx.a.example"], &[]).await.map_err(said).unwrap();
+    world.issue(&world.acme(), &["mx.b.example"], &[]).await.map_err(said).unwrap();
+    assert_eq!(*world.store.written.lock().unwrap(), 1, "the kept account is used");
+    world.restart();
+    let acme = world.acme();
+    world.issue(&acme, &["mx.c.example"], &[]).await.map_err(said).unwrap();
+    assert_eq!(*world.store.written.lock().unwrap(), 2, "one new account");
+}
+
+#[tokio::test]
+#[ignore = "starts Pebble; tests/run runs it"]
+async fn a_profile_the_ca_does_not_offer_is_refused_early() {
+    let world = World::start(26, &[], &[]);
+    let names = vec![Hostname::parse("mx.a.example").unwrap()];
+    let profile = Some("shortlived".to_owned());
+    let order = Order { names, key_type: KeyType::EcdsaP256, key: None, profile };
+    let dns = Here { address: world.address, unseen: Vec::new() };
+    let refused = issue(order, &world.acme(), &dns, &world.http(), &world.listener()).await;
+    assert_eq!(
+        said(refused.err().expect("Pebble offers none")),
+        "the CA offers no profiles; remove profile = \"shortlived\" from [acme]\n"
+    );
+}
