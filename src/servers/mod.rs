@@ -182,13 +182,44 @@ pub struct Want {
 /// names; a name on two certificates goes to the one that ends later.
 #[must_use]
 pub fn wants(server: &Server, certificates: &[Shown], default: Option<&CertName>) -> Vec<Want> {
-    let _ = (server, certificates, default);
-    todo!()
+    let want = |file: &str, part, content, identity| Want {
+        path: server.directory.join(file),
+        part,
+        content,
+        identity,
+        mode: 0o600,
+        uid: server.uid,
+        gid: server.gid,
+    };
+    let mut all = Vec::new();
+    let mut text = String::new();
+    for shown in certificates {
+        let (name, facts) = (&shown.name, &shown.facts);
+        let content = Content::Combined(name.clone(), shown.version);
+        all.push(want(&format!("{name}.pem"), Part::Certificate(name.clone()), content, facts.combined));
+        for id in &facts.names {
+            text += &format!("{id} {name}\n");
+        }
+    }
+    if !certificates.is_empty() && !matches!(server.kind, Kind::Exim(_)) {
+        let identity = Sha256::of(text.as_bytes());
+        all.push(want("index", Part::Index, Content::Text(text), identity));
+    }
+    if let Some(shown) = certificates.iter().find(|shown| Some(&shown.name) == default) {
+        let content = Content::Combined(shown.name.clone(), shown.version);
+        all.push(want("default.pem", Part::Default, content, shown.facts.combined));
+    }
+    all
 }
 
 /// Whether a change of `part` takes effect only after a reload of `server`.
 #[must_use]
 pub fn needs_reload(server: &Server, part: &Part) -> bool {
-    let _ = (server, part);
-    todo!()
+    match &server.kind {
+        Kind::Postfix(postfix) => {
+            *part == Part::Default || (postfix.tlsproxy && *part == Part::Index)
+        }
+        Kind::Exim(exim) => exim.fixed_path && *part == Part::Default,
+        Kind::Dovecot(_) => true,
+    }
 }
