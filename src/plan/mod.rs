@@ -1,10 +1,17 @@
 //! Decides. Pure: what is wanted and what is there go in, a [`Plan`] comes out.
 
 mod group;
+mod held;
+mod issue;
+mod layout;
 mod outcome;
+mod pins;
+mod server;
 mod world;
 
 pub use group::group;
+pub use held::due_at;
+pub use layout::{Layout, layout};
 pub use outcome::{Fate, Outcome};
 pub use world::{
     Adoptable, Desired, FileSeen, Held, HeldVersion, Hook, Observed, Pins, Seen, Wish,
@@ -13,7 +20,8 @@ pub use world::{
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use crate::model::{CertName, Finding, Hostname, KeyHash, Timestamp, Version};
+use crate::model::{CertName, Code, Finding, Hostname, KeyHash, Timestamp, Version};
+use crate::plan::layout::Scene;
 use crate::servers::{Part, ServerId};
 
 /// What kind of run it is.
@@ -122,6 +130,21 @@ pub enum Action {
     },
 }
 
+impl Action {
+    /// The certificate it is about, if it is about one.
+    #[must_use]
+    pub fn certificate(&self) -> Option<&CertName> {
+        match self {
+            Self::Issue { certificate, .. }
+            | Self::Adopt { certificate, .. }
+            | Self::Install { part: Part::Certificate(certificate), .. }
+            | Self::Prune { certificate, .. } => Some(certificate),
+            Self::Prove { certificate, .. } => certificate.as_ref(),
+            _ => None,
+        }
+    }
+}
+
 /// Why a step is there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reason {
@@ -163,31 +186,83 @@ pub enum Reason {
     Superseded,
 }
 
-/// What one server is to show.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Shows {
-    /// Its certificates, each in the version to show.
-    pub certificates: Vec<crate::servers::Shown>,
-    /// The one for clients without SNI.
-    pub default: Option<CertName>,
-}
-
-/// What `server` is to show, by what is held and pinned.
-#[must_use]
-pub fn shows(
-    desired: &Desired,
-    observed: &Observed,
-    server: &crate::servers::Server,
-    now: Timestamp,
-) -> Shows {
-    let _ = (desired, observed, server, now);
-    todo!()
-}
-
 /// Decides what is to be done. The same input gives the same plan.
+///
+/// First the orders, then server by server the files, the hook-in lines, one check and one reload,
+/// then the proofs. What fails costs the steps that stand on it; the next round plans the rest.
 #[must_use]
 pub fn plan(desired: &Desired, observed: &Observed, mode: &Mode, now: Timestamp) -> Plan {
-    let _ = (desired, observed, mode, now);
-    let _: BTreeSet<ServerId> = BTreeSet::new();
-    todo!()
+    let scene = Scene::new(desired, observed, mode, now);
+    let mut draft = Draft::default();
+    server::tighten(&scene, &mut draft);
+    let pending = issue::orders(&scene, &mut draft);
+    for held in &observed.held {
+        draft.findings.extend(scene.guard.mismatches(held));
+    }
+    let sheets: Vec<_> = observed
+        .servers
+        .iter()
+        .map(|seen| server::Sheet::draw(&scene, seen, &pending, &mut draft))
+        .collect();
+    for sheet in &sheets {
+        sheet.prove(&scene, &pending, &mut draft);
+    }
+    prune(&scene, &mut draft);
+    note_rollback(&scene, &mut draft);
+    Plan { steps: draft.steps, wake: draft.wake, findings: draft.findings }
+}
+
+/// A plan while it is made.
+#[derive(Default)]
+struct Draft {
+    steps: Vec<Step>,
+    wake: Option<Timestamp>,
+    findings: Vec<Finding>,
+}
+
+impl Draft {
+    /// Adds a step and says where it stands.
+    fn push(&mut self, action: Action, because: Reason, needs: Vec<usize>) -> usize {
+        self.steps.push(Step { action, because, needs });
+        self.steps.len() - 1
+    }
+
+    fn look_again(&mut self, at: Timestamp) {
+        self.wake = Some(self.wake.map_or(at, |earlier| earlier.min(at)));
+    }
+
+    /// Looks again at a moment, unless it has passed.
+    fn look_again_after(&mut self, at: Timestamp, now: Timestamp) {
+        if at > now {
+            self.look_again(at);
+        }
+    }
+}
+
+/// Forgets what is not kept, of certificates with which nothing else is to be done.
+fn prune(scene: &Scene<'_>, draft: &mut Draft) {
+    if matches!(scene.mode, Mode::Rollback(_)) {
+        return;
+    }
+    let busy: BTreeSet<CertName> =
+        draft.steps.iter().filter_map(|step| step.action.certificate()).cloned().collect();
+    for held in scene.observed.held.iter().filter(|held| !busy.contains(&held.name)) {
+        let Some(shown) = scene.choice(held) else { continue };
+        for version in held::superseded(held, shown.version, scene.desired.keep) {
+            let action = Action::Prune { certificate: held.name.clone(), version };
+            draft.push(action, Reason::Superseded, Vec::new());
+        }
+    }
+}
+
+/// Says so where there is nothing to roll back to.
+fn note_rollback(scene: &Scene<'_>, draft: &mut Draft) {
+    let Mode::Rollback(name) = scene.mode else { return };
+    let held = scene.held.get(name).copied();
+    let newest = held.and_then(|held| held::best(held.versions.iter(), scene.now));
+    let shown = held.and_then(|held| scene.choice(held));
+    if newest.is_none() || shown.map(|shown| shown.version) == newest.map(|newest| newest.version) {
+        let message = format!("{name} has no earlier version that is good and within its dates");
+        draft.findings.push(Finding::new(Code::RolledBack, name, message));
+    }
 }

@@ -1,0 +1,71 @@
+//! What is to be said of held versions: which is the best, when it is due, which are too many.
+
+use std::time::Duration;
+
+use crate::model::{Facts, Timestamp, Version};
+use crate::plan::{Held, HeldVersion};
+
+/// Certificates that live shorter than this are renewed when half of their life is left.
+const SHORT_LIVED: Duration = Duration::from_secs(10 * DAY);
+/// After a version that made a name worse, the next one is ordered a day later.
+const AFTER_BAD: Duration = Duration::from_secs(DAY);
+const DAY: u64 = 24 * 60 * 60;
+
+/// When a certificate is to be renewed: with a third of its life left, or half of a short one.
+#[must_use]
+pub fn due_at(facts: &Facts) -> Timestamp {
+    let life = facts.not_after.since(facts.not_before);
+    let left = if life < SHORT_LIVED { life / 2 } else { life / 3 };
+    facts.not_after.minus(left)
+}
+
+/// From when on a renewal leaves behind the names that cannot be validated any more: with a sixth
+/// of its life left (design rule 9).
+pub(super) fn last_call(facts: &Facts) -> Timestamp {
+    facts.not_after.minus(facts.not_after.since(facts.not_before) / 6)
+}
+
+/// The best of these versions to show: the newest that is neither bad nor out of its dates. Where
+/// there is none, one that is within its dates, though bad, beats one that every sender refuses;
+/// then the newest that is not bad, then the newest.
+pub(super) fn best<'a>(
+    versions: impl DoubleEndedIterator<Item = &'a HeldVersion> + Clone,
+    now: Timestamp,
+) -> Option<&'a HeldVersion> {
+    let newest = |wanted: fn(&HeldVersion, Timestamp) -> bool| {
+        versions.clone().rev().find(|held| wanted(held, now))
+    };
+    newest(|held, now| !held.bad && held.facts.valid_at(now))
+        .or_else(|| newest(|held, now| held.facts.valid_at(now)))
+        .or_else(|| newest(|held, _| !held.bad))
+        .or_else(|| newest(|_, _| true))
+}
+
+/// The newest good version before `shown`, if it is within its dates: what a rollback shows.
+pub(super) fn previous(held: &Held, shown: Version, now: Timestamp) -> Option<&HeldVersion> {
+    held.versions
+        .iter()
+        .rev()
+        .find(|old| old.version < shown && !old.bad && old.facts.valid_at(now))
+}
+
+/// Until when no further version is ordered, because the newest made a name worse: another one
+/// from the same CA is likely to do the same, and a loop would eat its rate limit.
+pub(super) fn bad_until(held: &Held) -> Option<Timestamp> {
+    let newest = held.versions.last()?;
+    newest.bad.then(|| newest.facts.not_before.plus(AFTER_BAD))
+}
+
+/// The versions beyond `keep`: older than the shown one and than the one a rollback would show.
+pub(super) fn superseded(held: &Held, shown: Version, keep: usize) -> impl Iterator<Item = Version> {
+    let before = held.versions.iter().rev().find(|old| old.version < shown && !old.bad);
+    let before = before.map(|old| old.version);
+    let many = held.versions.len().saturating_sub(keep.max(1));
+    held.versions
+        .iter()
+        .take(many)
+        .map(|old| old.version)
+        .filter(move |version| *version < shown && Some(*version) != before)
+        .collect::<Vec<_>>()
+        .into_iter()
+}

@@ -1,0 +1,360 @@
+//! Which certificates are ordered, and which are taken from the servers' own files.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::Duration;
+
+use crate::config::EximLayout;
+use crate::model::{
+    CertName, Code, DnsId, Facts, Finding, Hostname, KeyType, Level, Sha256, Timestamp, Version,
+};
+use crate::plan::group::free_name;
+use crate::plan::held::{bad_until, best, due_at, last_call};
+use crate::plan::layout::{Pending, Scene};
+use crate::plan::{Action, Adoptable, Draft, Held, HeldVersion, Mode, Reason, Step, Wish};
+use crate::servers::Kind;
+
+/// What is assumed of the life of a certificate that is not issued yet.
+const ASSUMED_LIFE: Duration = Duration::from_secs(90 * 24 * 60 * 60);
+
+/// One order that is to be placed.
+struct Order {
+    certificate: CertName,
+    names: Vec<Hostname>,
+    because: Reason,
+}
+
+/// Plans every order and every adoption, the most urgent first, and says what they will bring.
+pub(super) fn orders(scene: &Scene<'_>, draft: &mut Draft) -> BTreeMap<CertName, Pending> {
+    let mut pending = BTreeMap::new();
+    if matches!(scene.mode, Mode::Rollback(_)) {
+        return pending;
+    }
+    let adoptables = Adoptables::of(scene);
+    let mut desk = Desk::new(scene);
+    let mut orders = Vec::new();
+    for wish in scene.desired.certificates.iter().filter(|wish| !wish.names.is_empty()) {
+        let held = scene.held.get(&wish.name).filter(|held| !held.versions.is_empty()).copied();
+        match held.map_or_else(|| adoptables.find(wish), |_| None) {
+            Some(pair) => {
+                let step = draft.push(adopt(wish, pair), Reason::StoreLost, Vec::new());
+                let version = Version(1);
+                draft.look_again(due_at(&pair.facts));
+                pending.insert(wish.name.clone(), Pending { step, version, facts: pair.facts.clone() });
+            }
+            None => orders.extend(desk.order(wish, held, draft)),
+        }
+    }
+    orders.sort_by_key(|order| urgency(&order.because));
+    for order in orders {
+        let (step, coming) = place(scene, order);
+        let name = match &step.action {
+            Action::Issue { certificate, .. } => certificate.clone(),
+            _ => continue,
+        };
+        let step = draft.push(step.action, step.because, step.needs);
+        pending.insert(name, Pending { step, ..coming });
+    }
+    pending
+}
+
+/// What ended first, then what ends next, then what was never there.
+fn urgency(because: &Reason) -> (u8, Option<Timestamp>) {
+    match because {
+        Reason::Expired(end) => (0, Some(*end)),
+        Reason::Due(end) => (1, Some(*end)),
+        Reason::Missing(_) => (2, None),
+        _ => (3, None),
+    }
+}
+
+fn adopt(wish: &Wish, pair: &Adoptable) -> Action {
+    Action::Adopt {
+        certificate: wish.name.clone(),
+        chain: pair.chain.clone(),
+        key: pair.key.clone(),
+    }
+}
+
+/// The step of an order, and what it will bring.
+fn place(scene: &Scene<'_>, order: Order) -> (Step, Pending) {
+    let Order { certificate, names, because } = order;
+    let held = scene.held.get(&certificate).copied();
+    let reuse_key = held.and_then(|held| reused(scene, held, &names, &because));
+    let version = held.and_then(|held| held.versions.last()).map_or(1, |last| last.version.0 + 1);
+    let key = held.and_then(|held| {
+        held.versions.iter().find(|version| Some(version.version) == reuse_key)
+    });
+    let unknown = Sha256([0; 32]);
+    let facts = Facts {
+        names: names.iter().cloned().map(DnsId::Host).collect(),
+        not_before: scene.now,
+        not_after: scene.now.plus(ASSUMED_LIFE),
+        issuer: String::new(),
+        serial: String::new(),
+        key_type: key.map_or(scene.desired.key_type, |key| key.facts.key_type),
+        leaf: unknown,
+        spki: key.map_or(unknown, |key| key.facts.spki),
+        combined: unknown,
+        key_file: unknown,
+        chain_file: unknown,
+        chain_length: 0,
+    };
+    let action = Action::Issue { certificate, names, reuse_key };
+    let step = Step { action, because, needs: Vec::new() };
+    (step, Pending { step: 0, version: Version(version), facts })
+}
+
+/// The version whose key is used again: one that TLSA pins; else, where a server keeps key and
+/// chain in two files, the last one, so that nobody reads a key beside another's chain.
+fn reused(
+    scene: &Scene<'_>,
+    held: &Held,
+    names: &[Hostname],
+    because: &Reason,
+) -> Option<Version> {
+    let split = |kind: &Kind| matches!(kind, Kind::Exim(exim) if exim.layout == EximLayout::Split);
+    if let Some(pinned) = scene.guard.reuse(held, names) {
+        return Some(pinned);
+    }
+    let splits = scene.observed.servers.iter().any(|seen| split(&seen.server.kind));
+    let base = held.versions.iter().rev().find(|version| !version.bad)?;
+    let keeps = base.facts.key_type == scene.desired.key_type && *because != Reason::KeyType;
+    (splits && keeps).then_some(base.version)
+}
+
+/// Where orders are decided, one certificate after the other.
+struct Desk<'s, 'a> {
+    scene: &'s Scene<'a>,
+    /// Names in use, held or wished.
+    taken: BTreeSet<&'a CertName>,
+    /// Hosts covered by a held certificate that nobody wishes: one that was split off in an
+    /// earlier round.
+    aside: BTreeSet<&'a Hostname>,
+    /// Names given to certificates split off in this plan.
+    given: BTreeSet<CertName>,
+}
+
+impl<'s, 'a> Desk<'s, 'a> {
+    fn new(scene: &'s Scene<'a>) -> Self {
+        let wished = scene.desired.certificates.iter().map(|wish| &wish.name);
+        let mut taken: BTreeSet<&CertName> = wished.collect();
+        let mut aside = BTreeSet::new();
+        for held in &scene.observed.held {
+            let good = scene.choice(held).filter(|good| is_good(good, scene.now));
+            if let Some(good) = good.filter(|_| !taken.contains(&held.name)) {
+                aside.extend(good.facts.names.iter().filter_map(|id| match id {
+                    DnsId::Host(host) => Some(host),
+                    DnsId::Wildcard(_) => None,
+                }));
+            }
+        }
+        taken.extend(scene.observed.held.iter().map(|held| &held.name));
+        Self { scene, taken, aside, given: BTreeSet::new() }
+    }
+
+    /// The order this certificate needs now, if any.
+    fn order(&mut self, wish: &Wish, held: Option<&'a Held>, draft: &mut Draft) -> Option<Order> {
+        let scene = self.scene;
+        let base = held.and_then(|held| {
+            let newest = best(held.versions.iter(), scene.now);
+            // Where TLSA keeps the newest from being shown and no held key would do, a further
+            // one would not be shown either.
+            let mends = scene.guard.reuse(held, &wish.names).is_some();
+            scene.choice(held).filter(|_| mends).or(newest)
+        });
+        self.note_key_type(wish, base, draft);
+        let names: Vec<Hostname> =
+            wish.names.iter().filter(|name| !self.is_aside(name, base)).cloned().collect();
+        let because = self.need(&names, base);
+        if let Some(base) = base {
+            draft.look_again_after(due_at(&base.facts), scene.now);
+        }
+        let because = because?;
+        if let Some(until) = held.and_then(bad_until).filter(|until| *until > scene.now) {
+            draft.look_again(until);
+            return None;
+        }
+        let full = Order { certificate: wish.name.clone(), names, because };
+        match scene.observed.waits.get(&wish.name).filter(|until| **until > scene.now) {
+            Some(until) => self.while_waiting(full, base, *until, draft),
+            None => Some(full),
+        }
+    }
+
+    fn is_aside(&self, name: &Hostname, base: Option<&HeldVersion>) -> bool {
+        self.aside.contains(name)
+            && base.is_none_or(|base| {
+                !base.facts.covers(name) || due_at(&base.facts) <= self.scene.now
+            })
+    }
+
+    /// Why these names need an order, if they do.
+    fn need(&self, names: &[Hostname], base: Option<&HeldVersion>) -> Option<Reason> {
+        let now = self.scene.now;
+        if names.is_empty() {
+            return None;
+        }
+        let Some(base) = base else { return Some(Reason::Missing(names.to_vec())) };
+        let facts = &base.facts;
+        let exact: BTreeSet<&str> = facts.names.iter().filter_map(exactly).collect();
+        let covers = |name: &Hostname| exact.contains(name.as_str()) || facts.covers(name);
+        let missing: Vec<_> = names.iter().filter(|name| !covers(name)).cloned().collect();
+        if facts.not_after < now {
+            Some(Reason::Expired(facts.not_after))
+        } else if due_at(facts) <= now {
+            Some(Reason::Due(facts.not_after))
+        } else if !missing.is_empty() {
+            Some(Reason::Missing(missing))
+        } else if facts.key_type != self.scene.desired.key_type && !self.scene.guard.pins(facts) {
+            Some(Reason::KeyType)
+        } else {
+            None
+        }
+    }
+
+    /// The order that can be placed although the CA refused the last one: without the names it
+    /// refused. A refused name that works today is not given up before the last call; what must
+    /// not wait for it goes on a certificate of its own.
+    fn while_waiting(
+        &mut self,
+        full: Order,
+        base: Option<&HeldVersion>,
+        until: Timestamp,
+        draft: &mut Draft,
+    ) -> Option<Order> {
+        let scene = self.scene;
+        let refused = scene.observed.refused.get(&full.certificate);
+        let is_refused = |name: &Hostname| refused.is_some_and(|names| names.contains(name));
+        let rest: Vec<_> = full.names.iter().filter(|name| !is_refused(name)).cloned().collect();
+        let works = base.filter(|base| base.facts.valid_at(scene.now));
+        let keeps = |name: &&Hostname| {
+            is_refused(name) && works.is_some_and(|base| base.facts.covers(name))
+        };
+        let partial = match works.filter(|_| full.names.iter().any(|name| keeps(&name))) {
+            _ if rest.len() == full.names.len() => None,
+            None => {
+                let certificate = full.certificate.clone();
+                self.need(&rest, base).map(|because| Order { certificate, names: rest, because })
+            }
+            Some(base) => self.split(&full.certificate, rest, base, draft),
+        };
+        if partial.is_some() {
+            return partial;
+        }
+        if matches!(scene.mode, Mode::Fix { .. }) {
+            return Some(full);
+        }
+        draft.look_again(until);
+        draft.findings.push(held_back(&full, refused, until));
+        None
+    }
+
+    /// Names that go on a certificate of their own, beside one that a dead name holds up.
+    fn split(
+        &mut self,
+        beside: &CertName,
+        rest: Vec<Hostname>,
+        base: &HeldVersion,
+        draft: &mut Draft,
+    ) -> Option<Order> {
+        let scene = self.scene;
+        let late = last_call(&base.facts) <= scene.now;
+        draft.look_again_after(last_call(&base.facts), scene.now);
+        let certificate = free_name(beside, |name| {
+            self.taken.contains(name) || self.given.contains(name)
+        });
+        let waits = scene.observed.waits.get(&certificate).filter(|until| **until > scene.now);
+        let refused = scene.observed.refused.get(&certificate);
+        if waits.is_some() && refused.is_none_or(BTreeSet::is_empty) {
+            return None;
+        }
+        let refused = refused.filter(|_| waits.is_some());
+        let names: Vec<Hostname> = rest
+            .into_iter()
+            .filter(|name| late || !base.facts.covers(name))
+            .filter(|name| refused.is_none_or(|refused| !refused.contains(name)))
+            // A pinned key lives on the certificate it belongs to.
+            .filter(|name| !scene.guard.has(name))
+            .collect();
+        if names.is_empty() {
+            return None;
+        }
+        self.given.insert(certificate.clone());
+        let because =
+            if late { Reason::Due(base.facts.not_after) } else { Reason::Missing(names.clone()) };
+        Some(Order { certificate, names, because })
+    }
+
+    /// Says so where TLSA keeps a key of another kind than is configured.
+    fn note_key_type(&self, wish: &Wish, base: Option<&HeldVersion>, draft: &mut Draft) {
+        let Some(base) = base else { return };
+        let wanted: KeyType = self.scene.desired.key_type;
+        if base.facts.key_type != wanted && self.scene.guard.pins(&base.facts) {
+            let message = format!(
+                "the key of {} stays {} although {wanted} is configured, because TLSA records \
+                 name it; take them out of the DNS first",
+                wish.name, base.facts.key_type
+            );
+            let finding = Finding::new(Code::TlsaMismatch, &wish.name, message);
+            draft.findings.push(finding.at(Level::Note));
+        }
+    }
+}
+
+fn exactly(id: &DnsId) -> Option<&str> {
+    match id {
+        DnsId::Host(name) => Some(name.as_str()),
+        DnsId::Wildcard(_) => None,
+    }
+}
+
+fn is_good(version: &HeldVersion, now: Timestamp) -> bool {
+    !version.bad && version.facts.valid_at(now) && due_at(&version.facts) > now
+}
+
+fn held_back(order: &Order, refused: Option<&BTreeSet<Hostname>>, until: Timestamp) -> Finding {
+    let names: Vec<&str> = refused.into_iter().flatten().map(Hostname::as_str).take(3).collect();
+    let more = refused.map_or(0, |names| names.len().saturating_sub(3));
+    let what = match (names.is_empty(), more) {
+        (true, _) => "the last order".to_owned(),
+        (false, 0) => names.join(", "),
+        (false, more) => format!("{} and {more} more", names.join(", ")),
+    };
+    let message = format!(
+        "the CA refused {what}; the next try is at {until} (mailcert fix tries at once)"
+    );
+    Finding::new(Code::HeldBack, &order.certificate, message)
+}
+
+/// Installed pairs that may be adopted, by the names on them.
+struct Adoptables<'a>(HashMap<&'a DnsId, Vec<&'a Adoptable>>);
+
+impl<'a> Adoptables<'a> {
+    fn of(scene: &Scene<'a>) -> Self {
+        let mut by_name: HashMap<&DnsId, Vec<&Adoptable>> = HashMap::new();
+        let good = scene.observed.adoptable.iter().filter(|pair| {
+            pair.facts.valid_at(scene.now)
+                && due_at(&pair.facts) > scene.now
+                && pair.facts.key_type == scene.desired.key_type
+        });
+        for pair in good {
+            for id in &pair.facts.names {
+                by_name.entry(id).or_default().push(pair);
+            }
+        }
+        Self(by_name)
+    }
+
+    /// The pair that covers all names of a wish; of several the one that ends last.
+    fn find(&self, wish: &Wish) -> Option<&'a Adoptable> {
+        let first = wish.names.first()?;
+        let wildcard = first.parent().map(DnsId::Wildcard);
+        let ids = std::iter::once(DnsId::Host(first.clone())).chain(wildcard);
+        let pairs: Vec<&Adoptable> =
+            ids.filter_map(|id| self.0.get(&id)).flatten().copied().collect();
+        pairs
+            .into_iter()
+            .filter(|pair| wish.names.iter().all(|name| pair.facts.covers(name)))
+            .min_by_key(|pair| (std::cmp::Reverse(pair.facts.not_after), &pair.chain))
+    }
+}

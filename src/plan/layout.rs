@@ -1,0 +1,328 @@
+//! What each server is to show: which certificates, which version of each, which by default.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::net::IpAddr;
+
+use crate::model::{
+    CertName, DnsId, Facts, Host, Hostname, Service, Timestamp, Version, Why,
+};
+use crate::plan::held::{best, previous};
+use crate::plan::pins::Guard;
+use crate::plan::{Desired, FileSeen, Held, HeldVersion, Mode, Observed, Seen};
+use crate::servers::{Kind, Part, Server, Shown, wants};
+
+/// What one server is to show. [`wants`] turns it into files.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Layout {
+    /// The certificates with the version to show, by name.
+    pub shown: Vec<Shown>,
+    /// The one for clients without SNI.
+    pub default: Option<CertName>,
+}
+
+/// What `server` is to show of what is held now.
+///
+/// A plan is made with this, and a step is carried out with it: after the orders of a plan the
+/// store holds more than before, so it is asked again, once for each server.
+#[must_use]
+pub fn layout(
+    desired: &Desired,
+    observed: &Observed,
+    server: &Seen,
+    mode: &Mode,
+    now: Timestamp,
+) -> Layout {
+    let scene = Scene::new(desired, observed, mode, now);
+    let shown = scene.shown(server, &BTreeMap::new());
+    let default = scene.default(server, &shown).0;
+    Layout { shown, default }
+}
+
+/// A certificate that an earlier step of the plan brings.
+#[derive(Clone, Debug)]
+pub(super) struct Pending {
+    /// That step.
+    pub(super) step: usize,
+    /// The number the new version will have.
+    pub(super) version: Version,
+    /// What it will say, as far as it is known; digests nobody knows yet are zero, so that no
+    /// file can be mistaken for it.
+    pub(super) facts: Facts,
+}
+
+/// What a plan is made of, with the indexes that keep it linear.
+pub(super) struct Scene<'a> {
+    pub(super) desired: &'a Desired,
+    pub(super) observed: &'a Observed,
+    pub(super) mode: &'a Mode,
+    pub(super) now: Timestamp,
+    pub(super) guard: Guard<'a>,
+    pub(super) held: HashMap<&'a CertName, &'a Held>,
+    wished: HashSet<&'a CertName>,
+    /// Known hosts by the domain above them.
+    below: HashMap<&'a str, BTreeSet<&'a Hostname>>,
+    /// Hosts that people read their mail at, and the domains above them.
+    readers: HashSet<&'a str>,
+    above_readers: HashSet<&'a str>,
+}
+
+impl<'a> Scene<'a> {
+    pub(super) fn new(
+        desired: &'a Desired,
+        observed: &'a Observed,
+        mode: &'a Mode,
+        now: Timestamp,
+    ) -> Self {
+        let mut below: HashMap<&str, BTreeSet<&Hostname>> = HashMap::new();
+        let mut readers = HashSet::new();
+        let mut above_readers = HashSet::new();
+        for host in &desired.hosts {
+            let Some((_, domain)) = host.host.as_str().split_once('.') else { continue };
+            if host.included {
+                below.entry(domain).or_default().insert(&host.host);
+            }
+            if host.reasons.iter().any(is_for_readers) {
+                readers.insert(host.host.as_str());
+                above_readers.insert(domain);
+            }
+        }
+        for name in desired.certificates.iter().flat_map(|wish| &wish.names) {
+            if let Some((_, domain)) = name.as_str().split_once('.') {
+                below.entry(domain).or_default().insert(name);
+            }
+        }
+        Self {
+            desired,
+            observed,
+            mode,
+            now,
+            guard: Guard::of(&observed.pins),
+            held: observed.held.iter().map(|held| (&held.name, held)).collect(),
+            wished: desired.certificates.iter().map(|wish| &wish.name).collect(),
+            below,
+            readers,
+            above_readers,
+        }
+    }
+
+    /// The version of a certificate to show: the best of those whose key the TLSA records allow.
+    /// `None` where they allow none.
+    pub(super) fn choice(&self, held: &'a Held) -> Option<&'a HeldVersion> {
+        let allowed = held.versions.iter().filter(|version| self.guard.allows(&version.facts));
+        let shown = best(allowed, self.now)?;
+        if *self.mode != Mode::Rollback(held.name.clone()) {
+            return Some(shown);
+        }
+        let before = previous(held, shown.version, self.now);
+        before.filter(|old| self.guard.allows(&old.facts)).or(Some(shown))
+    }
+
+    /// What a server is to show, with what earlier steps bring. A path of ours that is no regular
+    /// file takes its certificate out: we write through no link, and one bad file must not hold
+    /// up the others.
+    pub(super) fn shown(&self, seen: &Seen, pending: &BTreeMap<CertName, Pending>) -> Vec<Shown> {
+        let mut certificates: BTreeMap<&CertName, Shown> = BTreeMap::new();
+        for held in self.observed.held.iter().filter(|held| !held.versions.is_empty()) {
+            let version = self.choice(held).or_else(|| self.installed(seen, held));
+            let Some(version) = version else { continue };
+            // What nobody wishes any more is shown until it ends.
+            if self.wished.contains(&held.name) || version.facts.valid_at(self.now) {
+                certificates.insert(&held.name, self.show(held, version));
+            }
+        }
+        for (name, coming) in pending.iter().filter(|(_, new)| self.guard.allows(&new.facts)) {
+            let hosts = self.stands_for(&coming.facts);
+            let (version, facts) = (coming.version, coming.facts.clone());
+            certificates.insert(name, Shown { name: name.clone(), version, facts, hosts });
+        }
+        let certificates: Vec<Shown> = certificates.into_values().collect();
+        self.without_blocked(seen, self.meant_for(seen, certificates))
+    }
+
+    fn show(&self, held: &Held, version: &HeldVersion) -> Shown {
+        Shown {
+            name: held.name.clone(),
+            version: version.version,
+            facts: version.facts.clone(),
+            hosts: self.stands_for(&version.facts),
+        }
+    }
+
+    /// The known hosts that the wildcards of a certificate stand for.
+    fn stands_for(&self, facts: &Facts) -> Vec<Hostname> {
+        let mut hosts = BTreeSet::new();
+        for id in &facts.names {
+            if let DnsId::Wildcard(domain) = id {
+                hosts.extend(self.below.get(domain.as_str()).into_iter().flatten().copied());
+            }
+        }
+        hosts.into_iter().cloned().collect()
+    }
+
+    /// Dovecot gets the certificates of the hosts that people read their mail at; every other
+    /// server gets all. What is there already stays: a record that did not answer today is no
+    /// reason to lose a name.
+    fn meant_for(&self, seen: &Seen, certificates: Vec<Shown>) -> Vec<Shown> {
+        if !matches!(seen.server.kind, Kind::Dovecot(_)) {
+            return certificates;
+        }
+        let (mut meant, other): (Vec<_>, Vec<_>) =
+            certificates.into_iter().partition(|shown| self.is_for_readers(&shown.facts));
+        let there: BTreeSet<CertName> = parts(&seen.server, &other)
+            .filter(|(_, path)| matches!(seen.files.get(path), Some(FileSeen::Regular { .. })))
+            .map(|(name, _)| name)
+            .collect();
+        meant.extend(other.into_iter().filter(|shown| there.contains(&shown.name)));
+        meant.sort_by(|a, b| a.name.cmp(&b.name));
+        meant
+    }
+
+    fn is_for_readers(&self, facts: &Facts) -> bool {
+        facts.names.iter().any(|id| match id {
+            DnsId::Host(name) => self.readers.contains(name.as_str()),
+            DnsId::Wildcard(domain) => self.above_readers.contains(domain.as_str()),
+        })
+    }
+
+    /// Leaves out the certificates whose place is taken by something that is no regular file.
+    fn without_blocked(&self, seen: &Seen, mut certificates: Vec<Shown>) -> Vec<Shown> {
+        if seen.files.values().any(|file| matches!(file, FileSeen::Other(_))) {
+            let blocked: HashSet<CertName> = parts(&seen.server, &certificates)
+                .filter(|(_, path)| matches!(seen.files.get(path), Some(FileSeen::Other(_))))
+                .map(|(name, _)| name)
+                .collect();
+            certificates.retain(|shown| !blocked.contains(&shown.name));
+        }
+        certificates
+    }
+
+    /// The version of a certificate that lies on a server already, where the TLSA records allow
+    /// none: it stays, since what worked with it still does.
+    fn installed(&self, seen: &Seen, held: &'a Held) -> Option<&'a HeldVersion> {
+        held.versions.iter().rev().find(|version| {
+            let shown = self.show(held, version);
+            let files = wants(&seen.server, std::slice::from_ref(&shown), None);
+            let mut own =
+                files.iter().filter(|want| matches!(want.part, Part::Certificate(_))).peekable();
+            own.peek().is_some()
+                && own.all(|want| {
+                    matches!(seen.files.get(&want.path), Some(FileSeen::Regular { identity, .. })
+                        if *identity == Some(want.identity))
+                })
+        })
+    }
+
+    /// The certificate for clients without SNI (contract.md), and the MX hosts that reach this
+    /// server and are not covered by it, with the number of all.
+    pub(super) fn default(
+        &self,
+        seen: &Seen,
+        shown: &[Shown],
+    ) -> (Option<CertName>, Vec<&'a Hostname>, usize) {
+        let valid: Vec<&Shown> =
+            shown.iter().filter(|shown| shown.facts.valid_at(self.now)).collect();
+        let choices = if valid.is_empty() { shown.iter().collect() } else { valid };
+        let cover = Cover::of(&choices);
+        let reaching = self.reaching(seen);
+        let named = |host: &Option<Hostname>| host.as_ref().and_then(|host| cover.first(host));
+        let chosen = named(&seen.server.default)
+            .or_else(|| cover.all_of(&reaching))
+            .or_else(|| named(&seen.server.own_name))
+            .or_else(|| cover.most_domains(&self.desired.hosts));
+        let Some(chosen) = chosen else { return (None, Vec::new(), reaching.len()) };
+        let uncovered = reaching.iter().copied().filter(|host| !cover.has(chosen, host)).collect();
+        (Some(choices[chosen].name.clone()), uncovered, reaching.len())
+    }
+
+    /// The MX hosts whose mail reaches this server, each once.
+    fn reaching(&self, seen: &Seen) -> Vec<&'a Hostname> {
+        let listens = |address: &IpAddr| {
+            seen.server.listeners.iter().any(|listener| {
+                listener.service == Service::Smtp
+                    && listener.address.is_none_or(|own| own.is_unspecified() || own == *address)
+            })
+        };
+        let hosts = self.desired.hosts.iter().filter(|host| host.included && host.is_mx());
+        let hosts = hosts.filter(|host| host.addresses.iter().any(listens));
+        hosts.map(|host| &host.host).collect::<BTreeSet<_>>().into_iter().collect()
+    }
+}
+
+/// The files of each certificate on a server.
+fn parts(
+    server: &Server,
+    certificates: &[Shown],
+) -> impl Iterator<Item = (CertName, std::path::PathBuf)> {
+    let files = if certificates.is_empty() { Vec::new() } else { wants(server, certificates, None) };
+    files.into_iter().filter_map(|want| match want.part {
+        Part::Certificate(name) => Some((name, want.path)),
+        Part::Index | Part::Default => None,
+    })
+}
+
+/// Whether people read their mail at a host with this reason, or the admin named it.
+fn is_for_readers(why: &Why) -> bool {
+    match why {
+        Why::Srv(service, _) => !service.is_smtp(),
+        Why::Config => true,
+        Why::Guess(label) => label == "imap" || label == "pop",
+        Why::Mx(_) | Why::NoMx => false,
+    }
+}
+
+/// Certificates by the names they cover.
+struct Cover<'a> {
+    exact: HashMap<&'a str, Vec<usize>>,
+    wildcard: HashMap<&'a str, Vec<usize>>,
+}
+
+impl<'a> Cover<'a> {
+    fn of(shown: &[&'a Shown]) -> Self {
+        let mut own = Self { exact: HashMap::new(), wildcard: HashMap::new() };
+        for (at, shown) in shown.iter().enumerate() {
+            for id in &shown.facts.names {
+                let (index, name) = match id {
+                    DnsId::Host(name) => (&mut own.exact, name),
+                    DnsId::Wildcard(name) => (&mut own.wildcard, name),
+                };
+                index.entry(name.as_str()).or_default().push(at);
+            }
+        }
+        own
+    }
+
+    /// The certificates that cover a host, those that name it first.
+    fn covering(&self, host: &Hostname) -> impl Iterator<Item = usize> + '_ {
+        let parent = host.as_str().split_once('.').map_or("", |(_, parent)| parent);
+        let exact = self.exact.get(host.as_str()).into_iter().flatten();
+        exact.chain(self.wildcard.get(parent).into_iter().flatten()).copied()
+    }
+
+    fn first(&self, host: &Hostname) -> Option<usize> {
+        self.covering(host).next()
+    }
+
+    fn has(&self, at: usize, host: &Hostname) -> bool {
+        self.covering(host).any(|found| found == at)
+    }
+
+    /// The first certificate that covers every one of these hosts, if there are any.
+    fn all_of(&self, hosts: &[&Hostname]) -> Option<usize> {
+        self.covering(hosts.first()?).find(|at| hosts.iter().all(|host| self.has(*at, host)))
+    }
+
+    /// The certificate with hosts of the most domains; of equals the first by name.
+    fn most_domains(&self, hosts: &[Host]) -> Option<usize> {
+        let mut serves: HashSet<(usize, &Hostname)> = HashSet::new();
+        for host in hosts.iter().filter(|host| host.included) {
+            serves.extend(self.covering(&host.host).map(|at| (at, &host.domain)));
+        }
+        let mut counts: BTreeMap<usize, usize> = BTreeMap::new();
+        for (at, _) in serves {
+            *counts.entry(at).or_default() += 1;
+        }
+        let most = counts.into_iter().max_by_key(|(at, count)| (*count, std::cmp::Reverse(*at)));
+        let any = self.exact.values().chain(self.wildcard.values()).flatten().copied().min();
+        most.map(|(at, _)| at).or(any)
+    }
+}
