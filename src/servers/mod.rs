@@ -10,7 +10,7 @@ pub mod hook_in;
 pub mod postfix_settings;
 
 mod dovecot;
-mod entries;
+pub(crate) mod entries;
 mod exim;
 mod postfix;
 
@@ -273,8 +273,17 @@ impl Want {
 }
 
 /// etckeeper commits what lies under /etc, private keys included, unless git is told not to look.
+/// Not in a directory that holds the server's own configuration: that would be lost from sight.
 fn gitignore(server: &Server) -> Option<Want> {
-    let needed = server.directory.starts_with("/etc");
+    let config = match &server.kind {
+        Kind::Postfix(postfix) => Some(postfix.config_directory.as_path()),
+        Kind::Exim(exim) => exim.config_file.as_deref().and_then(Path::parent),
+        Kind::Dovecot(dovecot) => dovecot.config_file.parent(),
+    };
+    let standard = ["/etc", "/etc/postfix", "/etc/exim4", "/etc/exim", "/etc/dovecot"];
+    let shared = config == Some(&server.directory)
+        || standard.iter().any(|path| server.directory == Path::new(path));
+    let needed = server.directory.starts_with("/etc") && !shared;
     needed.then(|| Want::text(server, ".gitignore", "*\n".to_owned()).with_mode(0o644))
 }
 
@@ -307,7 +316,9 @@ mod tests {
     #[test]
     fn below_etc_git_is_told_not_to_look() {
         for kind in kinds() {
-            for (directory, expected) in [("/etc/x/mailcert", true), ("/srv/etc/mailcert", false)] {
+            for (directory, expected) in
+                [("/etc/x/mailcert", true), ("/etc/exim4", false), ("/srv/etc/mailcert", false)]
+            {
                 let all = wants(&server(kind.clone(), directory), &two(), None);
                 let found =
                     lines(&all).iter().any(|line| line.ends_with(".gitignore index 644 text"));

@@ -1,8 +1,176 @@
-//! x
+//! Installed pairs that could be taken into an empty store.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use crate::model::{Bundle, DnsId, Facts, Hostname, PrivateKey, Sha256};
 use crate::plan::Adoptable;
-use crate::survey::Asked;
-/// x
-pub fn adoptable(asked: &[Asked]) -> Vec<Adoptable> {
-    let _ = asked;
-    todo!()
+
+/// The pairs in these server directories that are pairs and cover one of the `wanted` hosts, each
+/// certificate once. `facts` says what a bundle is and that key and chain belong together
+/// (`verify::judge`); `None` where they do not.
+///
+/// Every file is read: ask only where the store holds nothing.
+#[must_use]
+pub fn adoptable<'a>(
+    directories: impl IntoIterator<Item = &'a Path>,
+    wanted: &BTreeSet<Hostname>,
+    facts: &dyn Fn(&Bundle) -> Option<Facts>,
+) -> Vec<Adoptable> {
+    let domains: BTreeSet<Hostname> = wanted.iter().filter_map(Hostname::parent).collect();
+    let useful = |facts: &Facts| {
+        facts.names.iter().any(|name| match name {
+            DnsId::Host(host) => wanted.contains(host),
+            DnsId::Wildcard(domain) => domains.contains(domain),
+        })
+    };
+    let mut found: BTreeMap<Sha256, Adoptable> = BTreeMap::new();
+    for (chain, key) in directories.into_iter().flat_map(pairs) {
+        let Some(bundle) = bundle(&chain, key.as_deref()) else { continue };
+        if let Some(facts) = facts(&bundle).filter(|facts| useful(facts)) {
+            found.entry(facts.leaf).or_insert(Adoptable { chain, key, facts });
+        }
+    }
+    found.into_values().collect()
+}
+
+/// The paths of chain and key, sorted: `NAME.pem` holds both, `exim.crt.NAME` has its key in
+/// `exim.key.NAME`.
+fn pairs(directory: &Path) -> Vec<(PathBuf, Option<PathBuf>)> {
+    let mut names: Vec<String> = fs::read_dir(directory)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .collect();
+    names.sort_unstable();
+    names
+        .into_iter()
+        .filter(|name| !name.starts_with('.'))
+        .filter_map(|name| {
+            if let Some(suffix) = name.strip_prefix("exim.crt") {
+                let key = directory.join(format!("exim.key{suffix}"));
+                return Some((directory.join(&name), Some(key)));
+            }
+            name.ends_with(".pem").then(|| (directory.join(&name), None))
+        })
+        .collect()
+}
+
+/// The pair in one or two files; `None` where a part is missing.
+fn bundle(chain: &Path, key: Option<&Path>) -> Option<Bundle> {
+    let text = read(chain)?;
+    let key = match key {
+        Some(path) => read(path)?,
+        None => text.clone(),
+    };
+    let key = blocks(&key, |label| label.ends_with("PRIVATE KEY"));
+    let chain = blocks(&text, |label| label == "CERTIFICATE");
+    let whole = !key.is_empty() && !chain.is_empty();
+    whole.then(|| Bundle { key: PrivateKey::from_pem(key), chain })
+}
+
+/// A regular file's text, up to the size of anything a server could show.
+fn read(path: &Path) -> Option<zeroize::Zeroizing<String>> {
+    let metadata = fs::symlink_metadata(path).ok()?;
+    let small = metadata.file_type().is_file() && metadata.size() <= LARGEST;
+    small.then(|| fs::read_to_string(path).ok().map(zeroize::Zeroizing::new)).flatten()
+}
+
+/// The PEM blocks (RFC 7468) whose label is wanted, as they stand.
+fn blocks(text: &str, wanted: impl Fn(&str) -> bool) -> String {
+    let mut found = String::new();
+    let mut inside = false;
+    for line in text.lines().map(str::trim_end) {
+        let label =
+            |mark: &str| line.strip_prefix(mark).and_then(|rest| rest.strip_suffix("-----"));
+        inside = inside || label("-----BEGIN ").is_some_and(&wanted);
+        if inside {
+            found.push_str(line);
+            found.push('\n');
+        }
+        inside = inside && label("-----END ").is_none();
+    }
+    found
+}
+
+/// Most bytes of a file that is read: Postfix was seen to show 202 certificates in 120 kB.
+const LARGEST: u64 = 1 << 20;
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::fs;
+    use std::io::Write;
+    use std::path::Path;
+
+    use super::{Adoptable, adoptable, blocks};
+    use crate::model::{Bundle, Facts, Hostname};
+    use crate::servers::entries::samples::shown;
+
+    const KEY: &str = "-----BEGIN PRIVATE KEY-----\nkey\n-----END PRIVATE KEY-----\n";
+
+    fn chain(name: &str) -> String {
+        format!("-----BEGIN CERTIFICATE-----\n{name}\n-----END CERTIFICATE-----\n")
+    }
+
+    /// A fake judge: the second line of the chain is the name; `bad` is no pair.
+    fn facts(bundle: &Bundle) -> Option<Facts> {
+        let name = bundle.chain.lines().nth(1)?;
+        let paired = bundle.key.expose_pem() == KEY && name != "bad.test";
+        paired.then(|| shown(name.trim_start_matches("*."), &[name], 1).facts)
+    }
+
+    fn write(path: &Path, text: &str) {
+        let mut options = fs::OpenOptions::new();
+        let mut file = options.create(true).write(true).truncate(true).open(path).unwrap();
+        file.write_all(text.as_bytes()).unwrap();
+    }
+
+    fn found(folder: &Path, wanted: &[&str]) -> Vec<String> {
+        let wanted: BTreeSet<Hostname> =
+            wanted.iter().map(|name| Hostname::parse(name).unwrap()).collect();
+        let name = |path: &Path| path.file_name().unwrap().to_str().unwrap().to_owned();
+        let mut all: Vec<String> = adoptable([folder], &wanted, &facts)
+            .iter()
+            .map(|Adoptable { chain, key, .. }| {
+                format!("{} {}", name(chain), key.as_deref().map_or_else(String::new, name))
+            })
+            .collect();
+        all.sort_unstable();
+        all
+    }
+
+    #[test]
+    fn pairs_that_cover_a_wanted_host_are_found_once() {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, text) in [
+            ("mx.a.test.pem", format!("{KEY}{}", chain("mx.a.test"))),
+            ("default.pem", format!("{}{KEY}", chain("mx.a.test"))),
+            ("exim.crt.mx.b.test", chain("*.b.test")),
+            ("exim.key.mx.b.test", KEY.to_owned()),
+            ("exim.crt.alone.test", chain("alone.test")),
+            ("bad.test.pem", format!("{KEY}{}", chain("bad.test"))),
+            ("other.test.pem", format!("{KEY}{}", chain("other.test"))),
+            ("empty.pem", String::new()),
+            (".x.pem", format!("{KEY}{}", chain("mx.c.test"))),
+        ] {
+            write(&folder.path().join(name), &text);
+        }
+        let wanted = ["mx.a.test", "mx.b.test", "mx.c.test", "alone.test", "bad.test"];
+        assert_eq!(
+            found(folder.path(), &wanted),
+            ["default.pem ", "exim.crt.mx.b.test exim.key.mx.b.test"]
+        );
+        assert_eq!(found(&folder.path().join("absent"), &wanted), [""; 0]);
+    }
+
+    #[test]
+    fn only_the_wanted_blocks_are_taken() {
+        let text = format!("words\n{KEY}{}{}", chain("a"), chain("b"));
+        assert_eq!(blocks(&text, |label| label == "CERTIFICATE"), chain("a") + &chain("b"));
+        assert_eq!(blocks(&text, |label| label.ends_with("PRIVATE KEY")), KEY);
+    }
 }

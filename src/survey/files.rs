@@ -1,10 +1,197 @@
-//! x
-use crate::plan::FileSeen;
-use crate::store::Installed;
+//! What lies at the paths of a server's layout.
+//!
+//! Every file is looked at by stat; its bytes are read only where the stat differs from what the
+//! diary remembers, so that 10,000 untouched files cost 10,000 stats and no more.
+
 use std::collections::BTreeMap;
+use std::fs::{self, File, Metadata, OpenOptions};
+use std::io::Read;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-/// x
-pub fn files(dir: &Path, installed: &BTreeMap<PathBuf, Installed>) -> BTreeMap<PathBuf, FileSeen> {
-    let _ = (dir, installed);
-    todo!()
+
+use rustix::fs::OFlags;
+
+use crate::model::Sha256;
+use crate::plan::FileSeen;
+use crate::store::{FilePrint, Installed};
+
+/// What lies in `directory` and at the `extra` paths. A path that is not in the answer is absent.
+/// Links are not followed: one of ours that was replaced by a link is [`FileSeen::Other`].
+#[must_use]
+pub fn files(
+    directory: &Path,
+    extra: &[PathBuf],
+    installed: &BTreeMap<PathBuf, Installed>,
+) -> BTreeMap<PathBuf, FileSeen> {
+    let inside = fs::read_dir(directory).into_iter().flatten().flatten();
+    let mut seen: BTreeMap<PathBuf, FileSeen> = inside
+        .filter_map(|entry| {
+            // Does not follow links either, and spares the walk down the path.
+            let metadata = entry.metadata().ok()?;
+            let path = entry.path();
+            let file = look(&path, &metadata, installed.get(&path));
+            Some((path, file))
+        })
+        .collect();
+    for path in extra.iter().filter(|path| path.parent() != Some(directory)) {
+        if let Ok(metadata) = fs::symlink_metadata(path) {
+            seen.insert(path.clone(), look(path, &metadata, installed.get(path)));
+        }
+    }
+    seen
+}
+
+/// What stat says of a file, as the diary remembers it.
+#[must_use]
+pub fn file_print(metadata: &Metadata) -> FilePrint {
+    FilePrint {
+        inode: metadata.ino(),
+        size: metadata.size(),
+        mtime_nanos: i128::from(metadata.mtime()) * 1_000_000_000
+            + i128::from(metadata.mtime_nsec()),
+        mode: metadata.mode() & 0o7777,
+        uid: metadata.uid(),
+        gid: metadata.gid(),
+    }
+}
+
+fn look(path: &Path, metadata: &Metadata, installed: Option<&Installed>) -> FileSeen {
+    let kind = metadata.file_type();
+    if !kind.is_file() {
+        let word = match () {
+            () if kind.is_symlink() => "a link",
+            () if kind.is_dir() => "a directory",
+            () => "no regular file",
+        };
+        return FileSeen::Other(word.to_owned());
+    }
+    let print = file_print(metadata);
+    let FilePrint { mode, uid, gid, .. } = print;
+    let identity = match installed {
+        Some(known) if known.print == print => Some(known.identity),
+        // A file of which only rights or owner changed still holds what it held.
+        Some(known) if same_content(&known.print, &print) => Some(known.identity),
+        _ => read(path),
+    };
+    FileSeen::Regular { identity, mode, uid, gid }
+}
+
+/// The kernel gives a file another mtime when its bytes change, and a replaced one another inode.
+fn same_content(a: &FilePrint, b: &FilePrint) -> bool {
+    (a.inode, a.size, a.mtime_nanos) == (b.inode, b.size, b.mtime_nanos)
+}
+
+/// The digest of the bytes; `None` for a built map, whose identity is not that of its bytes, for
+/// what is larger than anything of ours, and for what cannot be read.
+fn read(path: &Path) -> Option<Sha256> {
+    let built = path.extension().is_some_and(|suffix| BUILT.iter().any(|word| suffix == *word));
+    if built {
+        return None;
+    }
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let flags = i32::try_from(flags.bits()).ok()?;
+    let file: File = OpenOptions::new().read(true).custom_flags(flags).open(path).ok()?;
+    if !file.metadata().ok()?.is_file() {
+        return None;
+    }
+    let mut bytes = zeroize::Zeroizing::new(Vec::new());
+    file.take(LARGEST + 1).read_to_end(&mut bytes).ok()?;
+    (u64::try_from(bytes.len()).ok()? <= LARGEST).then(|| Sha256::of(&bytes))
+}
+
+/// Suffixes of built maps.
+const BUILT: [&str; 3] = ["lmdb", "db", "cdb"];
+/// Most bytes of a file that is read.
+const LARGEST: u64 = 4 << 20;
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::fs;
+    use std::io::Write;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    use std::path::Path;
+
+    use super::{FileSeen, Installed, Sha256, file_print, files};
+
+    fn write(path: &Path, bytes: &[u8]) {
+        let mut options = fs::OpenOptions::new();
+        options
+            .create(true)
+            .write(true)
+            .truncate(true)
+            .open(path)
+            .unwrap()
+            .write_all(bytes)
+            .unwrap();
+    }
+
+    fn identity(seen: &FileSeen) -> Option<Sha256> {
+        match seen {
+            FileSeen::Regular { identity, .. } => *identity,
+            FileSeen::Other(_) => None,
+        }
+    }
+
+    #[test]
+    fn bytes_are_read_only_where_the_print_differs() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.pem");
+        write(&path, b"one");
+        let look =
+            |installed: &BTreeMap<_, _>| identity(&files(folder.path(), &[], installed)[&path]);
+        assert_eq!(look(&BTreeMap::new()), Some(Sha256::of(b"one")));
+        let remembered = Installed {
+            server: "it".to_owned(),
+            identity: Sha256::of(b"remembered"),
+            print: file_print(&fs::metadata(&path).unwrap()),
+        };
+        let installed = BTreeMap::from([(path.clone(), remembered)]);
+        assert_eq!(look(&installed), Some(Sha256::of(b"remembered")));
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        assert_eq!(look(&installed), Some(Sha256::of(b"remembered")), "a chmod changes no byte");
+        write(&path, b"two!");
+        assert_eq!(look(&installed), Some(Sha256::of(b"two!")));
+    }
+
+    #[test]
+    fn links_directories_and_sockets_are_other_things() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        write(&at("real"), b"x");
+        symlink(at("real"), at("link")).unwrap();
+        fs::create_dir(at("sub")).unwrap();
+        let _socket = std::os::unix::net::UnixListener::bind(at("socket")).unwrap();
+        let seen = files(folder.path(), &[], &BTreeMap::new());
+        for (name, expected) in
+            [("link", "a link"), ("sub", "a directory"), ("socket", "no regular file")]
+        {
+            assert_eq!(seen[&at(name)], FileSeen::Other(expected.to_owned()));
+        }
+        assert!(!seen.contains_key(&at("absent")));
+    }
+
+    #[test]
+    fn a_built_map_and_a_huge_file_have_no_identity_of_their_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        write(&at("sni.lmdb"), b"x");
+        write(&at("huge.pem"), &vec![0; (4 << 20) + 1]);
+        let seen = files(folder.path(), &[], &BTreeMap::new());
+        assert_eq!(
+            (identity(&seen[&at("sni.lmdb")]), identity(&seen[&at("huge.pem")])),
+            (None, None)
+        );
+    }
+
+    #[test]
+    fn paths_elsewhere_and_an_absent_directory_are_no_trouble() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("else");
+        write(&path, b"x");
+        let absent = folder.path().join("absent");
+        let extra = [path.clone(), folder.path().join("nothing")];
+        let seen = files(&absent, &extra, &BTreeMap::new());
+        assert_eq!(seen.keys().collect::<Vec<_>>(), [&path]);
+    }
 }

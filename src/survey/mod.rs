@@ -1,5 +1,19 @@
-//! Looks at the machine and changes nothing: store, installed files, server settings, listeners,
-//! live TLS, TLSA.
+//! Looks at the machine and changes nothing: server settings, hooks, listeners, installed files,
+//! pairs that could be adopted.
+//!
+//! A server that cannot be asked is a finding and is left out: without its settings nobody knows
+//! who may read its keys. Live TLS is not looked at here; that is `verify`.
+
+mod adopt;
+mod dovecot;
+mod exim;
+mod files;
+mod find;
+mod machine;
+mod postfix;
+
+pub use adopt::adoptable;
+pub use files::{file_print, files};
 
 pub mod adopt;
 pub mod files;
@@ -9,10 +23,14 @@ mod observe;
 pub use observe::{Anew, Look, Observation, damaged, held, observe};
 
 use std::net::IpAddr;
+use std::path::Path;
+use std::time::Duration;
 
-use crate::config::ServerTable;
-use crate::model::{Finding, Hostname};
-use crate::servers::Server;
+use crate::command::{self, CommandError, Ran};
+use crate::config::{Common, ServerTable};
+use crate::model::{Code, Finding, Level, Timestamp};
+use crate::plan::Hook;
+use crate::servers::{Server, ServerId, is_plain_path};
 
 /// A configured or found server with what its own settings say, and the state of its hook.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,11 +38,13 @@ pub struct Asked {
     /// Everything known of it.
     pub server: Server,
     /// Whether it uses our files.
-    pub hook: crate::plan::Hook,
+    pub hook: Hook,
     /// Whether it runs.
     pub running: bool,
     /// When its configuration was last edited.
-    pub edited_at: Option<crate::model::Timestamp>,
+    pub edited_at: Option<Timestamp>,
+    /// Addresses of a proxy or NAT in front of it (`proxy_interfaces`): this machine's as well.
+    pub proxied: Vec<IpAddr>,
 }
 
 impl Asked {
@@ -38,7 +58,117 @@ impl Asked {
 /// Asks every configured server for its settings, or, where `tables` is empty, finds the servers
 /// on this machine that listen on an address in `reached`. What cannot be asked is a finding.
 pub async fn servers(tables: &[ServerTable], reached: &[IpAddr]) -> (Vec<Asked>, Vec<Finding>) {
-    let _ = (tables, reached);
-    let _: Option<Hostname> = None;
-    todo!()
+    if tables.is_empty() {
+        return find::servers(Path::new("/"), reached).await;
+    }
+    let mut all = Vec::new();
+    let mut findings = Vec::new();
+    for table in tables {
+        match ask(table, id(table, tables)).await {
+            Ok((asked, noticed)) => {
+                findings.extend(noticed);
+                findings.extend(not_running(&asked, Level::Fail));
+                all.push(asked);
+            }
+            Err(finding) => findings.push(finding),
+        }
+    }
+    (all, findings)
 }
+
+/// Asks one server; the findings beside it are what does not keep it from being served.
+async fn ask(table: &ServerTable, id: ServerId) -> Result<(Asked, Vec<Finding>), Finding> {
+    match table {
+        ServerTable::Postfix { config_directory, map_type, common } => {
+            postfix::ask(id, config_directory, map_type.as_deref(), common).await
+        }
+        ServerTable::Exim { binary, config_file, layout, common } => {
+            exim::ask(id, binary, config_file.as_deref(), *layout, common).await
+        }
+        ServerTable::Dovecot { config_file, common } => dovecot::ask(id, config_file, common).await,
+    }
+}
+
+/// `postfix`, or `postfix:/etc/postfix-out` where several stand in the configuration.
+fn id(table: &ServerTable, tables: &[ServerTable]) -> ServerId {
+    let kind = kind(table);
+    if tables.iter().filter(|other| self::kind(other) == kind).count() == 1 {
+        return ServerId(kind.to_owned());
+    }
+    let config = match table {
+        ServerTable::Postfix { config_directory, .. } => config_directory,
+        ServerTable::Exim { binary, config_file, .. } => config_file.as_ref().unwrap_or(binary),
+        ServerTable::Dovecot { config_file, .. } => config_file,
+    };
+    ServerId(format!("{kind}:{}", config.display()))
+}
+
+fn kind(table: &ServerTable) -> &'static str {
+    match table {
+        ServerTable::Postfix { .. } => "postfix",
+        ServerTable::Exim { .. } => "exim",
+        ServerTable::Dovecot { .. } => "dovecot",
+    }
+}
+
+fn not_running(asked: &Asked, level: Level) -> Option<Finding> {
+    let id = &asked.server.id;
+    let said = format!("{id} is set up here but does not run; start it, then run mailcert again");
+    (!asked.running).then(|| Finding::new(Code::ServerNotRunning, id, said).at(level))
+}
+
+/// Runs a question to a server.
+async fn question(id: &ServerId, words: &[&str]) -> Result<Ran, Finding> {
+    let argv: Vec<String> = words.iter().map(|&word| word.to_owned()).collect();
+    command::run_ok(&argv, b"", DEADLINE).await.map_err(|error| unanswered(id, &error))
+}
+
+fn unanswered(id: &ServerId, error: &CommandError) -> Finding {
+    let code = match error {
+        CommandError::NotFound { .. } => Code::ProgramMissing,
+        _ => Code::ServerUnreadable,
+    };
+    Finding::new(code, id, error.to_string())
+}
+
+/// A path as text, since it becomes an argument and stands in configurations.
+fn plain<'a>(id: &ServerId, path: &'a Path) -> Result<&'a str, Finding> {
+    let unusable = || {
+        let message = format!(
+            "{} cannot stand in a mail server's configuration; expected an absolute path of \
+             letters, digits and / . _ - + @",
+            path.display()
+        );
+        Finding::new(Code::ServerUnreadable, id, message)
+    };
+    path.to_str().filter(|_| is_plain_path(path)).ok_or_else(unusable)
+}
+
+/// Whether the server uses our files, and whether the lines may be put into `config`.
+fn hook(server: &Server, hooked: bool, config: &Path) -> Hook {
+    match (server.files_only, hooked) {
+        (true, _) => Hook::Unknown,
+        (false, true) => Hook::There,
+        (false, false) => machine::by_hand(config).map_or(Hook::Missing, Hook::ByHand),
+    }
+}
+
+/// A server that runs elsewhere: everything is as the configuration says.
+fn elsewhere(server: Server) -> Asked {
+    Asked { server, hook: Hook::Unknown, running: true, edited_at: None, proxied: Vec::new() }
+}
+
+/// Owner and group of the files: those of the configuration, else `uid` and `gid`.
+fn owner(id: &ServerId, common: &Common, uid: u32, gid: u32) -> Result<(u32, u32), Finding> {
+    let find = |result: Result<u32, String>| {
+        result.map_err(|message| Finding::new(Code::ServerUnreadable, id, message))
+    };
+    Ok((
+        common.owner.as_ref().map_or(Ok(uid), |account| find(machine::uid(account)))?,
+        common.group.as_ref().map_or(Ok(gid), |account| find(machine::gid(account)))?,
+    ))
+}
+
+/// How long a question to a server may take; the slowest, `doveconf` with 2,000 blocks, takes two
+/// seconds.
+const DEADLINE: Duration = Duration::from_secs(20);
