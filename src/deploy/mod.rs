@@ -18,7 +18,7 @@ use zeroize::Zeroizing;
 
 use crate::disk::{self, Access, Ensured, Look, Replaced, Shape};
 use crate::model::{Bundle, CertName, Sha256, Timestamp, Version};
-use crate::servers::{Content, Kind, Part, Server, Want};
+use crate::servers::{self, Content, Kind, Part, Server, Want};
 use crate::store::{Entry, FilePrint, Installed, Store};
 use crate::verify::judge;
 
@@ -220,7 +220,7 @@ fn ready_directories(server: &Server, wants: &[Want]) -> Result<(), DeployError>
     parents.dedup();
     let sweeps = wants.iter().any(|want| matches!(want.part, Part::Index | Part::Default));
     for path in parents {
-        let mode = directory_mode(server);
+        let mode = servers::directory_mode(server);
         let ensured = disk::ensure_directory(path, mode, Some(server.uid), Some(server.gid))?;
         if ensured == Ensured::There {
             safe_directory(server, path)?;
@@ -230,11 +230,6 @@ fn ready_directories(server: &Server, wants: &[Want]) -> Result<(), DeployError>
         }
     }
     Ok(())
-}
-
-/// Exim reads as its own user and its `dsearch` lists the directory; the others read as root.
-fn directory_mode(server: &Server) -> u32 {
-    if matches!(server.kind, Kind::Exim(_)) { 0o750 } else { 0o700 }
 }
 
 /// A directory that was there is the admin's: it is used as it is, or not at all.

@@ -1,0 +1,106 @@
+//! The originals of edited files, below `STATE/hook/SERVER/`: each as it was, and `edits.json`
+//! with what was made of it.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::disk::{self, Access, DiskError};
+use crate::hook::{Change, LIMIT, access, text};
+
+/// One file that was edited.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::hook) struct Edited {
+    path: PathBuf,
+    /// `None`: it did not exist.
+    before: Option<String>,
+    after: String,
+    mode: u32,
+    uid: Option<u32>,
+    gid: Option<u32>,
+}
+
+impl Edited {
+    /// Puts the original back.
+    pub(in crate::hook) fn restore(&self) -> Result<(), DiskError> {
+        let access = Access { mode: self.mode, uid: self.uid, gid: self.gid };
+        match &self.before {
+            Some(before) => disk::replace(&self.path, before.as_bytes(), access).map(|_| ()),
+            None => disk::remove(&self.path).map(|_| ()),
+        }
+    }
+
+    /// Whether nobody edited it since; else what was edited, as a diff.
+    pub(in crate::hook) fn is_as_left(&self) -> Result<(), String> {
+        let path = self.path.display();
+        let now = disk::read(&self.path, LIMIT).map_err(|error| error.to_string())?;
+        let now = String::from_utf8_lossy(&now);
+        if now == self.after {
+            return Ok(());
+        }
+        let since = text::unified("as it was left", &self.after, "now", &now);
+        let ours = text::unified(
+            "now",
+            &self.after,
+            "without our lines",
+            self.before.as_deref().unwrap_or_default(),
+        );
+        Err(format!(
+            "{path} was edited since:\n{since}take our lines out by hand:\n{}",
+            ours.trim_end()
+        ))
+    }
+}
+
+/// The backup of one server.
+pub(in crate::hook) struct Backup {
+    directory: PathBuf,
+}
+
+impl Backup {
+    pub(in crate::hook) fn of(state: &Path, server: &str) -> Self {
+        let plain = |c: char| c.is_ascii_alphanumeric() || c == '-';
+        let name: String = server.chars().map(|c| if plain(c) { c } else { '_' }).collect();
+        Self { directory: state.join("hook").join(name) }
+    }
+
+    /// Keeps the originals, durably, before anything is edited.
+    pub(in crate::hook) fn keep(&self, changes: &[Change]) -> Result<Vec<Edited>, DiskError> {
+        disk::ensure_directory(&self.directory, 0o700, None, None)?;
+        let mut kept = Vec::with_capacity(changes.len());
+        for (number, change) in changes.iter().enumerate() {
+            let Access { mode, uid, gid } = access(&change.path)?;
+            let Change { path, before, after } = change.clone();
+            if let (Some(before), Some(name)) = (&before, path.file_name()) {
+                // For a person who has to mend things without us.
+                let name = format!("{number}-{}", name.to_string_lossy());
+                let path = self.directory.join(name);
+                disk::replace(&path, before.as_bytes(), Access::PRIVATE)?;
+            }
+            kept.push(Edited { path, before, after, mode, uid, gid });
+        }
+        let text = serde_json::to_vec_pretty(&kept).expect("paths of text files are UTF-8");
+        disk::replace(&self.edits(), &text, Access::PRIVATE)?;
+        Ok(kept)
+    }
+
+    /// What was kept.
+    pub(in crate::hook) fn kept(&self) -> Result<Vec<Edited>, String> {
+        let bytes = match disk::read(&self.edits(), 4 * LIMIT) {
+            Err(error) if error.is_missing() => {
+                return Err("nothing to undo: mailcert changed nothing here".to_owned());
+            }
+            read => read.map_err(|error| error.to_string())?,
+        };
+        serde_json::from_slice(&bytes)
+            .map_err(|error| format!("{}: {error}", self.edits().display()))
+    }
+
+    pub(in crate::hook) fn forget(&self) -> Result<(), DiskError> {
+        disk::remove_tree(&self.directory).map(|_| ())
+    }
+
+    fn edits(&self) -> PathBuf {
+        self.directory.join("edits.json")
+    }
+}

@@ -1,0 +1,282 @@
+//! The admin's own configuration: diff, consent, apply, backup, undo.
+//!
+//! `servers::hook_in` knows the lines; here they are put where they belong, proved by asking the
+//! server itself, and taken out again. A file that is a link or that another tool manages is
+//! never edited: the lines are in the error then.
+
+mod backup;
+mod dovecot;
+mod exim;
+mod postfix;
+mod text;
+
+use exim::Debian;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::disk::{self, Access, DiskError};
+use crate::hook::backup::{Backup, Edited};
+use crate::model::Timestamp;
+use crate::servers::hook_in::{HookIn, Setting, hook_in, is_hooked};
+use crate::servers::{Kind, Server};
+use crate::store::{Entry, Store};
+use crate::{command, deploy};
+
+/// What `setup` would change in one server's configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// The file.
+    pub path: PathBuf,
+    /// Its text now; `None` where it does not exist.
+    pub before: Option<String>,
+    /// Its text after.
+    pub after: String,
+}
+
+/// Why hook-in lines were not applied; the configuration is as it was.
+#[derive(Debug, thiserror::Error)]
+#[error("{server}: {why}")]
+pub struct HookError {
+    /// The server.
+    pub server: String,
+    /// What was found, and the lines to put in by hand.
+    pub why: String,
+}
+
+/// What would change, without changing it; empty when the server uses our files already.
+///
+/// # Errors
+/// [`HookError`] when the configuration is not ours to edit (a link, a managed file): the lines
+/// are in the message.
+pub async fn changes(server: &Server) -> Result<Vec<Change>, HookError> {
+    Hooking::of(server, &Debian::default()).changes().await
+}
+
+/// The changes as a unified diff, for a person to consent to.
+#[must_use]
+pub fn diff(changes: &[Change]) -> String {
+    let one = |change: &Change| {
+        let path = change.path.display().to_string();
+        let old = if change.before.is_some() { path.as_str() } else { "/dev/null" };
+        let before = change.before.as_deref().unwrap_or_default();
+        text::unified(old, before, &path, &change.after)
+    };
+    changes.iter().map(one).collect()
+}
+
+/// Applies the lines through the server's own means, keeps a backup for `undo` below `state`, and
+/// proves that the server reads them. The reload that is owed then is noted before the first
+/// byte.
+///
+/// # Errors
+/// [`HookError`]; the configuration is as it was then.
+pub async fn apply(
+    server: &Server,
+    state: &Path,
+    store: &dyn Store,
+    now: Timestamp,
+) -> Result<(), HookError> {
+    Hooking::of(server, &Debian::default()).apply(state, store, now).await
+}
+
+/// Restores what was there before [`apply`].
+///
+/// # Errors
+/// [`HookError`] when there is no backup, or the configuration was edited since.
+pub async fn undo(
+    server: &Server,
+    state: &Path,
+    store: &dyn Store,
+    now: Timestamp,
+) -> Result<(), HookError> {
+    Hooking::of(server, &Debian::default()).undo(state, store, now).await
+}
+
+/// A question to a server takes milliseconds.
+const DEADLINE: Duration = Duration::from_secs(60);
+/// Larger than any configuration file.
+const LIMIT: u64 = 16 << 20;
+
+/// One server and where Debian keeps Exim's configuration.
+struct Hooking<'a> {
+    server: &'a Server,
+    debian: &'a Debian,
+}
+
+impl<'a> Hooking<'a> {
+    fn of(server: &'a Server, debian: &'a Debian) -> Self {
+        Self { server, debian }
+    }
+
+    async fn changes(&self) -> Result<Vec<Change>, HookError> {
+        if self.server.files_only {
+            return Err(self.by_hand("it runs elsewhere (files-only)"));
+        }
+        let settings = self.settings().await?;
+        if is_hooked(self.server, &settings) {
+            return Ok(Vec::new());
+        }
+        let changed = match (&self.server.kind, hook_in(self.server)) {
+            (Kind::Postfix(postfix), HookIn::Postfix(lines)) => {
+                postfix::changes(postfix, &lines, &settings).await
+            }
+            (Kind::Exim(exim), HookIn::Exim { options, macros }) => {
+                let lines = exim::Lines { options, macros };
+                exim::changes(exim, self.debian, &lines, &settings).await
+            }
+            (Kind::Dovecot(dovecot), HookIn::Dovecot(line)) => dovecot::changes(dovecot, &line),
+            _ => Err("its hook-in lines are those of another server".to_owned()),
+        };
+        changed.map_err(|why| self.by_hand(&why))
+    }
+
+    async fn apply(
+        &self,
+        state: &Path,
+        store: &dyn Store,
+        now: Timestamp,
+    ) -> Result<(), HookError> {
+        let changes = self.changes().await?;
+        if changes.is_empty() {
+            return Ok(());
+        }
+        let backup = Backup::of(state, &self.server.id.0);
+        let kept = backup.keep(&changes).map_err(|error| self.failed(error))?;
+        self.note(store, now, "hook-in lines applied")?;
+        let mut applied = write_all(&changes).map_err(|error| error.to_string());
+        if applied.is_ok() {
+            applied = self.prove().await;
+        }
+        let Err(why) = applied else { return Ok(()) };
+        // As it was, and the server's derived files too.
+        let restored = kept.iter().try_for_each(Edited::restore);
+        let derived = self.derive().await;
+        let _ = backup.forget();
+        let then = match restored.map_err(|error| error.to_string()).and(derived) {
+            Ok(()) => "the configuration is as it was".to_owned(),
+            Err(error) => format!("and it could not be restored: {error}"),
+        };
+        Err(self.by_hand(&format!("{why}; {then}")))
+    }
+
+    async fn undo(&self, state: &Path, store: &dyn Store, now: Timestamp) -> Result<(), HookError> {
+        let backup = Backup::of(state, &self.server.id.0);
+        let kept = backup.kept().map_err(|why| self.error(why))?;
+        for edited in &kept {
+            edited.is_as_left().map_err(|why| self.error(why))?;
+        }
+        self.note(store, now, "hook-in lines taken back")?;
+        kept.iter().try_for_each(Edited::restore).map_err(|error| self.failed(error))?;
+        self.derive().await.map_err(|why| self.error(why))?;
+        deploy::check(self.server).await.map_err(|error| self.error(error.to_string()))?;
+        backup.forget().map_err(|error| self.failed(error))
+    }
+
+    /// Asks the server itself: it must accept its configuration and name our files.
+    async fn prove(&self) -> Result<(), String> {
+        self.derive().await?;
+        deploy::check(self.server).await.map_err(|error| error.to_string())?;
+        let settings = self.settings().await.map_err(|error| error.why)?;
+        if is_hooked(self.server, &settings) {
+            return Ok(());
+        }
+        let said = ["tls_certificate", "smtpd_tls_chain_files", "ssl_cert"]
+            .iter()
+            .find_map(|name| settings.get(*name).map(|value| format!("{name} = {value}")));
+        let said = said.unwrap_or_else(|| "nothing of our files".to_owned());
+        Err(format!("the lines were put in, and the server still says: {said}"))
+    }
+
+    /// Makes what the server derives from the edited files.
+    async fn derive(&self) -> Result<(), String> {
+        match &self.server.kind {
+            Kind::Exim(exim) => exim::derive(exim, self.debian).await,
+            _ => Ok(()),
+        }
+    }
+
+    /// What the server says of itself, as [`is_hooked`] wants it.
+    async fn settings(&self) -> Result<BTreeMap<String, String>, HookError> {
+        let asked = match &self.server.kind {
+            Kind::Postfix(postfix) => postfix::settings(postfix).await,
+            Kind::Exim(exim) => exim::settings(exim).await,
+            Kind::Dovecot(dovecot) => dovecot::settings(dovecot).await,
+        };
+        asked.map_err(|why| self.error(why))
+    }
+
+    fn note(&self, store: &dyn Store, at: Timestamp, what: &str) -> Result<(), HookError> {
+        let server = self.server.id.to_string();
+        let text = format!("{server}: {what}");
+        store
+            .note_all(&[Entry::Reload { server, since: Some(at), at }, Entry::Event { at, text }])
+            .map_err(|error| self.error(error.to_string()))
+    }
+
+    /// An error that ends with the lines to put in.
+    fn by_hand(&self, why: &str) -> HookError {
+        let shown = |lines: &[Setting]| -> String {
+            lines.iter().map(|line| format!("\n    {} = {}", line.name, line.value)).collect()
+        };
+        let lines = match hook_in(self.server) {
+            HookIn::Postfix(lines) => shown(&lines),
+            HookIn::Dovecot(line) => format!("\n    {line}"),
+            HookIn::Exim { options, macros } => {
+                let options: Vec<Setting> =
+                    options.into_iter().filter(|line| !line.value.is_empty()).collect();
+                let debian = shown(&macros);
+                format!("{}\n  or, with Debian's macros:{debian}", shown(&options))
+            }
+        };
+        self.error(format!("{why}; put in by hand:{lines}"))
+    }
+
+    fn error(&self, why: String) -> HookError {
+        HookError { server: self.server.id.to_string(), why }
+    }
+
+    fn failed(&self, error: DiskError) -> HookError {
+        self.error(error.to_string())
+    }
+}
+
+/// Writes every change, owner and mode kept; a new file is root's, 0644.
+fn write_all(changes: &[Change]) -> Result<(), DiskError> {
+    changes.iter().try_for_each(|change| {
+        let access = access(&change.path)?;
+        disk::replace(&change.path, change.after.as_bytes(), access).map(|_| ())
+    })
+}
+
+fn access(path: &Path) -> Result<Access, DiskError> {
+    Ok(match disk::look(path)? {
+        Some(found) => Access { mode: found.mode, uid: Some(found.uid), gid: Some(found.gid) },
+        None => Access { mode: 0o644, uid: None, gid: None },
+    })
+}
+
+/// The text of a file that is ours to edit, or in a sentence why it is not; `None` where there is
+/// none.
+fn editable(path: &Path) -> Result<Option<String>, String> {
+    let bytes = match disk::read(path, LIMIT) {
+        Err(error) if error.is_missing() => return Ok(None),
+        read => read.map_err(|error| error.to_string())?,
+    };
+    let text = String::from_utf8(bytes).map_err(|_| format!("{} is not UTF-8", path.display()))?;
+    match text::manager(&text) {
+        Some(line) => Err(format!("{} is managed by another tool ({line})", path.display())),
+        None => Ok(Some(text)),
+    }
+}
+
+/// What a program prints, if it ends well.
+async fn ask(argv: &[&str]) -> Result<String, String> {
+    let argv: Vec<String> = argv.iter().map(|word| (*word).to_owned()).collect();
+    let ran = command::run_ok(&argv, b"", DEADLINE).await.map_err(|error| error.to_string())?;
+    Ok(ran.stdout)
+}
+
+#[cfg(test)]
+mod tests;
