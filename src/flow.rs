@@ -17,7 +17,7 @@ use crate::discover::{self, Discovered, Rules};
 use crate::dns::{Dns, Kind, Record, Reply};
 use crate::http::Http;
 use crate::issue::{Ca, Solver};
-use crate::model::{CertName, Finding, Host, Hostname, Inspection, Sha256, Timestamp, Verdict};
+use crate::model::{CertName, Finding, Host, Hostname, Inspection, Sha256, Timestamp};
 use crate::plan::{self, Action, Desired, Fate, Mode, Observed, Outcome, Pins, Plan, Step};
 use crate::store::{Entry, Remembered, Store, StoreError};
 use crate::survey::{self, Anew, Asked, Look};
@@ -137,7 +137,8 @@ pub async fn run(means: &Means<'_>, mode: &Mode) -> Result<Done, StoreError> {
         let scene = look(means, &discovered, mode, Notes::Written).await?;
         done.findings.clone_from(&scene.findings);
         done.wake = scene.plan.wake;
-        let outcomes = carry_out::carry_out(means, &scene, mode).await?;
+        let (outcomes, found) = carry_out::carry_out(means, &scene, mode).await?;
+        done.findings.extend(found);
         let got_somewhere = outcomes.iter().any(|outcome| outcome.fate == Fate::Done);
         done.outcomes.extend(outcomes);
         if !got_somewhere || means.stopped() {
@@ -315,7 +316,7 @@ fn reached(hosts: &[Host], machine: &[IpAddr]) -> Vec<IpAddr> {
 /// else's are asked for.
 async fn pins(dns: &dyn Dns, plan: &Plan, desired: &Desired) -> Vec<Pins> {
     let changed: BTreeSet<&CertName> =
-        plan.steps.iter().filter_map(|step| step.action.certificate()).collect();
+        plan.steps.iter().filter_map(|step| shown_anew(&step.action)).collect();
     let wishes = desired.certificates.iter().filter(|wish| changed.contains(&wish.name));
     let mut pins = Vec::new();
     for host in wishes.flat_map(|wish| &wish.names) {
@@ -327,6 +328,14 @@ async fn pins(dns: &dyn Dns, plan: &Plan, desired: &Desired) -> Vec<Pins> {
         }
     }
     pins
+}
+
+/// The certificate a step makes or shows anew.
+fn shown_anew(action: &Action) -> Option<&CertName> {
+    match action {
+        Action::Issue { .. } | Action::Install { .. } => action.certificate(),
+        _ => None,
+    }
 }
 
 /// The key hash of a TLSA record for an end entity's key: usage 3 or 1, selector 1, matching 1
@@ -379,26 +388,9 @@ impl Means<'_> {
 }
 
 impl Done {
-    /// The verdict of what is served here.
-    #[must_use]
-    pub fn verdict(&self) -> Verdict {
-        Verdict::of(self.inspections.iter().map(|inspection| inspection.verdict))
-    }
-
     /// Whether every step worked.
     #[must_use]
     pub fn all_worked(&self) -> bool {
         self.outcomes.iter().all(|outcome| outcome.fate == Fate::Done)
-    }
-}
-
-impl Action {
-    /// The certificate the step makes or shows anew.
-    fn certificate(&self) -> Option<&CertName> {
-        match self {
-            Self::Issue { certificate, .. } => Some(certificate),
-            Self::Install { part: crate::servers::Part::Certificate(name), .. } => Some(name),
-            _ => None,
-        }
     }
 }

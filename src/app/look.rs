@@ -14,7 +14,7 @@ use crate::discover::{self, Discovered, Rules};
 use crate::dns::{Asker, Dns, Kind, Record, Resolver};
 use crate::flow::{self, Event};
 use crate::model::{Finding, Hostname, Inspection, Verdict};
-use crate::report::{Body, Report};
+use crate::report::{Body, Report, Verified};
 use crate::verify::{self, Ask, How, Target};
 
 /// `discover`.
@@ -37,7 +37,7 @@ pub(super) async fn discover(
     let found = found(&domains, &dns, &config, &machine).await;
     findings.extend(found.iter().flat_map(|domain| domain.findings.clone()));
     let hosts = found.iter().flat_map(|domain| &domain.hosts).map(Into::into).collect();
-    output.answer(&Report::new("discover", Body::Discover { hosts }, findings));
+    output.answer(&Report { command: "discover", body: Body::Discover(hosts), findings });
     Ok(0)
 }
 
@@ -96,12 +96,9 @@ pub(super) async fn verify(
     progress.tell(&Event::Verifying(asks.len()));
     let seen = |inspection: &Inspection| progress.tell(&Event::Verified(inspection.clone()));
     let endpoints = verify::inspect_all(&asks, &how, &seen).await;
-    let report = Report::of_verify(how.profile.as_str(), endpoints, findings);
-    let code = match &report.body {
-        Body::Verify(verified) => exit_code(verified.verdict),
-        _ => 0,
-    };
-    output.answer(&report);
+    let verified = Verified::of(how.profile.as_str(), endpoints);
+    let code = exit_code(verified.verdict);
+    output.answer(&Report { command: "verify", body: Body::Verify(verified), findings });
     Ok(code)
 }
 

@@ -32,9 +32,9 @@ impl Progress {
             Event::Surveying => self.moving("looking at the servers"),
             Event::Planned(steps) if *steps > 0 => self.line(&count(*steps, "step")),
             Event::Planned(_) => self.clear(),
-            Event::Begins(step) => self.moving(&report::step_line(step)),
+            Event::Begins(step) => self.moving(&report::step_text(step)),
             Event::Ended(outcome) => {
-                let line = report::step_line(&outcome.step);
+                let line = report::step_text(&outcome.step);
                 match (outcome.fate, &outcome.error) {
                     (Fate::Done, _) => self.line(&format!("done     {line}")),
                     (Fate::Failed, why) => {

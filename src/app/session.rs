@@ -1,6 +1,7 @@
 //! What a command works with, opened once: config, resolver, store, CA, solver.
 
 use std::net::{IpAddr, SocketAddr};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,7 +18,7 @@ use crate::model::{Finding, Hostname, Timestamp};
 use crate::store::Files;
 use crate::trust::Roots;
 use crate::verify::{self, How};
-use crate::{discover, disk};
+use crate::discover;
 
 /// Where the configuration is unless somebody says otherwise.
 pub(super) const CONFIG: &str = "/etc/mailcert/mailcert.toml";
@@ -37,9 +38,9 @@ pub(super) struct Loaded {
 pub(super) fn load(named: Option<&Path>) -> Result<Loaded, Failure> {
     let path = named.unwrap_or(Path::new(CONFIG));
     let usage = |why: String| Failure::Usage(why);
-    let bytes = disk::read_trusted(path, environment::caller()).map_err(|error| {
+    let bytes = trusted(path).map_err(|why| {
         usage(format!(
-            "error: {error}\n  = help: `mailcert init` writes a configuration, `-c FILE` names one"
+            "error: {why}\n  = help: `mailcert init` writes a configuration, `-c FILE` names one"
         ))
     })?;
     let text = config::decode(path, &bytes).map_err(|faults| usage(faults.to_string()))?;
@@ -51,6 +52,22 @@ pub(super) fn load(named: Option<&Path>) -> Result<Loaded, Failure> {
     }
     let findings = notes.iter().filter_map(config::Note::finding).collect();
     Ok(Loaded { config, findings })
+}
+
+/// The bytes of a file that only root and the caller can write, in a directory likewise: its
+/// commands run as root.
+fn trusted(path: &Path) -> Result<Vec<u8>, String> {
+    let failed = |error: std::io::Error| format!("{}: {error}", path.display());
+    let path = std::fs::canonicalize(path).map_err(failed)?;
+    for part in path.ancestors().take(2) {
+        let found = std::fs::metadata(part).map_err(failed)?;
+        let sticky = found.is_dir() && found.mode() & 0o1000 != 0;
+        let mode = if sticky { found.mode() & !0o022 } else { found.mode() };
+        if let Some(why) = config::unsafe_access(part, mode, found.uid(), environment::caller()) {
+            return Err(why);
+        }
+    }
+    std::fs::read(&path).map_err(failed)
 }
 
 /// The configuration if there is one; commands that need none go on with the defaults. A file
@@ -92,12 +109,14 @@ impl Session {
             None => Roots::mozilla(),
         };
         let store = Arc::new(
-            Files::open(&config.state, environment::caller(), verify::facts_of)
-                .map_err(Failure::store)?,
+            Files::open(&config.state, |bundle| {
+                verify::facts(bundle).map_err(|error| error.to_string())
+            })
+            .map_err(Failure::store)?,
         );
         let now = environment::now();
         let http = Http::new(&ca_roots, proxy.as_ref()).map_err(Failure::usage)?;
-        let ca = Acme::new(&config.acme, http.clone(), Arc::clone(&store), now);
+        let ca = Acme::new(&config.acme, http.clone(), store.clone(), now);
         let solver: Box<dyn Solver> = match &config.http01 {
             Http01::Listen(addresses) => Box::new(Listener::new(addresses.clone())),
             Http01::Webroot(directory) => Box::new(Webroot::new(directory.clone())),
@@ -192,7 +211,7 @@ pub(super) fn how(config: &Config, now: Timestamp) -> Result<How, Failure> {
 pub(super) fn roots(choice: &RootChoice) -> Result<Roots, Failure> {
     match choice {
         RootChoice::Mozilla => Ok(Roots::mozilla()),
-        RootChoice::System => Ok(Roots::system()),
+        RootChoice::System => Roots::system().map_err(Failure::usage),
         RootChoice::File(path, pem) => {
             Roots::from_pem(&path.display().to_string(), pem).map_err(Failure::usage)
         }

@@ -27,7 +27,7 @@ pub(super) async fn setup(
                 output.text(&diff);
                 if yes || ask_consent(&format!("Apply these lines to {id}?")) {
                     let _lock = session.store.lock().map_err(Failure::store)?;
-                    hook::apply(&asked.server, &session.config.state)
+                    hook::apply(&asked.server, &session.config.state, &*session.store, session.now)
                         .await
                         .map_err(Failure::work)?;
                     output.text(&format!(
@@ -62,7 +62,7 @@ pub(super) async fn undo(
     let mut code = 0;
     for asked in &asked {
         let id = &asked.server.id;
-        if !hook::can_undo(&asked.server, &session.config.state) {
+        if !hook::is_applied(&asked.server, &session.config.state) {
             output.text(&format!("{id}: nothing was applied here\n"));
             continue;
         }
@@ -71,7 +71,8 @@ pub(super) async fn undo(
             code = 3;
             continue;
         }
-        match hook::undo(&asked.server, &session.config.state).await {
+        let (state, store) = (&session.config.state, &*session.store);
+        match hook::undo(&asked.server, state, store, session.now).await {
             Ok(()) => output.text(&format!("{id}: restored; reload it when it suits you\n")),
             Err(error) => {
                 findings.push(Finding::new(Code::HookMissing, id, error.to_string()));
@@ -108,9 +109,7 @@ async fn shown(asked: &Asked) -> Result<Option<String>, String> {
         return Ok(None);
     }
     let mut text = format!("{}:\n", asked.server.id);
-    for change in &changes {
-        text.push_str(&hook::diff(change));
-    }
+    text.push_str(&hook::diff(&changes));
     for line in hook::before_and_after(&asked.server).await {
         text.push_str(&format!("  {line}\n"));
     }
@@ -119,7 +118,7 @@ async fn shown(asked: &Asked) -> Result<Option<String>, String> {
 
 fn answer(asked: &[Asked], output: &Output, findings: Vec<Finding>) {
     let servers = asked.iter().map(super::state::row).collect();
-    let report = Report::new("setup", Body::Check { servers }, findings);
+    let report = Report { command: "setup", body: Body::Check(servers), findings };
     if output.is_json() {
         output.answer(&report);
     } else {

@@ -30,7 +30,7 @@ pub(super) fn status(
     });
     let failed = findings.iter().any(|finding| finding.level == Level::Fail);
     let work = due || failed || rows.is_empty() || !diary.owed.is_empty();
-    output.answer(&Report::new("status", Body::Status { certificates: rows }, findings));
+    output.answer(&Report { command: "status", body: Body::Status(rows), findings });
     Ok(if work { 3 } else { 0 })
 }
 
@@ -62,7 +62,7 @@ fn certificate(held: &Held, seen: &Seen<'_>, session: &Session) -> Option<Certif
         names: shown.facts.names.clone(),
         key_type: shown.facts.key_type,
         not_after: shown.facts.not_after,
-        renew_at: plan::renew_at(&shown.facts),
+        renew_at: plan::due_at(&shown.facts),
         version: shown.version,
         shown_by: proofs.iter().map(|(server, _)| (*server).to_owned()).collect(),
         verdict,
@@ -80,7 +80,7 @@ pub(super) async fn check(
     let failed = findings.iter().any(|finding| finding.level == Level::Fail);
     let missing = asked.iter().any(|a| matches!(a.hook, Hook::Missing | Hook::ByHand(_)));
     let servers = asked.iter().map(row).collect();
-    output.answer(&Report::new("check", Body::Check { servers }, findings));
+    output.answer(&Report { command: "check", body: Body::Check(servers), findings });
     Ok(match (failed, missing) {
         (true, _) => 1,
         (false, true) => 3,

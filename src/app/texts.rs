@@ -11,6 +11,7 @@ use crate::config::init::{self, Found};
 use crate::disk::{self, Access};
 use crate::model::{Code, Hostname};
 use crate::report::explain;
+use crate::servers::{Kind, Server};
 use crate::survey;
 
 /// `explain CODE` and `explain --list`.
@@ -36,7 +37,8 @@ pub(super) fn man(directory: &Path, output: &Output) -> Result<u8, Failure> {
     let mut pages = vec![("mailcert.1".to_owned(), command.clone())];
     for sub in command.get_subcommands().filter(|sub| sub.get_name() != "help") {
         let name = format!("mailcert-{}", sub.get_name());
-        pages.push((format!("{name}.1"), sub.clone().name(name)));
+        let page = sub.clone().display_name(name.clone());
+        pages.push((format!("{name}.1"), page));
     }
     for (name, command) in pages {
         let mut page = Vec::new();
@@ -81,6 +83,14 @@ pub(super) async fn init(
     Ok(0)
 }
 
+fn table(server: &Server) -> init::Server {
+    match &server.kind {
+        Kind::Postfix(postfix) => init::Server::Postfix(postfix.config_directory.clone()),
+        Kind::Exim(exim) => init::Server::Exim(exim.binary.clone()),
+        Kind::Dovecot(dovecot) => init::Server::Dovecot(dovecot.config_file.clone()),
+    }
+}
+
 async fn found(domains: Vec<Hostname>, machine: &[std::net::IpAddr]) -> Found {
     let (asked, _) = survey::servers(&[], machine).await;
     let mut own: Vec<Hostname> =
@@ -89,8 +99,8 @@ async fn found(domains: Vec<Hostname>, machine: &[std::net::IpAddr]) -> Found {
     let domains = if domains.is_empty() { own } else { domains };
     Found {
         contact: domains.first().map(|domain| format!("postmaster@{domain}")),
-        servers: asked.iter().map(|asked| asked.server.to_init()).collect(),
-        port_80: crate::issue::holder_of(80),
+        servers: asked.iter().map(|asked| table(&asked.server)).collect(),
+        port_80: crate::issue::port_holder(([0, 0, 0, 0], 80).into()),
         domains,
     }
 }

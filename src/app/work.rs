@@ -7,8 +7,8 @@ use crate::app::session::Session;
 use crate::app::{Failure, Output, ask_consent, setup};
 use crate::flow::{self, Done, Fresh, Notes};
 use crate::model::{CertName, Finding, Level, Verdict};
-use crate::plan::Mode;
-use crate::report::{Body, Report};
+use crate::plan::{Mode, Plan};
+use crate::report::{Body, Report, Verified};
 use crate::store::{Entry, Store};
 use crate::survey;
 
@@ -31,9 +31,9 @@ pub(super) async fn plan(
         (true, true) => 1,
         (true, false) => 0,
     };
-    let steps = scene.plan.steps.iter().map(Into::into).collect();
-    let body = Body::Plan { steps, wake: scene.plan.wake };
-    output.answer(&Report::new("plan", body, joined(notes, scene.findings)));
+    let plan = Plan { findings: Vec::new(), ..scene.plan };
+    let findings = joined(notes, scene.findings);
+    output.answer(&Report { command: "plan", body: Body::Plan(plan), findings });
     Ok(code)
 }
 
@@ -108,23 +108,25 @@ async fn work(
     let progress = Progress::new(output.quiet());
     let tell = |event: &flow::Event| progress.tell(event);
     let means = session.means(&tell);
-    let done = flow::run(&means, mode).await.map_err(Failure::store)?;
-    let code = if session.stopped() { 1 } else { exit_code(&done, output.strict()) };
-    let profile = session.config.verify.profile.as_str();
-    let verify = Report::of_verify(profile, done.inspections, Vec::new());
-    let steps = done.outcomes.iter().map(Into::into).collect();
-    let ok = code == 0;
-    let body = Body::Run { steps, verify: Box::new(verify), wake: done.wake, ok };
-    output.answer(&Report::new(command, body, joined(notes, done.findings)));
+    let mut done = flow::run(&means, mode).await.map_err(Failure::store)?;
+    let inspections = std::mem::take(&mut done.inspections);
+    let verified = Verified::of(session.config.verify.profile.as_str(), inspections);
+    // A server that runs elsewhere is not looked at: nothing of it is unknown then.
+    let looked_at = if verified.endpoints.is_empty() { Verdict::Accepted } else { verified.verdict };
+    let stopped = session.stopped();
+    let code = if stopped { 1 } else { exit_code(&done, looked_at, output.strict()) };
+    let Done { outcomes, wake, findings, .. } = done;
+    let body = Body::Run { outcomes, verified, wake, ok: code == 0 };
+    output.answer(&Report { command, body, findings: joined(notes, findings) });
     Ok(code)
 }
 
 /// 1 when a step or a name served here failed; else the code of the verification of what is
 /// served here.
-fn exit_code(done: &Done, strict: bool) -> u8 {
+fn exit_code(done: &Done, verdict: Verdict, strict: bool) -> u8 {
     let failed = !done.all_worked() || ours(&done.findings);
     let strictly = strict && done.findings.iter().any(|finding| finding.level > Level::Note);
-    match done.verdict() {
+    match verdict {
         _ if failed || strictly => 1,
         Verdict::Refused => 1,
         Verdict::Unknown => 4,

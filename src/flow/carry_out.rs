@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::disk::Access;
 use crate::flow::{Event, Means, Scene};
 use crate::hook;
-use crate::model::{CertName, Host, Hostname};
+use crate::model::{CertName, Finding, Host, Hostname};
 use crate::plan::{self, Action, Fate, Held, HeldVersion, Layout, Mode, Observed, Outcome, Seen, Step};
 use crate::servers::{self, Part, Server, ServerId, Want};
 use crate::store::{Diary, Entry, Proof, StoreError};
@@ -19,11 +19,12 @@ pub(super) struct Round<'a> {
     pub(super) hosts: BTreeMap<&'a Hostname, &'a Host>,
     pub(super) diary: Diary,
     pub(super) held: Vec<Held>,
+    pub(super) findings: Vec<Finding>,
     layouts: BTreeMap<ServerId, (Layout, BTreeMap<Part, Vec<Want>>)>,
     mode: &'a Mode,
 }
 
-/// Carries out every step in order.
+/// Carries out every step in order; what is noticed on the way comes beside the outcomes.
 ///
 /// # Errors
 /// [`StoreError`] when the diary cannot be written: nothing may be done that is not noted.
@@ -31,13 +32,14 @@ pub(super) async fn carry_out(
     means: &Means<'_>,
     scene: &Scene,
     mode: &Mode,
-) -> Result<Vec<Outcome>, StoreError> {
+) -> Result<(Vec<Outcome>, Vec<Finding>), StoreError> {
     let mut round = Round {
         means,
         scene,
         hosts: scene.desired.hosts.iter().map(|host| (&host.host, host)).collect(),
         diary: means.store.diary()?,
         held: scene.observed.held.clone(),
+        findings: Vec::new(),
         layouts: BTreeMap::new(),
         mode,
     };
@@ -55,7 +57,7 @@ pub(super) async fn carry_out(
             outcomes.push(outcome);
         }
     }
-    Ok(outcomes)
+    Ok((outcomes, round.findings))
 }
 
 impl Round<'_> {
@@ -126,7 +128,8 @@ impl Round<'_> {
                 deploy::reload(self.server(server), store, now).await.map_err(text)
             }
             Action::Hook { server } => {
-                hook::apply(self.server(server), self.means.state()).await.map_err(text)
+                let state = self.means.state();
+                hook::apply(self.server(server), state, store, now).await.map_err(text)
             }
             Action::Prune { certificate, version } => {
                 store.forget(certificate, *version).map_err(text)

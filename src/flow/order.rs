@@ -39,7 +39,8 @@ impl Round<'_> {
         let mut results = Vec::with_capacity(steps.len());
         while let Some((certificate, answer)) = answers.next().await {
             results.push(match answer.and_then(|issued| keep(means, certificate, issued)) {
-                Ok((version, left_out)) => {
+                Ok((version, left_out, found)) => {
+                    self.findings.extend(found);
                     self.learned(certificate, version);
                     self.note_wait(certificate, left_out)?;
                     Ok(())
@@ -111,21 +112,21 @@ async fn order(
     issue::issue(order, means.ca, means.dns, means.http, means.solver).await
 }
 
-/// Keeps what the CA issued; the second value is what it left out.
+/// Keeps what the CA issued; beside the version stand what was left out and what was noticed.
 fn keep(
     means: &Means<'_>,
     certificate: &CertName,
     issued: Issued,
-) -> Result<(HeldVersion, Option<Refusal>), Refusal> {
+) -> Result<(HeldVersion, Option<Refusal>, Vec<Finding>), Refusal> {
     let failed = |why: String| ours(certificate, Code::OrderFailed, why);
     let facts = verify::facts(&issued.bundle).map_err(|e| failed(text(e)))?;
     let kept = means.store.keep(certificate, &issued.bundle, &facts);
     let version = kept.map_err(|e| failed(text(e)))?;
     let left_out = (!issued.left_out.is_empty()).then(|| {
-        let (names, findings) = issued.left_out.into_iter().unzip();
+        let (names, findings) = issued.left_out.iter().cloned().unzip();
         Refusal { findings, names, retry_after: None, by_ca: true }
     });
-    Ok((HeldVersion { version, facts, bad: false }, left_out))
+    Ok((HeldVersion { version, facts, bad: false }, left_out, issued.findings))
 }
 
 /// A failure of our own, in the form of a refusal: it waits like one.

@@ -81,6 +81,12 @@ pub async fn apply(
     Hooking::of(server, &Debian::default()).apply(state, store, now).await
 }
 
+/// Whether there is something to undo for this server.
+#[must_use]
+pub fn is_applied(server: &Server, state: &Path) -> bool {
+    Backup::of(state, &server.id.0).kept().is_ok()
+}
+
 /// Restores what was there before [`apply`].
 ///
 /// # Errors

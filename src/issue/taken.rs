@@ -5,7 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// The process that listens where `wanted` wants to, as `nginx (pid 812)`, if it can be seen:
 /// only root sees the sockets of other users.
-pub(super) fn holder(wanted: SocketAddr) -> Option<String> {
+#[must_use]
+pub fn holder(wanted: SocketAddr) -> Option<String> {
     let inode = ["/proc/net/tcp", "/proc/net/tcp6"].iter().find_map(|table| {
         let text = fs::read_to_string(table).ok()?;
         text.lines().skip(1).filter_map(listener).find_map(|(at, inode)| {

@@ -25,6 +25,12 @@ pub(super) fn last_call(facts: &Facts) -> Timestamp {
     facts.not_after.minus(facts.not_after.since(facts.not_before) / 6)
 }
 
+/// The version of a certificate to show where no TLSA record has a say.
+#[must_use]
+pub fn version_to_show(held: &Held, now: Timestamp) -> Option<&HeldVersion> {
+    best(held.versions.iter(), now)
+}
+
 /// The best of these versions to show: the newest that is neither bad nor out of its dates. Where
 /// there is none, one that is within its dates, though bad, beats one that every sender refuses;
 /// then the newest that is not bad, then the newest.

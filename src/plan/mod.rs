@@ -10,7 +10,7 @@ mod server;
 mod world;
 
 pub use group::group;
-pub use held::due_at;
+pub use held::{due_at, version_to_show};
 pub use layout::{Layout, layout};
 pub use outcome::{Fate, Outcome};
 pub use world::{

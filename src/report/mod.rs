@@ -11,67 +11,51 @@ mod status;
 mod verdict;
 
 use serde::Serialize;
+use serde_json::{Value, json};
 
 use crate::model::{Finding, Inspection, Level, Timestamp, Verdict};
+use crate::plan::{Outcome, Plan};
 
 pub use check::{ServerRow, hook_word};
 pub use hosts::HostRow;
-pub use plan::StepRow;
+pub use plan::step_text;
 pub use status::CertificateRow;
 
 /// The answer of one command.
-#[derive(Debug, Serialize)]
+#[derive(Debug)]
 pub struct Report {
-    /// The version of the JSON interface.
-    pub schema: u32,
     /// The command that answers.
     pub command: &'static str,
     /// What only this command says.
-    #[serde(flatten)]
     pub body: Body,
     /// What was found.
     pub findings: Vec<Finding>,
 }
 
 /// What only one command says.
-#[derive(Debug, Serialize)]
-#[serde(untagged)]
+#[derive(Debug)]
 pub enum Body {
     /// `verify`.
     Verify(Verified),
-    /// `discover`.
-    Discover {
-        /// One row for each host and domain.
-        hosts: Vec<HostRow>,
-    },
+    /// `discover`: one row for each host and domain.
+    Discover(Vec<HostRow>),
     /// `plan`.
-    Plan {
-        /// What is to be done.
-        steps: Vec<StepRow>,
-        /// When to look again.
-        wake: Option<Timestamp>,
-    },
+    Plan(Plan),
     /// `run`, `fix`, `rollback`.
     Run {
         /// What became of each step.
-        steps: Vec<StepRow>,
+        outcomes: Vec<Outcome>,
         /// What is served here now.
-        verify: Box<Report>,
+        verified: Verified,
         /// When to look again.
         wake: Option<Timestamp>,
         /// Whether all is as wanted.
         ok: bool,
     },
-    /// `status`.
-    Status {
-        /// Every certificate held.
-        certificates: Vec<CertificateRow>,
-    },
-    /// `check`.
-    Check {
-        /// Every mail server, configured or found.
-        servers: Vec<ServerRow>,
-    },
+    /// `status`: every certificate held.
+    Status(Vec<CertificateRow>),
+    /// `check`: every mail server, configured or found.
+    Check(Vec<ServerRow>),
 }
 
 /// The body of `verify`.
@@ -96,58 +80,65 @@ pub enum Detail {
     Verbose,
 }
 
-impl Report {
-    /// A report of this version of the interface.
+impl Verified {
+    /// The verdict over these endpoints; none at all are unknown.
     #[must_use]
-    pub fn new(command: &'static str, body: Body, findings: Vec<Finding>) -> Self {
-        Self { schema: 1, command, body, findings }
-    }
-
-    /// The body of `verify` over these endpoints.
-    #[must_use]
-    pub fn of_verify(
-        profile: &'static str,
-        endpoints: Vec<Inspection>,
-        findings: Vec<Finding>,
-    ) -> Self {
-        let verdict = if endpoints.is_empty() {
-            Verdict::Unknown
-        } else {
-            Verdict::of(endpoints.iter().map(|endpoint| endpoint.verdict))
+    pub fn of(profile: &'static str, endpoints: Vec<Inspection>) -> Self {
+        let verdict = match endpoints.as_slice() {
+            [] => Verdict::Unknown,
+            some => Verdict::of(some.iter().map(|endpoint| endpoint.verdict)),
         };
-        Self::new("verify", Body::Verify(Verified { profile, verdict, endpoints }), findings)
+        Self { profile, verdict, endpoints }
     }
 }
 
 /// The JSON form: one object and a line end.
 #[must_use]
 pub fn json(report: &Report) -> String {
-    let mut text = serde_json::to_string(report).unwrap_or_else(|error| {
-        format!("{{\"schema\":1,\"command\":\"{}\",\"error\":\"{error}\"}}", report.command)
-    });
-    text.push('\n');
-    text
+    let body = match &report.body {
+        Body::Verify(verified) => json!(verified),
+        Body::Discover(hosts) => json!({ "hosts": hosts }),
+        Body::Plan(plan) => plan::plan_json(plan),
+        Body::Run { outcomes, verified, wake, ok } => json!({
+            "steps": plan::outcomes_json(outcomes),
+            "verify": whole("verify", json!(verified), &[]),
+            "wake": wake,
+            "ok": ok,
+        }),
+        Body::Status(certificates) => json!({ "certificates": certificates }),
+        Body::Check(servers) => json!({ "servers": servers }),
+    };
+    format!("{}\n", whole(report.command, body, &report.findings))
 }
+
+/// A body with what every answer has.
+fn whole(command: &str, mut body: Value, findings: &[Finding]) -> Value {
+    body["schema"] = json!(SCHEMA);
+    body["command"] = json!(command);
+    body["findings"] = json!(findings);
+    body
+}
+
+/// The version of the JSON interface.
+const SCHEMA: u32 = 1;
 
 /// The human form.
 #[must_use]
 pub fn human(report: &Report, detail: Detail) -> String {
     let body = match &report.body {
         Body::Verify(verified) => verdict::text(verified, detail),
-        Body::Discover { hosts } => hosts::text(hosts),
-        Body::Plan { steps, wake } => plan::text(steps, *wake),
-        Body::Run { steps, verify, wake, ok } => {
-            let mut text = plan::outcomes(steps, *wake, *ok);
-            if let Body::Verify(verified) = &verify.body
-                && !verified.endpoints.is_empty()
-            {
+        Body::Discover(hosts) => hosts::text(hosts),
+        Body::Plan(plan) => plan::plan_text(plan),
+        Body::Run { outcomes, verified, wake, ok } => {
+            let mut text = plan::run_text(outcomes, *wake, *ok);
+            if !verified.endpoints.is_empty() {
                 text.push('\n');
                 text.push_str(&verdict::text(verified, detail));
             }
             text
         }
-        Body::Status { certificates } => status::text(certificates),
-        Body::Check { servers } => check::text(servers),
+        Body::Status(certificates) => status::text(certificates),
+        Body::Check(servers) => check::text(servers),
     };
     body + &findings(&report.findings, detail)
 }

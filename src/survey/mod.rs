@@ -9,18 +9,15 @@ mod dovecot;
 mod exim;
 mod files;
 mod find;
+pub mod live;
 mod machine;
+mod observe;
 mod postfix;
 
 pub use adopt::adoptable;
 pub use files::{file_print, files};
-
-pub mod adopt;
-pub mod files;
-pub mod live;
-mod observe;
-
 pub use observe::{Anew, Look, Observation, damaged, held, observe};
+
 
 use std::net::IpAddr;
 use std::path::Path;
@@ -51,7 +48,7 @@ impl Asked {
     /// Whether a look at its listeners can say anything of our files.
     #[must_use]
     pub fn can_be_looked_at(&self) -> bool {
-        self.running && self.hook == crate::plan::Hook::There
+        self.running && self.hook == Hook::There
     }
 }
 

@@ -3,16 +3,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
-use crate::model::{CertName, Code, Finding, Host, Hostname, Inspection, Timestamp};
-use crate::plan::{self, Desired, Held, HeldVersion, Layout, Mode, Observed, Pins, Seen};
+use crate::model::{CertName, Code, Facts, Finding, Host, Hostname, Inspection, Timestamp};
+use crate::plan::{self, Adoptable, Desired, Held, HeldVersion, Layout, Mode, Observed, Pins, Seen};
 use crate::servers::{self, Part, Server, Shown};
 use crate::store::{Diary, FilePrint, Kept, Proof};
 use crate::survey::live::{self, Known};
-use crate::survey::{Asked, adopt, files};
+use crate::survey::{Asked, adoptable, file_print, files};
 use crate::verify::{self, Ask, How};
 
 /// How to look.
@@ -71,7 +70,7 @@ pub struct Observation {
 pub fn held(kept: &[Kept], diary: &Diary) -> Vec<Held> {
     let version = |name: &CertName, (version, facts): &(_, _)| HeldVersion {
         version: *version,
-        facts: crate::model::Facts::clone(facts),
+        facts: Facts::clone(facts),
         bad: diary.bad.contains_key(&(name.clone(), *version)),
     };
     kept.iter()
@@ -113,7 +112,7 @@ pub async fn observe(
             .map(|(name, wait)| (name.clone(), wait.refused.iter().cloned().collect()))
             .collect(),
         pins: look.pins.clone(),
-        adoptable: if held.is_empty() { adopt::adoptable(asked) } else { Vec::new() },
+        adoptable: if held.is_empty() { lost(desired, asked) } else { Vec::new() },
         held,
         servers: asked.iter().map(|asked| seen(asked, diary)).collect(),
     };
@@ -121,11 +120,18 @@ pub async fn observe(
     Observation { observed, proofs }
 }
 
+/// What a lost store could take over from the servers' directories.
+fn lost(desired: &Desired, asked: &[Asked]) -> Vec<Adoptable> {
+    let wanted = desired.certificates.iter().flat_map(|wish| wish.names.clone()).collect();
+    let directories = asked.iter().map(|asked| asked.server.directory.as_path());
+    adoptable(directories, &wanted, &|bundle| verify::facts(bundle).ok())
+}
+
 fn seen(asked: &Asked, diary: &Diary) -> Seen {
     let id = &asked.server.id.0;
     let reloaded = diary.reloaded.get(id);
     Seen {
-        files: files::files(&asked.server.directory, &diary.installed),
+        files: files(&asked.server.directory, &[], &diary.installed),
         server: asked.server.clone(),
         hook: asked.hook.clone(),
         owed: diary.owed.contains_key(id),
@@ -228,14 +234,6 @@ fn touched<'a>(server: &str, diary: &'a Diary) -> BTreeSet<&'a Path> {
         .collect()
 }
 
-fn print_at(path: &PathBuf) -> Option<FilePrint> {
-    let found = std::fs::symlink_metadata(path).ok()?;
-    Some(FilePrint {
-        inode: found.ino(),
-        size: found.size(),
-        mtime_nanos: i128::from(found.mtime()) * 1_000_000_000 + i128::from(found.mtime_nsec()),
-        mode: found.mode() & 0o7777,
-        uid: found.uid(),
-        gid: found.gid(),
-    })
+fn print_at(path: &Path) -> Option<FilePrint> {
+    Some(file_print(&std::fs::symlink_metadata(path).ok()?))
 }
