@@ -16,8 +16,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use crate::model::CertName;
-use crate::servers::entries::Entries;
+use crate::servers::entries::{Entries, Stems};
 use crate::servers::{Part, Server, Shown, Want, gitignore};
 
 /// The file name of the drop-in.
@@ -28,52 +27,54 @@ pub(super) fn wants(
     certificates: &[&Shown],
     default: Option<&Shown>,
 ) -> Vec<Want> {
+    let stems = Stems::of(certificates);
     let mut wants: Vec<Want> = certificates
         .iter()
         .map(|shown| {
             let part = Part::Certificate(shown.name.clone());
-            Want::combined(server, &format!("{}.pem", shown.name), part, shown)
+            Want::combined(server, &stems.pem(shown), part, shown)
         })
         .collect();
     // Before the index, unlike elsewhere: the drop-in names it, and must never name a file that
     // is not there. Nothing is served before the reload, which comes after all of them.
     wants.extend(default.map(|shown| Want::combined(server, "default.pem", Part::Default, shown)));
     wants.extend(gitignore(server));
-    let text = drop_in(&server.directory, &Entries::of(certificates), default.is_some());
+    let text = drop_in(&server.directory, &Entries::of(certificates), &stems, default.is_some());
     wants.push(Want::text(server, DROP_IN, text));
     wants
 }
 
 /// The drop-in's text: the default pair, whole names, wildcards.
-fn drop_in(directory: &Path, entries: &Entries<'_>, default: bool) -> String {
+fn drop_in(directory: &Path, entries: &Entries<'_>, stems: &Stems<'_>, default: bool) -> String {
     let mut text = String::from(HEADER);
     if default {
-        text.push_str(&pair(directory, "default", ""));
+        text.push_str(&pair(directory, "default.pem", ""));
     }
-    let whole = entries.hosts.iter().map(|(host, shown)| (host.to_string(), *shown));
+    let whole = entries.hosts.iter().map(|(host, shown)| (host.to_string(), stems.pem(shown)));
     text.push_str(&blocks(directory, whole));
-    let wild = entries.wildcards.iter().map(|(domain, shown)| (format!("*.{domain}"), *shown));
+    let wild =
+        entries.wildcards.iter().map(|(domain, shown)| (format!("*.{domain}"), stems.pem(shown)));
     text.push_str(&blocks(directory, wild));
     text
 }
 
-/// One block per certificate, with all its names, sorted.
-fn blocks<'a>(directory: &Path, names: impl Iterator<Item = (String, &'a Shown)>) -> String {
-    let mut owned: BTreeMap<&CertName, Vec<String>> = BTreeMap::new();
-    for (name, shown) in names {
-        owned.entry(&shown.name).or_default().push(name);
+/// One block per file, with all its names, sorted.
+fn blocks(directory: &Path, names: impl Iterator<Item = (String, String)>) -> String {
+    let mut owned: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (name, file) in names {
+        owned.entry(file).or_default().push(name);
     }
     owned
         .into_iter()
-        .map(|(certificate, names)| {
-            let pair = pair(directory, certificate.as_str(), "  ");
+        .map(|(file, names)| {
+            let pair = pair(directory, &file, "  ");
             format!("local_name \"{}\" {{\n{pair}}}\n", names.join(" "))
         })
         .collect()
 }
 
-fn pair(directory: &Path, stem: &str, indent: &str) -> String {
-    let path = directory.join(format!("{stem}.pem"));
+fn pair(directory: &Path, file: &str, indent: &str) -> String {
+    let path = directory.join(file);
     let path = path.display();
     format!("{indent}ssl_cert = <{path}\n{indent}ssl_key = <{path}\n")
 }

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use crate::model::{CertName, DnsId, Hostname, Timestamp};
+use crate::model::{CertName, DnsId, Hostname, Timestamp, Version};
 use crate::servers::Shown;
 
 /// Every name with the certificate that answers for it.
@@ -49,6 +49,33 @@ impl<'a> Entries<'a> {
             self.hosts.entry(host).or_insert(wild);
         }
         self
+    }
+}
+
+/// The file names of certificates. Two versions of one certificate may be shown side by side: a
+/// name that a renewal had to leave out keeps its old version until that ends.
+pub(super) struct Stems<'a>(BTreeMap<&'a CertName, Version>);
+
+impl<'a> Stems<'a> {
+    pub(super) fn of(certificates: &[&'a Shown]) -> Self {
+        let mut newest = BTreeMap::new();
+        for shown in certificates {
+            let version = newest.entry(&shown.name).or_insert(shown.version);
+            *version = shown.version.max(*version);
+        }
+        Self(newest)
+    }
+
+    /// `NAME.pem` for the newest version, `NAME.VERSION.pem` for an older one. Neither is the
+    /// file of another certificate: no name ends in a number, and none is `default`, since each
+    /// has two labels.
+    pub(super) fn pem(&self, shown: &Shown) -> String {
+        match self.0.get(&shown.name) {
+            Some(newest) if *newest > shown.version => {
+                format!("{}.{}.pem", shown.name, shown.version)
+            }
+            _ => format!("{}.pem", shown.name),
+        }
     }
 }
 

@@ -157,7 +157,8 @@ fn exim_lines(directory: &Path, layout: EximLayout) -> (Vec<Setting>, Vec<Settin
     (options, macros)
 }
 
-/// The file of the SNI, or the default one.
+/// The file of the SNI, or the default one. Measured with 4.96 in a configuration of one's own
+/// and through Debian's macros, split and unsplit.
 ///
 /// The unexpanded text must hold the words `tls_in_sni`, otherwise Exim does not expand again for
 /// the SNI. `dsearch` untaints what it finds and compares letter case, hence `lc`. The guard keeps

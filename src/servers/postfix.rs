@@ -7,10 +7,11 @@
 //! Measured with 3.7.11 on this layout (lmdb and hash, ports 25, 587, 465): whole names, the
 //! wildcard and the default are served as written below; an exact entry wins over a wildcard.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use crate::model::{CertName, Sha256};
-use crate::servers::entries::Entries;
+use crate::model::{CertName, Sha256, Version};
+use crate::servers::entries::{Entries, Stems};
 use crate::servers::{Content, Part, Postfix, Server, Shown, Want, gitignore};
 
 /// The file name of the SNI map's source.
@@ -52,16 +53,17 @@ pub(super) fn wants(
     certificates: &[&Shown],
     default: Option<&Shown>,
 ) -> Vec<Want> {
+    let stems = Stems::of(certificates);
     let mut wants: Vec<Want> = certificates
         .iter()
         .map(|shown| {
             let part = Part::Certificate(shown.name.clone());
-            Want::combined(server, &pem_name(shown), part, shown)
+            Want::combined(server, &stems.pem(shown), part, shown)
         })
         .collect();
     wants.extend(gitignore(server));
     let entries = Entries::of(certificates);
-    let text = sni_text(&server.directory, &entries);
+    let text = sni_text(&server.directory, &entries, &stems);
     // The source first: Postfix warns at every open of a map that is older than its source.
     wants.push(Want::text(server, SNI_SOURCE, text.clone()));
     wants.extend(built_map(server, postfix, &entries, certificates, text));
@@ -93,11 +95,15 @@ fn built_map(
     }
     let suffix = map_suffix(&postfix.map_type)?;
     let source = server.directory.join(SNI_SOURCE);
-    let named: std::collections::BTreeSet<&CertName> =
-        entries.hosts.values().chain(entries.wildcards.values()).map(|shown| &shown.name).collect();
+    let named: BTreeSet<(&CertName, Version)> = entries
+        .hosts
+        .values()
+        .chain(entries.wildcards.values())
+        .map(|shown| (&shown.name, shown.version))
+        .collect();
     let bundles = certificates
         .iter()
-        .filter(|shown| named.contains(&shown.name))
+        .filter(|shown| named.contains(&(&shown.name, shown.version)))
         .map(|shown| (&shown.name, &shown.facts.combined));
     let identity = map_identity(&postfix.map_type, &text, bundles);
     let map_type = postfix.map_type.clone();
@@ -109,20 +115,15 @@ fn built_map(
 /// Lines of `NAME PATH`, sorted. A wildcard `*.a.test` is `.a.test` to Postfix, which takes it for
 /// every depth below `a.test` (and not for `a.test`): a name two labels below gets this
 /// certificate instead of the default one, and neither covers it.
-fn sni_text(directory: &Path, entries: &Entries<'_>) -> String {
+fn sni_text(directory: &Path, entries: &Entries<'_>, stems: &Stems<'_>) -> String {
     let hosts = entries.hosts.iter().map(|(host, shown)| (host.to_string(), *shown));
     let wildcards = entries.wildcards.iter().map(|(domain, shown)| (format!(".{domain}"), *shown));
     let mut lines: Vec<String> = hosts
         .chain(wildcards)
-        .map(|(key, shown)| format!("{key} {}\n", directory.join(pem_name(shown)).display()))
+        .map(|(key, shown)| format!("{key} {}\n", directory.join(stems.pem(shown)).display()))
         .collect();
     lines.sort_unstable();
     lines.concat()
-}
-
-/// No certificate is called `default`: its name has at least two labels.
-fn pem_name(shown: &Shown) -> String {
-    format!("{}.pem", shown.name)
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ pub(super) async fn ask(
     config: &Path,
     common: &Common,
 ) -> Result<(Asked, Vec<Finding>), Finding> {
-    let folder = config.parent().unwrap_or(Path::new("/"));
+    let folder = config.parent().unwrap_or_else(|| Path::new("/"));
     let directory = common.directory.clone().unwrap_or_else(|| folder.join("mailcert"));
     plain(&id, &directory)?;
     let (uid, gid) = owner(&id, common, 0, 0)?;

@@ -153,7 +153,7 @@ fn directory_in_use(certificate: &str) -> Option<PathBuf> {
 
 /// `tls` beside the configuration; Debian's generated one lies in /var/lib, its sources in /etc.
 fn default_directory(config: &Path) -> PathBuf {
-    let folder = config.parent().unwrap_or(Path::new("/"));
+    let folder = config.parent().unwrap_or_else(|| Path::new("/"));
     if folder.starts_with("/var") { "/etc/exim4/tls".into() } else { folder.join("tls") }
 }
 
