@@ -1,20 +1,28 @@
 //! Issuing against a real Pebble (`apt install pebble`), started by each test for itself on a
 //! loopback address of its own, with a DNS server of a few lines. They need root for port 80.
 
+#![expect(clippy::unwrap_used, reason = "these are tests")]
+
+#[path = "live_issue/accounts.rs"]
+mod accounts;
+#[path = "live_issue/smallest.rs"]
+mod smallest;
+
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use mailcert::dns::{Absence, Answer, Dns, Failure, Kind, Record, Reply};
 use mailcert::http::Http;
 use mailcert::issue::{Acme, Issued, Listener, Order, Refusal, issue};
-use mailcert::model::{Bundle, CertName, Facts, Hostname, KeyType, Timestamp, Version};
-use mailcert::store::{Account, Diary, Entry, Kept, Lock, Store, StoreError};
+use mailcert::model::{Hostname, KeyType, Timestamp};
 use mailcert::trust::Roots;
+
+use accounts::Accounts;
 
 /// A Pebble and everything around it; all of it goes with the value.
 struct World {
@@ -124,6 +132,7 @@ fn spawn(directory: &Path, settings: &BTreeMap<String, String>, address: Ipv4Add
         std::thread::sleep(Duration::from_millis(50));
     }
     let _ = pebble.kill();
+    let _ = pebble.wait();
     panic!("pebble did not start on {address}:14000");
 }
 
@@ -193,55 +202,6 @@ impl Dns for Here {
     }
 }
 
-/// A store that holds accounts.
-#[derive(Default)]
-struct Accounts {
-    kept: Mutex<BTreeMap<String, String>>,
-    written: Mutex<usize>,
-}
-
-impl Store for Accounts {
-    fn certificates(&self) -> Result<Vec<Kept>, StoreError> {
-        Ok(Vec::new())
-    }
-
-    fn bundle(&self, name: &CertName, _: Version) -> Result<Bundle, StoreError> {
-        Err(StoreError::Missing(name.to_string()))
-    }
-
-    fn keep(&self, name: &CertName, _: &Bundle, _: &Facts) -> Result<Version, StoreError> {
-        Err(StoreError::Missing(name.to_string()))
-    }
-
-    fn forget(&self, name: &CertName, _: Version) -> Result<(), StoreError> {
-        Err(StoreError::Missing(name.to_string()))
-    }
-
-    fn account(&self, directory: &str) -> Result<Option<Account>, StoreError> {
-        let text = self.kept.lock().unwrap().get(directory).cloned();
-        Ok(text.map(|text| Account { credentials: text.into() }))
-    }
-
-    fn keep_account(&self, directory: &str, account: &Account) -> Result<(), StoreError> {
-        *self.written.lock().unwrap() += 1;
-        let text = account.credentials.to_string();
-        self.kept.lock().unwrap().insert(directory.to_owned(), text);
-        Ok(())
-    }
-
-    fn diary(&self) -> Result<Diary, StoreError> {
-        Ok(Diary::default())
-    }
-
-    fn note(&self, _: &Entry) -> Result<(), StoreError> {
-        Ok(())
-    }
-
-    fn lock(&self) -> Result<Lock, StoreError> {
-        Ok(Lock { file: None })
-    }
-}
-
 /// What a refusal says, for a failing test.
 fn said(refusal: Refusal) -> String {
     refusal.findings.into_iter().map(|finding| finding.message + "\n").collect()
@@ -250,79 +210,6 @@ fn said(refusal: Refusal) -> String {
 fn left_out(issued: &Issued) -> Vec<String> {
     let lines = issued.left_out.iter();
     lines.map(|(name, finding)| format!("{name}: {} {}", finding.code, finding.message)).collect()
-}
-
-/// What the smallest instant-acme program with nodelay needs for one certificate.
-async fn minimal(account: &instant_acme::Account, name: &str, listener: &Listener) {
-    use mailcert::issue::Solver;
-    let identifiers = [instant_acme::Identifier::Dns(name.to_owned())];
-    let mut order = account.new_order(&instant_acme::NewOrder::new(&identifiers)).await.unwrap();
-    let mut authorizations = order.authorizations();
-    let mut authorization = authorizations.next().await.unwrap().unwrap();
-    let kind = instant_acme::ChallengeType::Http01;
-    let mut challenge = authorization.challenge(kind).unwrap();
-    let host = Hostname::parse(name).unwrap();
-    let answer = challenge.key_authorization();
-    listener.present(&host, &challenge.token, answer.as_str()).await.unwrap();
-    challenge.set_ready().await.unwrap();
-    let token = challenge.token.clone();
-    let policy =
-        instant_acme::RetryPolicy::new().initial_delay(Duration::from_millis(20)).backoff(1.5);
-    order.poll_ready(&policy).await.unwrap();
-    listener.clear(&host, &token).await;
-    let key = rcgen::KeyPair::generate().unwrap();
-    let params = rcgen::CertificateParams::new(vec![name.to_owned()]).unwrap();
-    order.finalize_csr(params.serialize_request(&key).unwrap().der()).await.unwrap();
-    order.poll_certificate(&policy).await.unwrap();
-}
-
-/// The client of the smallest program: hyper with nodelay.
-struct Bare(
-    hyper_util::client::legacy::Client<
-        hyper_rustls::HttpsConnector<hyper_util::client::legacy::connect::HttpConnector>,
-        instant_acme::BodyWrapper<bytes::Bytes>,
-    >,
-);
-
-impl instant_acme::HttpClient for Bare {
-    fn request(
-        &self,
-        request: http::Request<instant_acme::BodyWrapper<bytes::Bytes>>,
-    ) -> std::pin::Pin<
-        Box<dyn Future<Output = Result<instant_acme::BytesResponse, instant_acme::Error>> + Send>,
-    > {
-        let answer = self.0.request(request);
-        Box::pin(async move {
-            let answer = answer.await.map_err(|e| instant_acme::Error::Other(Box::new(e)))?;
-            Ok(instant_acme::BytesResponse::from(answer))
-        })
-    }
-}
-
-async fn bare_account(world: &World) -> instant_acme::Account {
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let tls = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_root_certificates(world.anchors.clone())
-        .with_no_client_auth();
-    let mut connector = hyper_util::client::legacy::connect::HttpConnector::new();
-    connector.set_nodelay(true);
-    connector.enforce_http(false);
-    let connector = hyper_rustls::HttpsConnectorBuilder::new()
-        .with_tls_config(tls)
-        .https_only()
-        .enable_http1()
-        .wrap_connector(connector);
-    let executor = hyper_util::rt::TokioExecutor::new();
-    let bare = Bare(hyper_util::client::legacy::Client::builder(executor).build(connector));
-    let wanted = instant_acme::NewAccount {
-        contact: &[],
-        terms_of_service_agreed: true,
-        only_return_existing: false,
-    };
-    let builder = instant_acme::Account::builder_with_http(Box::new(bare));
-    builder.create(&wanted, world.url(), None).await.unwrap().0
 }
 
 #[expect(clippy::disallowed_methods, reason = "this test measures")]
@@ -342,7 +229,7 @@ fn median(mut times: Vec<u128>) -> u128 {
 async fn twenty_certificates_cost_at_most_twice_the_smallest_program() {
     let world = World::start(20, &[], &[]);
     let acme = world.acme();
-    let bare = bare_account(&world).await;
+    let bare = smallest::account(&world).await;
     let listener = world.listener();
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     for number in 0..20 {
@@ -355,13 +242,13 @@ async fn twenty_certificates_cost_at_most_twice_the_smallest_program() {
             .await,
         );
         let name = format!("min{number}.example.org");
-        theirs.push(millis(minimal(&bare, &name, &listener)).await);
+        theirs.push(millis(smallest::certify(&bare, &name, &listener)).await);
     }
     println!("ours {ours:?} ms\nsmallest {theirs:?} ms");
     let (ours, theirs) = (median(ours), median(theirs));
     println!("median: ours {ours} ms, the smallest program {theirs} ms");
     assert!(ours <= theirs * 2, "{ours} ms against {theirs} ms");
-    assert_eq!(*world.store.written.lock().unwrap(), 1, "one account is enough");
+    assert_eq!(world.store.made(), 1, "one account is enough");
 }
 
 #[tokio::test]
@@ -385,7 +272,7 @@ async fn twenty_orders_at_once_share_listener_and_account() {
         }
     });
     println!("20 certificates of two names at once: {} ms", spent.await);
-    assert_eq!(*world.store.written.lock().unwrap(), 1, "one account is enough");
+    assert_eq!(world.store.made(), 1, "one account is enough");
 }
 
 #[tokio::test]
@@ -470,11 +357,11 @@ async fn an_account_the_ca_has_lost_is_made_again_once() {
     let mut world = World::start(25, &[], &[]);
     world.issue(&world.acme(), &["mx.a.example"], &[]).await.map_err(said).unwrap();
     world.issue(&world.acme(), &["mx.b.example"], &[]).await.map_err(said).unwrap();
-    assert_eq!(*world.store.written.lock().unwrap(), 1, "the kept account is used");
+    assert_eq!(world.store.made(), 1, "the kept account is used");
     world.restart();
     let acme = world.acme();
     world.issue(&acme, &["mx.c.example"], &[]).await.map_err(said).unwrap();
-    assert_eq!(*world.store.written.lock().unwrap(), 2, "one new account");
+    assert_eq!(world.store.made(), 2, "one new account");
 }
 
 #[tokio::test]

@@ -95,6 +95,9 @@ pub(super) fn of_request(
     if let Some(tls) = find::<rustls::Error>(failure) {
         return HttpError::Tls { peer, why: tls_sentence(tls, roots) };
     }
+    if let Some(why) = tunnel_sentence(failure) {
+        return HttpError::Connect { peer, why, kind: io::ErrorKind::Other };
+    }
     if let Some(system) = find::<io::Error>(failure) {
         if system.kind() == io::ErrorKind::TimedOut {
             return HttpError::Timeout { peer, seconds: super::CONNECT.as_secs() };
@@ -118,6 +121,26 @@ fn tls_sentence(error: &rustls::Error, roots: &str) -> String {
         rustls::Error::InvalidMessage(_) => "what it speaks on this port is not TLS".to_owned(),
         other => other.to_string(),
     }
+}
+
+/// What went wrong with the proxy, if it was the proxy: hyper-util's type is not public, its text
+/// is.
+fn tunnel_sentence(failure: &(dyn Error + 'static)) -> Option<String> {
+    let mut next = Some(failure);
+    while let Some(link) = next {
+        if let Some(what) = link.to_string().strip_prefix("tunnel error: ") {
+            return Some(match what {
+                "unsuccessful" => "the proxy refuses the tunnel".to_owned(),
+                "proxy authorization required" => {
+                    "the proxy wants a user and a password (http://USER:PASSWORD@HOST:PORT)"
+                        .to_owned()
+                }
+                _ => format!("the proxy does not answer: {}", innermost(link)),
+            });
+        }
+        next = link.source();
+    }
+    None
 }
 
 /// The text of the last link in a chain of causes: the ones before only say where it passed.

@@ -94,9 +94,14 @@ async fn https_goes_through_the_proxy_and_this_machine_does_not() {
     let refused = http.fetch("https://127.0.26.99:1/").await.unwrap_err();
     assert!(refused.to_string().starts_with("cannot connect to 127.0.26.99:1: Conn"), "{refused}");
     let direct = http.fetch("https://a.direct.invalid/").await.unwrap_err();
-    assert!(!direct.to_string().contains("tunnel"), "{direct}");
+    assert!(!direct.to_string().contains("proxy"), "{direct}");
     let tunnel = http.fetch("https://ca.invalid/dir").await.unwrap_err();
-    assert_eq!(tunnel.to_string(), "cannot connect to ca.invalid: tunnel error: unsuccessful");
+    assert_eq!(tunnel.to_string(), "cannot connect to ca.invalid: the proxy refuses the tunnel");
+    let gone = http.fetch("https://ca.invalid/dir").await.unwrap_err();
+    assert_eq!(
+        gone.to_string(),
+        "cannot connect to ca.invalid: the proxy does not answer: Connection refused (os error 111)"
+    );
     let asked = String::from_utf8(asked.await.unwrap()).unwrap();
     assert!(asked.starts_with("CONNECT ca.invalid:443 HTTP/1.1\r\n"), "{asked}");
     assert!(asked.contains("Proxy-Authorization: Basic dTpw\r\n"), "{asked}");

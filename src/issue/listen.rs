@@ -1,5 +1,7 @@
 //! [`Listener`]: answers http-01 challenges on our own socket, bound only while one is presented.
 
+mod taken;
+
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::io;
@@ -18,7 +20,7 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
-use crate::issue::{Solver, taken};
+use crate::issue::Solver;
 use crate::model::Hostname;
 
 /// The http-01 listener. Many orders share it: the first challenge binds its sockets, the last

@@ -11,7 +11,6 @@ mod memory;
 mod preflight;
 mod presented;
 mod run;
-mod taken;
 mod webroot;
 
 pub use acme::{Acme, Directory, Meta};

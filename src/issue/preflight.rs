@@ -232,7 +232,7 @@ fn of_error(address: SocketAddr, error: &HttpError) -> Look {
                  [challenge.http-01]"
             ))
         }
-        HttpError::Broken { .. } | HttpError::TooLong { .. } => Look::Wrong(error.to_string()),
+        HttpError::TooLong { .. } => Look::Wrong(error.to_string()),
         _ => Look::Unseen(error.to_string()),
     }
 }

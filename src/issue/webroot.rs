@@ -159,6 +159,11 @@ mod tests {
         webroot.clear(&host(), "to-k_1").await;
     }
 
+    #[expect(clippy::disallowed_methods, reason = "a test's own file")]
+    fn put(path: &std::path::Path, text: &str) {
+        std::fs::write(path, text).unwrap();
+    }
+
     #[tokio::test]
     async fn no_link_is_followed() {
         let elsewhere = tempfile::tempdir().unwrap();
@@ -178,7 +183,7 @@ mod tests {
         let place = root.path().join(".well-known/acme-challenge");
         std::fs::create_dir_all(&place).unwrap();
         let victim = elsewhere.path().join("victim");
-        std::fs::write(&victim, "mine").unwrap();
+        put(&victim, "mine");
         symlink(&victim, place.join("tok")).unwrap();
         Webroot::new(root.path().to_owned()).present(&host(), "tok", "new").await.unwrap();
         assert_eq!(std::fs::read_to_string(&victim).unwrap(), "mine");

@@ -48,7 +48,15 @@ impl Ordering<'_> {
         shown.clear().await;
         result?;
         let finalized = despite_bad_nonces!(order.finalize_csr(self.csr).await);
-        finalized.map_err(|e| self.refusal(e))?;
+        if let Err(e) = finalized {
+            // A request that was repeated after a broken connection may have worked the first
+            // time; the order knows.
+            let fresh = despite_bad_nonces!(order.refresh().await.map(|_| ()));
+            let under_way = [OrderStatus::Processing, OrderStatus::Valid];
+            if fresh.is_err() || !under_way.contains(&order.state().status) {
+                return Err(self.refusal(e));
+            }
+        }
         self.wait_for(&mut order, &wait, OrderStatus::Valid).await?;
         let chain = despite_bad_nonces!(order.certificate().await);
         match chain {

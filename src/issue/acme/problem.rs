@@ -204,7 +204,7 @@ mod tests {
     use crate::model::Hostname;
 
     fn fault(status: u16, json: &str) -> Error {
-        let problem: Problem = serde_json::from_str(json).unwrap();
+        let problem: Box<Problem> = serde_json::from_str(json).unwrap();
         let status = http::StatusCode::from_u16(status).unwrap();
         Error::Other(Box::new(CaFault::Problem { problem, status, retry_after: None }))
     }

@@ -25,7 +25,7 @@ pub(super) enum CaFault {
     Answer { status: StatusCode, kind: String, said: String, retry_after: Option<Duration> },
     /// A problem document (RFC 7807, RFC 8555 section 6.7).
     #[error("the CA refused: {problem}")]
-    Problem { problem: Problem, status: StatusCode, retry_after: Option<Duration> },
+    Problem { problem: Box<Problem>, status: StatusCode, retry_after: Option<Duration> },
 }
 
 /// One order's connection to the CA.
@@ -87,7 +87,8 @@ pub(super) async fn ask(http: &Http, request: &Request<Bytes>) -> Result<Respons
 
 fn may_pass(fault: &CaFault) -> bool {
     match fault {
-        CaFault::Unreachable(e) => e.may_pass(),
+        // A stuck CA has had its 30 s.
+        CaFault::Unreachable(e) => e.may_pass() && !matches!(e, HttpError::Timeout { .. }),
         CaFault::Answer { status, retry_after, .. }
         | CaFault::Problem { status, retry_after, .. } => {
             // A CA that says when to come back is not asked before.
@@ -109,7 +110,7 @@ fn read(answer: Response<Bytes>) -> Result<Response<Bytes>, CaFault> {
         if problem.is("badNonce") {
             return Ok(answer);
         }
-        return Err(CaFault::Problem { problem, status, retry_after });
+        return Err(CaFault::Problem { problem: Box::new(problem), status, retry_after });
     }
     if kind == "text/html" {
         return Err(not_acme(&answer, &kind, retry_after));

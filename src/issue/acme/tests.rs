@@ -360,7 +360,7 @@ async fn the_directory_is_remembered_and_read_back() {
     assert_eq!(identity.caa, ["ca.example"]);
     assert_eq!(identity.account, Some(format!("http://{}/account/1", mock.at)));
     assert_eq!(identity.http_port, Some(80));
-    let noted = mock.notes.noted.lock().unwrap();
+    let noted = mock.notes.noted.lock().unwrap().clone();
     let [Entry::Directory { body, .. }] = noted.as_slice() else { panic!("{noted:?}") };
     let back: Directory = serde_json::from_str(body).unwrap();
     assert_eq!(back, *acme.directory().await.map_err(|_| "refused").unwrap());

@@ -1,0 +1,63 @@
+//! A store that holds accounts and nothing else.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+
+use mailcert::model::{Bundle, CertName, Facts, Version};
+use mailcert::store::{Account, Diary, Entry, Kept, Lock, Store, StoreError};
+
+/// A store that holds accounts.
+#[derive(Default)]
+pub(crate) struct Accounts {
+    kept: Mutex<BTreeMap<String, String>>,
+    written: Mutex<usize>,
+}
+
+impl Accounts {
+    /// How many accounts were made.
+    pub(crate) fn made(&self) -> usize {
+        *self.written.lock().unwrap()
+    }
+}
+
+impl Store for Accounts {
+    fn certificates(&self) -> Result<Vec<Kept>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    fn bundle(&self, name: &CertName, _: Version) -> Result<Bundle, StoreError> {
+        Err(StoreError::Missing(name.to_string()))
+    }
+
+    fn keep(&self, name: &CertName, _: &Bundle, _: &Facts) -> Result<Version, StoreError> {
+        Err(StoreError::Missing(name.to_string()))
+    }
+
+    fn forget(&self, name: &CertName, _: Version) -> Result<(), StoreError> {
+        Err(StoreError::Missing(name.to_string()))
+    }
+
+    fn account(&self, directory: &str) -> Result<Option<Account>, StoreError> {
+        let text = self.kept.lock().unwrap().get(directory).cloned();
+        Ok(text.map(|text| Account { credentials: text.into() }))
+    }
+
+    fn keep_account(&self, directory: &str, account: &Account) -> Result<(), StoreError> {
+        *self.written.lock().unwrap() += 1;
+        let text = account.credentials.to_string();
+        self.kept.lock().unwrap().insert(directory.to_owned(), text);
+        Ok(())
+    }
+
+    fn diary(&self) -> Result<Diary, StoreError> {
+        Ok(Diary::default())
+    }
+
+    fn note(&self, _: &Entry) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn lock(&self) -> Result<Lock, StoreError> {
+        Ok(Lock { file: None })
+    }
+}
