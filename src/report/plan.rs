@@ -1,0 +1,300 @@
+//! A plan and what became of it, as JSON and as text.
+
+use serde_json::{Value, json};
+
+use crate::model::{Finding, Hostname};
+use crate::plan::{Action, Outcome, Plan, Reason, Step};
+
+/// Names listed before the rest is only counted.
+const NAMED: usize = 3;
+/// Everything fits a terminal of this width, except what cannot be broken.
+const WIDTH: usize = 80;
+
+/// The fields of `plan --json` that stand beside those every answer has: `steps` and `wake`
+/// (contract.md).
+#[must_use]
+pub fn plan_json(plan: &Plan) -> Value {
+    let steps: Vec<Value> = plan.steps.iter().map(step_json).collect();
+    json!({ "steps": steps, "wake": plan.wake })
+}
+
+/// The `steps` of `run --json` and `fix --json`: as in a plan, with `fate` and `error`.
+#[must_use]
+pub fn outcomes_json(outcomes: &[Outcome]) -> Value {
+    let outcome = |outcome: &Outcome| {
+        let mut value = step_json(&outcome.step);
+        value["fate"] = json!(outcome.fate);
+        value["error"] = json!(outcome.error);
+        value
+    };
+    Value::Array(outcomes.iter().map(outcome).collect())
+}
+
+/// The plan for a person: numbered steps with their reasons, then what cannot be mended here.
+#[must_use]
+pub fn plan_text(plan: &Plan) -> String {
+    let mut text = match (plan.steps.len(), plan.wake) {
+        (0, Some(wake)) => format!("Nothing to do until {wake}.\n"),
+        (0, None) => "Nothing to do.\n".to_owned(),
+        (1, _) => "1 step:\n".to_owned(),
+        (many, _) => format!("{many} steps:\n"),
+    };
+    let margin = plan.steps.len().to_string().len() + 2;
+    for (at, step) in plan.steps.iter().enumerate() {
+        let number = format!("{:>width$}. ", at + 1, width = margin - 1);
+        text += &wrapped(&number, &sentence(&step.action));
+        text += &wrapped(&" ".repeat(margin + 1), &format!("because {}", because(step)));
+    }
+    if let (false, Some(wake)) = (plan.steps.is_empty(), plan.wake) {
+        text += &format!("The next look is due at {wake}.\n");
+    }
+    text + &findings_text(&plan.findings)
+}
+
+/// What became of the steps, for a person: one line each, and why where one did not work.
+#[must_use]
+pub fn outcomes_text(outcomes: &[Outcome]) -> String {
+    let mut text = String::new();
+    for outcome in outcomes {
+        let front = format!("{:<8}", outcome.fate.as_str());
+        text += &wrapped(&front, &sentence(&outcome.step.action));
+        if let Some(error) = &outcome.error {
+            text += &wrapped("        ", error);
+        }
+    }
+    text
+}
+
+fn findings_text(findings: &[Finding]) -> String {
+    let line = |finding: &Finding| {
+        let front = format!("{:<8}", finding.level.mark());
+        wrapped(&front, &format!("{} ({})", finding.message, finding.code))
+    };
+    findings.iter().map(line).collect()
+}
+
+fn step_json(step: &Step) -> Value {
+    json!({
+        "action": word(&step.action),
+        "subject": subject(&step.action),
+        "because": because(step),
+        "needs": step.needs,
+    })
+}
+
+/// The word of the JSON interface.
+fn word(action: &Action) -> &'static str {
+    match action {
+        Action::Issue { .. } => "issue",
+        Action::Adopt { .. } => "adopt",
+        Action::Install { .. } => "install",
+        Action::Tighten { .. } => "tighten",
+        Action::Check { .. } => "check",
+        Action::Reload { .. } => "reload",
+        Action::Prove { .. } => "prove",
+        Action::Hook { .. } => "hook",
+        Action::Prune { .. } => "prune",
+    }
+}
+
+/// What a step is about, in as few words as tell it from others of its kind.
+fn subject(action: &Action) -> String {
+    match action {
+        Action::Issue { certificate, .. } | Action::Adopt { certificate, .. } => {
+            certificate.to_string()
+        }
+        Action::Install { server, part, .. } => format!("{server} {part}"),
+        Action::Tighten { path, .. } => path.display().to_string(),
+        Action::Check { server } | Action::Reload { server } | Action::Hook { server } => {
+            server.to_string()
+        }
+        Action::Prove { server, certificate: Some(name) } => format!("{server} {name}"),
+        Action::Prove { server, certificate: None } => format!("{server} without SNI"),
+        Action::Prune { certificate, version } => format!("{certificate} version {version}"),
+    }
+}
+
+/// What a step does, in plain words.
+fn sentence(action: &Action) -> String {
+    match action {
+        Action::Issue { certificate, names, reuse_key } => {
+            let key = reuse_key.map_or(String::new(), |old| format!(" with the key of version {old}"));
+            format!("issue {certificate}{key} for {}", listed(names))
+        }
+        Action::Adopt { certificate, chain, .. } => {
+            format!("adopt {} as {certificate}", chain.display())
+        }
+        Action::Install { server, part, version: Some(version) } => {
+            format!("install {part} version {version} on {server}")
+        }
+        Action::Install { server, part, version: None } => format!("install {part} on {server}"),
+        Action::Tighten { path, server } => {
+            format!("take rights to {} of {server} away from others", path.display())
+        }
+        Action::Check { server } => format!("check the configuration of {server}"),
+        Action::Reload { server } => format!("reload {server}"),
+        Action::Prove { server, certificate: Some(name) } => format!("prove {name} on {server}"),
+        Action::Prove { server, certificate: None } => {
+            format!("prove what {server} shows without SNI")
+        }
+        Action::Hook { server } => format!("hook our files into the configuration of {server}"),
+        Action::Prune { certificate, version } => format!("forget {certificate} version {version}"),
+    }
+}
+
+/// Why a step is there, in plain words; it goes on after "because".
+fn because(step: &Step) -> String {
+    match &step.because {
+        Reason::Missing(hosts) => format!("no certificate covers {}", listed(hosts)),
+        Reason::Due(end) => format!("it ends at {end} and little of its life is left"),
+        Reason::Expired(end) => format!("it has ended at {end}"),
+        Reason::KeyType => "the configuration asks for another kind of key".to_owned(),
+        Reason::StoreLost => "the store does not hold it and the server does".to_owned(),
+        Reason::NotInstalled => "it is not there".to_owned(),
+        Reason::Differs => "what is there is something else".to_owned(),
+        Reason::Access => "its owner, group or mode is not as it should be".to_owned(),
+        Reason::Follows => match steps_named(&step.needs) {
+            Some(steps) => format!("it follows from {steps}"),
+            None => "it follows from what else is done".to_owned(),
+        },
+        Reason::ReloadOwed => "files changed since the server last read them".to_owned(),
+        Reason::Stale => "the server still shows another certificate".to_owned(),
+        Reason::Unproved => "nobody has looked since it changed".to_owned(),
+        Reason::ProofAged => "the last look is too long ago".to_owned(),
+        Reason::Asked => "you asked".to_owned(),
+        Reason::NotHooked => "the server does not use our files yet".to_owned(),
+        Reason::RolledBack => "a newer version is not to be shown".to_owned(),
+        Reason::Pinned(key) => format!("TLSA records name its key {key}"),
+        Reason::Superseded => "more old versions are held than are kept".to_owned(),
+    }
+}
+
+fn steps_named(needs: &[usize]) -> Option<String> {
+    match needs {
+        [] => None,
+        [one] => Some(format!("step {}", one + 1)),
+        many => {
+            let named: Vec<String> =
+                many.iter().take(NAMED).map(|at| (at + 1).to_string()).collect();
+            Some(format!("steps {}", joined(&named, many.len())))
+        }
+    }
+}
+
+fn listed(hosts: &[Hostname]) -> String {
+    let named: Vec<String> = hosts.iter().take(NAMED).map(ToString::to_string).collect();
+    joined(&named, hosts.len())
+}
+
+/// `a`, `a and b`, `a, b and c`, `a, b, c and 7 more`.
+fn joined(named: &[String], all: usize) -> String {
+    match named {
+        _ if all > named.len() => format!("{} and {} more", named.join(", "), all - named.len()),
+        [front @ .., last] if !front.is_empty() => format!("{} and {last}", front.join(", ")),
+        _ => named.join(", "),
+    }
+}
+
+/// Text behind a front, broken at spaces; the further lines are indented as far as the front.
+fn wrapped(front: &str, text: &str) -> String {
+    let mut lines = String::new();
+    let mut line = front.to_owned();
+    let indent = " ".repeat(front.chars().count());
+    let mut is_fresh = true;
+    for word in text.split_whitespace() {
+        if !is_fresh && line.chars().count() + 1 + word.chars().count() > WIDTH {
+            lines += line.trim_end();
+            lines.push('\n');
+            line.clone_from(&indent);
+            is_fresh = true;
+        }
+        if !is_fresh {
+            line.push(' ');
+        }
+        line += word;
+        is_fresh = false;
+    }
+    lines += line.trim_end();
+    lines.push('\n');
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+
+    use super::{outcomes_json, outcomes_text, plan_json, plan_text};
+    use crate::model::{CertName, Code, Finding, Hostname, Timestamp};
+    use crate::plan::{Action, Fate, Outcome, Plan, Reason, Step};
+    use crate::servers::{Part, ServerId};
+
+    fn example() -> Plan {
+        let hosts: Vec<Hostname> = ["mx1", "mx2", "imap", "smtp"]
+            .map(|label| Hostname::parse(&format!("{label}.example.org")).unwrap())
+            .to_vec();
+        let name = CertName::parse("example.org").unwrap();
+        let server = ServerId("postfix".to_owned());
+        let step = |action, because, needs: &[usize]| Step { action, because, needs: needs.to_vec() };
+        let issue =
+            Action::Issue { certificate: name.clone(), names: hosts.clone(), reuse_key: None };
+        let part = Part::Certificate(name.clone());
+        let install = Action::Install { server: server.clone(), part, version: None };
+        let index = Action::Install { server: server.clone(), part: Part::Index, version: None };
+        let prove = Action::Prove { server: server.clone(), certificate: None };
+        Plan {
+            steps: vec![
+                step(issue, Reason::Missing(hosts), &[]),
+                step(install, Reason::Follows, &[0]),
+                step(index, Reason::NotInstalled, &[1]),
+                step(Action::Check { server: server.clone() }, Reason::Follows, &[1, 2]),
+                step(Action::Reload { server }, Reason::ReloadOwed, &[3]),
+                step(prove, Reason::Unproved, &[4]),
+            ],
+            wake: Timestamp::parse("2026-01-02T03:04:05Z"),
+            findings: vec![Finding::new(
+                Code::HookMissing,
+                "exim",
+                "exim does not use the files mailcert writes; mailcert setup shows the lines",
+            )],
+        }
+    }
+
+    #[test]
+    fn a_plan_is_told_in_numbered_steps_with_their_reasons() {
+        expect![[r#""#]].assert_eq(&plan_text(&example()));
+    }
+
+    #[test]
+    fn an_empty_plan_says_until_when() {
+        let wake = Timestamp::parse("2026-01-02T03:04:05Z");
+        let plan = Plan { wake, ..Plan::default() };
+        expect![[r#""#]].assert_eq(&plan_text(&plan));
+        expect![[r#""#]].assert_eq(&plan_text(&Plan::default()));
+    }
+
+    #[test]
+    fn the_json_of_a_plan_is_that_of_the_contract() {
+        let mut plan = example();
+        plan.steps.truncate(2);
+        expect![[r#""#]].assert_eq(&serde_json::to_string_pretty(&plan_json(&plan)).unwrap());
+        let nothing = plan_json(&Plan::default()).to_string();
+        expect![[r#""#]].assert_eq(&nothing);
+    }
+
+    #[test]
+    fn an_outcome_has_its_fate_and_its_error() {
+        let mut steps = example().steps.into_iter();
+        let mut outcome = |fate, error: Option<&str>| Outcome {
+            step: steps.next().unwrap(),
+            fate,
+            error: error.map(str::to_owned),
+        };
+        let outcomes = [
+            outcome(Fate::Failed, Some("the CA refused mx1.example.org: no such host")),
+            outcome(Fate::Skipped, Some("it stands on a step that did not work")),
+            outcome(Fate::Done, None),
+        ];
+        expect![[r#""#]].assert_eq(&outcomes_text(&outcomes));
+        expect![[r#""#]].assert_eq(&outcomes_json(&outcomes[..1]).to_string());
+    }
+}
