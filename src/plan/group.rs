@@ -25,6 +25,9 @@ pub fn group(hosts: &[Host], domains: &[Hostname], held: &[Held], limit: usize) 
         match covering.find(host, &base) {
             Some((name, Bond::Named)) => grouped.entry(name.clone()).or_default().push(host.clone()),
             Some((name, Bond::Loose)) => guests.push((name, base, host, included)),
+            // What it once named is a home for a host that is wanted, not a reason to ask for one.
+            Some((name, Bond::Once)) if included => guests.push((name, base, host, true)),
+            Some((_, Bond::Once)) => {}
             None if included => homeless.push((base, host)),
             None => {}
         }
@@ -110,8 +113,10 @@ fn base(host: &Hostname, domains: &HashSet<&str>) -> Hostname {
 enum Bond {
     /// Its newest good version names the host itself.
     Named,
-    /// A wildcard stands for it, or another version names it: it stays while there is room.
+    /// A wildcard of that version stands for it: it stays while there is room.
     Loose,
+    /// Another version names it.
+    Once,
 }
 
 /// The held certificates by the names they cover.
@@ -136,7 +141,10 @@ impl<'a> Covering<'a> {
                             (&mut own.exact, name)
                         }
                         DnsId::Host(name) => (&mut own.once, name),
-                        DnsId::Wildcard(name) => (&mut own.wildcard, name),
+                        DnsId::Wildcard(name) if version.version == newest.version => {
+                            (&mut own.wildcard, name)
+                        }
+                        DnsId::Wildcard(_) => continue,
                     };
                     index.entry(name.as_str()).or_default().push((&held.name, &version.facts));
                 }
@@ -161,8 +169,10 @@ impl<'a> Covering<'a> {
             return Some((name, Bond::Named));
         }
         let parent = host.as_str().split_once('.').map_or("", |(_, parent)| parent);
-        let loose = self.wildcard.get(parent).or_else(|| self.once.get(host.as_str()));
-        loose.and_then(last).map(|name| (name, Bond::Loose))
+        if let Some(name) = self.wildcard.get(parent).and_then(last) {
+            return Some((name, Bond::Loose));
+        }
+        self.once.get(host.as_str()).and_then(last).map(|name| (name, Bond::Once))
     }
 }
 

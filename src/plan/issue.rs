@@ -132,6 +132,8 @@ struct Desk<'s, 'a> {
     aside: BTreeSet<&'a Hostname>,
     /// Names given to certificates split off in this plan.
     given: BTreeSet<CertName>,
+    /// The certificate each host belongs to.
+    homes: HashMap<&'a Hostname, &'a CertName>,
 }
 
 impl<'s, 'a> Desk<'s, 'a> {
@@ -149,7 +151,33 @@ impl<'s, 'a> Desk<'s, 'a> {
             }
         }
         taken.extend(scene.observed.held.iter().map(|held| &held.name));
-        Self { scene, taken, aside, given: BTreeSet::new() }
+        let wishes = scene.desired.certificates.iter();
+        let homes = wishes.flat_map(|wish| wish.names.iter().map(|host| (host, &wish.name)));
+        Self { scene, taken, aside, given: BTreeSet::new(), homes: homes.collect() }
+    }
+
+    /// Hosts that this certificate shows and another one is to cover, and does not yet: they stay
+    /// on it until they work there.
+    fn not_yet_elsewhere(&self, wish: &Wish, held: &'a Held) -> Vec<Hostname> {
+        let scene = self.scene;
+        let covers = |held: &&'a Held, host: &Hostname| {
+            let shown = scene.choice(held).filter(|shown| shown.facts.valid_at(scene.now));
+            shown.is_some_and(|shown| shown.facts.covers(host))
+        };
+        let shown = scene.choice(held).filter(|shown| shown.facts.valid_at(scene.now));
+        let named = shown.into_iter().flat_map(|shown| &shown.facts.names);
+        let hosts = named.filter_map(|id| match id {
+            DnsId::Host(host) => Some(host),
+            DnsId::Wildcard(_) => None,
+        });
+        hosts
+            .filter(|host| self.homes.get(host).is_some_and(|home| **home != wish.name))
+            .filter(|host| {
+                let home = self.homes.get(host).and_then(|home| scene.held.get(*home));
+                !home.is_some_and(|home| covers(home, host))
+            })
+            .cloned()
+            .collect()
     }
 
     /// The order this certificate needs now, if any.
@@ -174,9 +202,14 @@ impl<'s, 'a> Desk<'s, 'a> {
             draft.look_again(until);
             return None;
         }
+        let mut names = names;
+        names.extend(held.into_iter().flat_map(|held| self.not_yet_elsewhere(wish, held)));
         let full = Order { certificate: wish.name.clone(), names, because };
         match scene.observed.waits.get(&wish.name).filter(|until| **until > scene.now) {
-            Some(until) => self.while_waiting(full, base, *until, draft),
+            Some(until) => {
+                let shown = held.and_then(|held| scene.choice(held));
+                self.while_waiting(full, base, shown, *until, draft)
+            }
             None => Some(full),
         }
     }
@@ -219,6 +252,7 @@ impl<'s, 'a> Desk<'s, 'a> {
         &mut self,
         full: Order,
         base: Option<&HeldVersion>,
+        shown: Option<&HeldVersion>,
         until: Timestamp,
         draft: &mut Draft,
     ) -> Option<Order> {
@@ -226,7 +260,7 @@ impl<'s, 'a> Desk<'s, 'a> {
         let refused = scene.observed.refused.get(&full.certificate);
         let is_refused = |name: &Hostname| refused.is_some_and(|names| names.contains(name));
         let rest: Vec<_> = full.names.iter().filter(|name| !is_refused(name)).cloned().collect();
-        let works = base.filter(|base| base.facts.valid_at(scene.now));
+        let works = shown.or(base).filter(|base| base.facts.valid_at(scene.now));
         let keeps = |name: &&Hostname| {
             is_refused(name) && works.is_some_and(|base| base.facts.covers(name))
         };
@@ -334,6 +368,7 @@ impl<'a> Adoptables<'a> {
         let mut by_name: HashMap<&DnsId, Vec<&Adoptable>> = HashMap::new();
         let good = scene.observed.adoptable.iter().filter(|pair| {
             pair.facts.valid_at(scene.now)
+                && scene.guard.allows(&pair.facts)
                 && due_at(&pair.facts) > scene.now
                 && pair.facts.key_type == scene.desired.key_type
         });

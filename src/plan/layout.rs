@@ -8,7 +8,7 @@ use crate::model::{
 };
 use crate::plan::held::{best, previous};
 use crate::plan::pins::Guard;
-use crate::plan::{Desired, FileSeen, Held, HeldVersion, Mode, Observed, Seen};
+use crate::plan::{Desired, FileSeen, Held, HeldVersion, Mode, Observed, Seen, Wish};
 use crate::servers::{Kind, Part, Server, Shown, wants};
 
 /// What one server is to show. [`wants`] turns it into files.
@@ -58,7 +58,7 @@ pub(super) struct Scene<'a> {
     pub(super) now: Timestamp,
     pub(super) guard: Guard<'a>,
     pub(super) held: HashMap<&'a CertName, &'a Held>,
-    wished: HashSet<&'a CertName>,
+    pub(super) wished: HashMap<&'a CertName, &'a Wish>,
     /// Known hosts by the domain above them.
     below: HashMap<&'a str, BTreeSet<&'a Hostname>>,
     /// Hosts that people read their mail at, and the domains above them.
@@ -98,7 +98,7 @@ impl<'a> Scene<'a> {
             now,
             guard: Guard::of(&observed.pins),
             held: observed.held.iter().map(|held| (&held.name, held)).collect(),
-            wished: desired.certificates.iter().map(|wish| &wish.name).collect(),
+            wished: desired.certificates.iter().map(|wish| (&wish.name, wish)).collect(),
             below,
             readers,
             above_readers,
@@ -126,7 +126,7 @@ impl<'a> Scene<'a> {
             let version = self.choice(held).or_else(|| self.installed(seen, held));
             let Some(version) = version else { continue };
             // What nobody wishes any more is shown until it ends.
-            if self.wished.contains(&held.name) || version.facts.valid_at(self.now) {
+            if self.wished.contains_key(&held.name) || version.facts.valid_at(self.now) {
                 certificates.insert(&held.name, self.show(held, version));
             }
         }

@@ -248,7 +248,11 @@ fn prune(scene: &Scene<'_>, draft: &mut Draft) {
         draft.steps.iter().filter_map(|step| step.action.certificate()).cloned().collect();
     for held in scene.observed.held.iter().filter(|held| !busy.contains(&held.name)) {
         let Some(shown) = scene.choice(held) else { continue };
-        for version in held::superseded(held, shown.version, scene.desired.keep) {
+        // A key that TLSA names is used again.
+        let wish = scene.wished.get(&held.name);
+        let pinned = wish.and_then(|wish| scene.guard.reuse(held, &wish.names));
+        let old = held::superseded(held, shown.version, scene.desired.keep);
+        for version in old.filter(|version| Some(*version) != pinned) {
             let action = Action::Prune { certificate: held.name.clone(), version };
             draft.push(action, Reason::Superseded, Vec::new());
         }

@@ -61,14 +61,29 @@ impl World {
 
     /// Every wanted host that a server shows a certificate within its dates for.
     pub(crate) fn works(&self) -> BTreeSet<(ServerId, Hostname)> {
+        self.working(|_, _| true)
+    }
+
+    /// The same, where that is the certificate the host belongs to. (What another one covers by
+    /// the way is nobody's promise.)
+    pub(crate) fn works_by_its_own(&self) -> BTreeSet<(ServerId, Hostname)> {
+        self.working(|wish, shown| wish == shown)
+    }
+
+    fn working(
+        &self,
+        counts: impl Fn(&CertName, &CertName) -> bool,
+    ) -> BTreeSet<(ServerId, Hostname)> {
         let desired = self.desired();
         let mut works = BTreeSet::new();
         for seen in &self.observed.servers {
             let shown = layout(&desired, &self.observed, seen, &Mode::Run, self.now).shown;
-            for host in desired.certificates.iter().flat_map(|wish| &wish.names) {
-                let mut good = shown.iter().filter(|shown| shown.facts.valid_at(self.now));
-                if good.any(|shown| shown.facts.covers(host)) {
-                    works.insert((seen.id().clone(), host.clone()));
+            for wish in &desired.certificates {
+                for host in &wish.names {
+                    let mut good = shown.iter().filter(|shown| shown.facts.valid_at(self.now));
+                    if good.any(|own| counts(&wish.name, &own.name) && own.facts.covers(host)) {
+                        works.insert((seen.id().clone(), host.clone()));
+                    }
                 }
             }
         }
@@ -343,6 +358,9 @@ fn ids(chance: &mut Chance, names: &[Hostname]) -> Vec<DnsId> {
             _ => {}
         }
     }
+    if ids.is_empty() {
+        ids.extend(names.first().cloned().map(DnsId::Host));
+    }
     ids.into_iter().collect()
 }
 
@@ -354,11 +372,13 @@ fn hold(chance: &mut Chance, world: &mut World, names: &[Hostname]) {
             continue;
         }
         let mut versions = Vec::new();
-        for version in 1..=chance.below(5) as u32 {
+        let mut ages: Vec<u64> = (0..chance.below(5)).map(|_| chance.below(110) as u64).collect();
+        ages.sort_unstable_by(|a, b| b.cmp(a));
+        let days = if chance.once_in(6) { 6 } else { 90 };
+        for (version, age) in (1..).zip(ages) {
             number += 1;
-            let age = Duration::from_secs(DAY * chance.below(110) as u64);
-            let days = if chance.once_in(6) { 6 } else { 90 };
-            let mut facts = facts(number, ids(chance, names), world.now.minus(age), days);
+            let from = world.now.minus(Duration::from_secs(DAY * age));
+            let mut facts = facts(number, ids(chance, names), from, days);
             if chance.once_in(8) {
                 facts.key_type = KeyType::EcdsaP384;
             }
