@@ -8,7 +8,7 @@
     reason = "like the tests it writes files and runs programs"
 )]
 
-#[expect(dead_code, unused_imports, reason = "the tests use more of it")]
+#[expect(dead_code, reason = "the tests use more of it")]
 #[path = "../tests/world/mod.rs"]
 mod world;
 

@@ -4,7 +4,7 @@ use std::process::{Child, Command, Output, Stdio};
 
 use serde_json::Value;
 
-use crate::world::{World, text};
+use crate::world::{World, debian_exim, text};
 
 /// What one run said.
 #[derive(Debug)]
@@ -26,12 +26,19 @@ impl World {
 
     /// Starts `mailcert -c CONFIG ARGUMENTS`; a run that hangs is ended by us.
     pub(crate) fn spawn(&self, arguments: &[&str]) -> Child {
-        Command::new("timeout")
-            .args(["-k", "5", "180", env!("CARGO_BIN_EXE_mailcert")])
+        let mut command = Command::new("timeout");
+        command.args(["-k", "5", "180"]);
+        let mut path = "/usr/sbin:/usr/bin:/sbin:/bin".to_owned();
+        if let Some(pid) = self.inside {
+            command.args(["nsenter", "--mount", "--target", &pid.to_string()]);
+            path = format!("{}:{path}", debian_exim::programs());
+        }
+        command
+            .arg(env!("CARGO_BIN_EXE_mailcert"))
             .args(["-c", text(&self.path("mailcert.toml"))])
             .args(arguments)
             .env_clear()
-            .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+            .env("PATH", path)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

@@ -15,6 +15,7 @@ mod tree;
 mod world;
 
 mod ca;
+mod debian;
 mod fix;
 mod killed;
 mod outset;

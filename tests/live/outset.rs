@@ -2,6 +2,7 @@
 
 use crate::clients::{PORTS, gnutls, names, openssl, posttls};
 use crate::world::daemons::run;
+use crate::world::debian_exim::Mode;
 use crate::world::{Exim, Wish, World};
 
 #[test]
@@ -50,4 +51,16 @@ fn the_other_world_has_a_signed_zone_and_a_tlsproxy() {
     assert!(said.contains("CN = localhost.localdomain"), "{said}");
     let log = world.read("postfix/log/mail.log");
     assert!(log.contains("postfix/tlsproxy"), "{log}");
+}
+
+#[test]
+#[ignore = "needs root and mail servers; tests/run runs it"]
+fn debians_exim_makes_up_a_certificate() {
+    for mode in [Mode::Split, Mode::Unsplit, Mode::Own] {
+        let world = World::start(Wish { exim: Exim::Debian(mode), ..Wish::default() });
+        let (address, name) = (world.exim(), "mx.gamma.test");
+        let said = openssl(&world, address, PORTS[0], Some(name), name).unwrap_err();
+        assert!(said.contains("self-signed certificate"), "{mode:?}: {said}");
+        assert!(world.read("exim/log/mainlog").contains("SMTP connection from"), "{mode:?}");
+    }
 }

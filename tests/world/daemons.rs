@@ -64,8 +64,8 @@ impl Daemons {
     }
 
     /// Starts a server that stays in the foreground; its output goes to `log`. Without a line
-    /// that ends it, its process group is ended.
-    pub(crate) fn start(&mut self, command: &mut Command, log: &str, end: Option<&str>) {
+    /// that ends it, its process group is ended. Returns its pid.
+    pub(crate) fn start(&mut self, command: &mut Command, log: &str, end: Option<&str>) -> u32 {
         let log = File::create(self.directory().join(log)).expect("its log");
         let child = command
             .stdin(Stdio::null())
@@ -74,9 +74,10 @@ impl Daemons {
             .process_group(0)
             .spawn()
             .unwrap_or_else(|error| panic!("{command:?}: {error}; tests/run installs it"));
-        let line = end.map_or_else(|| format!("end {}", child.id()), str::to_owned);
+        let pid = child.id();
         self.children.push(child);
-        self.at_the_end(&line);
+        self.at_the_end(&end.map_or_else(|| format!("end {pid}"), str::to_owned));
+        pid
     }
 
     /// Has the watchdog run this shell line at the end, before those of earlier.

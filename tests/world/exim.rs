@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::world::debian_exim::{self, Mode};
 use crate::world::{World, daemons::run, text};
 
 /// Which configuration the admin has.
@@ -12,6 +13,8 @@ pub(crate) enum Layout {
     Split,
     /// One `NAME.pem` each, looked up with dsearch.
     Combined,
+    /// Debian's own, with the certificate it makes up.
+    Debian(Mode),
 }
 
 impl Layout {
@@ -19,7 +22,7 @@ impl Layout {
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Split => "split",
-            Self::Combined => "combined",
+            Self::Combined | Self::Debian(_) => "combined",
         }
     }
 
@@ -35,6 +38,7 @@ impl Layout {
             Self::Combined => format!(
                 "tls_certificate = ${{lookup{{${{lc:$tls_in_sni}}.pem}}dsearch,ret=full,filter=file{{{tls}}}{{$value}}{{{tls}/default.pem}}}}\n"
             ),
+            Self::Debian(_) => String::new(),
         }
     }
 }
@@ -51,6 +55,9 @@ pub(crate) fn start(world: &mut World) {
     world.directory_of("exim/spool", "Debian-exim:Debian-exim", 0o750);
     world.directory_of("exim/log", "Debian-exim:Debian-exim", 0o750);
     world.directory_of("exim/tls", "root:Debian-exim", 0o750);
+    if let Layout::Debian(mode) = world.wish.exim {
+        return debian_exim::start(world, mode);
+    }
     for (file, content) in self_signed(world) {
         let path = world.write(&format!("exim/tls/{file}"), &content, 0o640);
         run("chown", &["root:Debian-exim", text(&path)]);
@@ -108,6 +115,7 @@ fn self_signed(world: &World) -> Vec<(&'static str, String)> {
     match world.wish.exim {
         Layout::Split => vec![("exim.crt", chain), ("exim.key", key)],
         Layout::Combined => vec![("default.pem", key + &chain)],
+        Layout::Debian(_) => vec![],
     }
 }
 

@@ -6,6 +6,7 @@
 
 pub(crate) mod block;
 pub(crate) mod daemons;
+pub(crate) mod debian_exim;
 mod dovecot;
 mod exim;
 mod knot;
@@ -65,13 +66,15 @@ pub(crate) struct World {
     wish: Wish,
     /// How often the zone was written: its serial.
     serial: u32,
+    /// A process in whose mount namespace mailcert has to run.
+    pub(crate) inside: Option<u32>,
 }
 
 impl World {
     /// Starts every server and waits until all of them answer.
     pub(crate) fn start(wish: Wish) -> Self {
         let block = Block::take(wish.blocks.clone());
-        let mut world = Self { daemons: Daemons::new(), block, wish, serial: 0 };
+        let mut world = Self { daemons: Daemons::new(), block, wish, serial: 0, inside: None };
         papers::self_signed(&world.path("snakeoil.pem"), &world.path("snakeoil.key"));
         knot::start(&mut world);
         if world.wish.signed {
@@ -204,8 +207,7 @@ reload = ["postfix", "-c", "{directory}/postfix/etc", "reload"]
 
 [[exim]]
 binary = "{exim}"
-config-file = "{directory}/exim/exim.conf"
-directory = "{directory}/exim/tls"
+{config_file}directory = "{directory}/exim/tls"
 layout = "{layout}"
 group = "Debian-exim"
 reload = ["sh", "-c", "kill -HUP $(cat {directory}/exim/exim.pid)"]
@@ -220,6 +222,10 @@ reload = ["doveadm", "-c", "{directory}/dovecot/dovecot.conf", "reload"]
             map_type = self.wish.map_type,
             exim = exim::binary().display(),
             layout = self.wish.exim.as_str(),
+            config_file = match self.wish.exim {
+                Exim::Debian(_) => String::new(),
+                _ => format!("config-file = \"{directory}/exim/exim.conf\"\n"),
+            },
         )
     }
 }
