@@ -2,6 +2,8 @@
 
 mod taken;
 
+pub use taken::holder as port_holder;
+
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::io;

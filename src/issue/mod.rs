@@ -19,7 +19,7 @@ pub use listen::Listener;
 pub use memory::{Fetch, MemoryCa};
 pub use preflight::{Seen, preflight};
 pub use run::issue;
-pub use taken::holder as port_holder;
+pub use listen::port_holder;
 pub use webroot::Webroot;
 
 use std::time::Duration;
