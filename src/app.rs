@@ -114,7 +114,7 @@ async fn command(cli: Cli) -> Result<u8, Failure> {
             let loaded = load(named)?;
             let output = output.strictly(typed.strict);
             session::known(&loaded.config, &typed.names)?;
-            let session = Session { only: typed.names, ..Session::open(loaded.config)? };
+            let session = Session::open(loaded.config)?.for_names(typed.names);
             if typed.dry_run {
                 let mode = Mode::Fix { hook: typed.yes };
                 return work::plan(&session, Fresh::Anew, &mode, &output, loaded.findings).await;

@@ -1,5 +1,6 @@
 //! `verify`, `discover`: looks at the world, with or without a configuration.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
@@ -73,29 +74,30 @@ pub(super) async fn verify(
                 asks.extend(found.iter().flat_map(verify_domain));
                 findings.extend(found.into_iter().flat_map(|domain| domain.findings));
             }
-            Target::Host { host, service, port } => {
+            Target::Server { host, service, port } => {
                 let known = if addresses.is_empty() && typed.connect.is_none() {
                     addresses_of(&dns, &host).await
                 } else {
                     addresses
                 };
-                asks.extend(verify::asks_at(&host, service, port, &known));
+                asks.extend(verify::asks_of_server(&host, service, port, &known));
             }
         }
     }
     if let Some(address) = typed.connect {
-        verify::connect_to(&mut asks, address);
+        connect_to(&mut asks, address);
     }
-    let ours = |address: Option<IpAddr>| {
-        (!machine.is_empty()).then(|| address.is_some_and(|a| machine.contains(&a)))
-    };
     for ask in &mut asks {
-        ask.ours = ours(ask.endpoint.address);
+        let address = ask.endpoint.address.filter(|_| !machine.is_empty());
+        ask.ours = address.map(|address| machine.contains(&address));
     }
     let progress = Progress::new(output.quiet());
     progress.tell(&Event::Verifying(asks.len()));
     let seen = |inspection: &Inspection| progress.tell(&Event::Verified(inspection.clone()));
-    let endpoints = verify::inspect_all(&asks, &how, &seen).await;
+    let mut endpoints = verify::inspect_all(&asks, &how, &seen).await;
+    if typed.strict {
+        endpoints = endpoints.into_iter().map(verify::profiles::strictly).collect();
+    }
     let verified = Verified::of(how.profile.as_str(), endpoints);
     let code = exit_code(verified.verdict);
     output.answer(&Report { command: "verify", body: Body::Verify(verified), findings });
@@ -111,7 +113,16 @@ fn exit_code(verdict: Verdict) -> u8 {
 }
 
 fn verify_domain(found: &Discovered) -> Vec<Ask> {
-    verify::asks_of(&found.hosts, &found.domain)
+    verify::asks_of(&found.domain, &found.hosts, &found.not_offered, None)
+}
+
+/// Every endpoint once, at this address instead of those in the DNS.
+fn connect_to(asks: &mut Vec<Ask>, address: IpAddr) {
+    for ask in asks.iter_mut() {
+        ask.endpoint.address = Some(address);
+    }
+    let mut seen = BTreeSet::new();
+    asks.retain(|ask| seen.insert(ask.endpoint.clone()));
 }
 
 fn parts(loaded: Option<Loaded>) -> (Config, Vec<Finding>) {
@@ -193,7 +204,6 @@ fn how(config: &Config, typed: &cli::Verify) -> Result<How, Failure> {
         concurrency: typed.concurrency.into(),
         tries: typed.tries.into(),
         without_sni: true,
-        strict: typed.strict,
         ..how
     })
 }
@@ -217,17 +227,10 @@ pub(super) fn targets_file(path: &Path) -> Result<Vec<(Target, Vec<IpAddr>)>, Fa
     })?;
     let mut targets = Vec::new();
     for (index, line) in text.lines().enumerate() {
-        let line = line.split('#').next().unwrap_or_default();
-        let mut words = line.split_whitespace();
-        let Some(target) = words.next() else { continue };
-        let wrong = |why: String| {
-            Failure::Usage(format!("error: {}:{}: {why}", path.display(), index + 1))
-        };
-        let target = Target::parse(target).map_err(|error| wrong(error.to_string()))?;
-        let addresses: Result<Vec<IpAddr>, Failure> = words
-            .map(|word| word.parse().map_err(|_| wrong(format!("`{word}` is no IP address"))))
-            .collect();
-        targets.push((target, addresses?));
+        let parsed = Target::parse_line(line).map_err(|error| {
+            Failure::Usage(format!("error: {}:{}: {error}", path.display(), index + 1))
+        })?;
+        targets.extend(parsed);
     }
     Ok(targets)
 }

@@ -136,6 +136,11 @@ impl Session {
         })
     }
 
+    /// The same for these domains or hosts; none are all.
+    pub(super) fn for_names(self, only: Vec<Hostname>) -> Self {
+        Self { only, ..self }
+    }
+
     /// The same, for the flow.
     pub(super) fn means<'a>(&'a self, tell: &'a (dyn Fn(&Event) + Send + Sync)) -> Means<'a> {
         Means {

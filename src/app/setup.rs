@@ -110,9 +110,6 @@ async fn shown(asked: &Asked) -> Result<Option<String>, String> {
     }
     let mut text = format!("{}:\n", asked.server.id);
     text.push_str(&hook::diff(&changes));
-    for line in hook::before_and_after(&asked.server).await {
-        text.push_str(&format!("  {line}\n"));
-    }
     Ok(Some(text))
 }
 
