@@ -26,6 +26,8 @@ pub(crate) struct Manners {
     pub(crate) reasons: bool,
     /// Hears nothing over UDP.
     pub(crate) deaf_udp: bool,
+    /// Hears each question over UDP only the second time.
+    pub(crate) hard_of_hearing: bool,
     /// Hangs up on TCP.
     pub(crate) no_tcp: bool,
     /// Answers FORMERR to questions with EDNS.
@@ -125,7 +127,7 @@ async fn serve_udp(socket: &UdpSocket, shared: &Shared) {
         let Ok((length, peer)) = socket.recv_from(&mut buffer).await else { continue };
         let Ok(question) = Message::from_vec(&buffer[..length]) else { continue };
         let again = shared.note("udp", &question);
-        if shared.manners.deaf_udp {
+        if shared.manners.deaf_udp || (shared.manners.hard_of_hearing && !again) {
             continue;
         }
         let Some(mut answer) = shared.answer(&question, again).await else { continue };
@@ -143,6 +145,8 @@ async fn serve_udp(socket: &UdpSocket, shared: &Shared) {
 }
 
 async fn serve_tcp(listener: &TcpListener, shared: &Shared) {
+    // Who is answered by silence is not hung up on.
+    let mut silent = Vec::new();
     loop {
         let Ok((mut stream, _)) = listener.accept().await else { continue };
         if shared.manners.no_tcp {
@@ -155,7 +159,10 @@ async fn serve_tcp(listener: &TcpListener, shared: &Shared) {
         }
         let Ok(question) = Message::from_vec(&buffer) else { continue };
         let again = shared.note("tcp", &question);
-        let Some(answer) = shared.answer(&question, again).await else { continue };
+        let Some(answer) = shared.answer(&question, again).await else {
+            silent.push(stream);
+            continue;
+        };
         let bytes = answer.to_vec().unwrap_or_default();
         let length = u16::try_from(bytes.len()).unwrap_or(u16::MAX);
         let _ = stream.write_all(&[&length.to_be_bytes(), &bytes[..length.into()]].concat()).await;
