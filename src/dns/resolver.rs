@@ -229,7 +229,7 @@ async fn put(
     manner: Manner,
 ) -> Result<Message, Failure> {
     let question = wire::question(asked, kind, manner);
-    let bytes = wire::bytes(&question).map_err(|error| Failure::Other(error.to_string()))?;
+    let bytes = question.to_vec().map_err(|error| Failure::Other(error.to_string()))?;
     match way {
         Way::Udp => match over_udp(server, &bytes, &question).await? {
             Some(message) => Ok(message),

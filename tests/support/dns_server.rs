@@ -55,7 +55,7 @@ pub(crate) struct DnsServer {
 
 #[derive(Debug)]
 struct Shared {
-    zone: RwLock<Zone>,
+    zone: RwLock<Arc<Zone>>,
     manners: Manners,
     heard: Mutex<Vec<String>>,
 }
@@ -73,7 +73,7 @@ impl DnsServer {
         let udp = std::net::UdpSocket::bind(address).expect("the same UDP port");
         tcp.set_nonblocking(true).expect("a socket");
         udp.set_nonblocking(true).expect("a socket");
-        let zone = RwLock::new(Zone::parse(zone).expect("a zone text"));
+        let zone = RwLock::new(Arc::new(Zone::parse(zone).expect("a zone text")));
         let shared = Arc::new(Shared { zone, manners, heard: Mutex::default() });
         let (stop, stopped) = oneshot::channel();
         let theirs = Arc::clone(&shared);
@@ -100,7 +100,8 @@ impl DnsServer {
 
     /// Serves another zone from now on.
     pub(crate) fn serve(&self, zone: &str) {
-        *self.shared.zone.write().expect("no panic") = Zone::parse(zone).expect("a zone text");
+        *self.shared.zone.write().expect("no panic") =
+            Arc::new(Zone::parse(zone).expect("a zone text"));
     }
 
     /// What was asked so far, one line each: `udp example.org MX`, with `cd` where checking was
@@ -208,7 +209,7 @@ impl Shared {
             message.metadata.response_code = ResponseCode::NotImp;
             return Some(message);
         };
-        let zone = self.zone.read().expect("no panic").clone();
+        let zone = Arc::clone(&self.zone.read().expect("no panic"));
         let mut answer = zone.ask(&present(&query.name), kind).await;
         if self.manners.slow && !again && !question.metadata.checking_disabled {
             answer.reply = Reply::Failed(Failure::ServFail);
