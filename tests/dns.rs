@@ -5,10 +5,11 @@
 #[path = "support/dns_server.rs"]
 mod dns_server;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use dns_server::{DnsServer, Manners};
 use mailcert::dns::{Absence, Answer, Dns, Failure, Kind, Record, Reply, Resolver, Zone};
+use tokio::time::Instant;
 
 const ZONE: &str = r#"
     example.org MX 10 mx1.example.org
@@ -162,6 +163,23 @@ async fn a_lost_question_is_asked_over_tcp() {
     let answer = resolver(&[&server]).ask("mx1.example.org", Kind::A).await;
     assert_eq!(addresses(&answer), ["192.0.2.7"]);
     assert_eq!(server.heard(), ["udp mx1.example.org A", "tcp mx1.example.org A"]);
+}
+
+#[tokio::test]
+async fn a_lost_question_is_asked_over_udp_again_where_there_is_no_tcp() {
+    let manners = Manners { hard_of_hearing: true, no_tcp: true, ..Manners::default() };
+    let server = DnsServer::with_manners("127.0.22.10:0", ZONE, manners);
+    let answer = resolver(&[&server]).ask("mx1.example.org", Kind::A).await;
+    assert_eq!(addresses(&answer), ["192.0.2.7"]);
+    assert_eq!(server.heard(), ["udp mx1.example.org A", "udp mx1.example.org A"]);
+}
+
+#[tokio::test]
+async fn one_silent_server_is_asked_over_both_ways() {
+    let server = DnsServer::start("127.0.22.10:0", "example TIMEOUT");
+    let answer = resolver(&[&server]).ask("a.example", Kind::A).await;
+    assert_eq!(answer, Answer::failed(Failure::Timeout));
+    assert_eq!(server.heard(), ["udp a.example A", "tcp a.example A"]);
 }
 
 #[tokio::test]

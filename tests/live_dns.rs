@@ -11,13 +11,14 @@ use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::path::Path;
 use std::process::{Child, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use expect_test::expect;
 use mailcert::config::Domain;
 use mailcert::discover::{Rules, discover};
 use mailcert::dns::{Answer, Dns, Failure, Kind, Record, Reply, Resolver};
 use mailcert::model::Hostname;
+use tokio::time::Instant;
 
 const ZONE: &str = "\
 $TTL 300

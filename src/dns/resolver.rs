@@ -219,7 +219,8 @@ async fn unexplained(
     }
 }
 
-/// Sends one question and waits for its answer, at most 2 seconds over each way.
+/// Sends one question and waits for its answer, at most 2 seconds over each way: what is cut off
+/// over UDP is asked for over TCP, and where TCP is refused UDP gets another chance.
 async fn put(
     server: SocketAddr,
     way: Way,
@@ -228,27 +229,55 @@ async fn put(
     manner: Manner,
 ) -> Result<Message, Failure> {
     let question = wire::question(asked, kind, manner);
-    let bytes = wire::bytes(&question).map_err(|error| Failure::Other(error.to_string()))?;
-    let said = |error: io::Error| Failure::Other(format!("{server}: {}", error.kind()));
-    if way == Way::Udp {
-        match timeout(TRY, udp(server, &bytes, &question)).await {
-            Err(_) => return Err(Failure::Timeout),
-            Ok(Err(error)) => return Err(said(error)),
-            Ok(Ok(Received::Answer(message))) => return Ok(*message),
-            Ok(Ok(Received::CutOff | Received::Foreign)) => {}
-        }
-    }
-    match timeout(TRY, tcp(server, &bytes)).await {
-        Err(_) => Err(Failure::Timeout),
-        Ok(Err(error)) => Err(said(error)),
-        Ok(Ok(heard)) => match wire::receive(&heard, &question) {
-            Received::Answer(message) => Ok(*message),
-            Received::CutOff => Err(Failure::Other(format!("{server}: its answer is damaged"))),
-            Received::Foreign => {
-                Err(Failure::Other(format!("{server}: its answer is for another question")))
+    let bytes = question.to_vec().map_err(|error| Failure::Other(error.to_string()))?;
+    match way {
+        Way::Udp => match over_udp(server, &bytes, &question).await? {
+            Some(message) => Ok(message),
+            None => over_tcp(server, &bytes, &question).await,
+        },
+        Way::Tcp => match over_tcp(server, &bytes, &question).await {
+            Err(Failure::Other(said)) => {
+                over_udp(server, &bytes, &question).await?.ok_or(Failure::Other(said))
             }
+            answer => answer,
         },
     }
+}
+
+/// `None`: the answer is cut off.
+async fn over_udp(
+    server: SocketAddr,
+    bytes: &[u8],
+    question: &Message,
+) -> Result<Option<Message>, Failure> {
+    match timeout(TRY, udp(server, bytes, question)).await {
+        Err(_) => Err(Failure::Timeout),
+        Ok(Err(error)) => Err(said(server, &error)),
+        Ok(Ok(Received::Answer(message))) => Ok(Some(*message)),
+        Ok(Ok(Received::CutOff | Received::Foreign)) => Ok(None),
+    }
+}
+
+async fn over_tcp(
+    server: SocketAddr,
+    bytes: &[u8],
+    question: &Message,
+) -> Result<Message, Failure> {
+    let heard = match timeout(TRY, tcp(server, bytes)).await {
+        Err(_) => return Err(Failure::Timeout),
+        Ok(heard) => heard.map_err(|error| said(server, &error))?,
+    };
+    match wire::receive(&heard, question) {
+        Received::Answer(message) => Ok(*message),
+        Received::CutOff => Err(Failure::Other(format!("{server}: its answer is damaged"))),
+        Received::Foreign => {
+            Err(Failure::Other(format!("{server}: its answer is for another question")))
+        }
+    }
+}
+
+fn said(server: SocketAddr, error: &io::Error) -> Failure {
+    Failure::Other(format!("{server}: {}", error.kind()))
 }
 
 /// Reads datagrams until one answers the question; what does not is ignored.

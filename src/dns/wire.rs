@@ -4,7 +4,6 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use hickory_proto::ProtoError;
 use hickory_proto::op::{Edns, Message, MessageType, OpCode, Query, ResponseCode};
 use hickory_proto::rr::rdata::opt::{EdnsCode, EdnsOption};
 use hickory_proto::rr::{DNSClass, Name, RData, RecordType};
@@ -49,11 +48,6 @@ pub(super) fn question(name: &Name, kind: Kind, manner: Manner) -> Message {
         message.set_edns(edns);
     }
     message
-}
-
-/// The bytes of a message.
-pub(super) fn bytes(message: &Message) -> Result<Vec<u8>, ProtoError> {
-    message.to_vec()
 }
 
 /// What a datagram or a TCP message is.

@@ -26,6 +26,8 @@ pub(crate) struct Manners {
     pub(crate) reasons: bool,
     /// Hears nothing over UDP.
     pub(crate) deaf_udp: bool,
+    /// Hears each question over UDP only the second time.
+    pub(crate) hard_of_hearing: bool,
     /// Hangs up on TCP.
     pub(crate) no_tcp: bool,
     /// Answers FORMERR to questions with EDNS.
@@ -53,7 +55,7 @@ pub(crate) struct DnsServer {
 
 #[derive(Debug)]
 struct Shared {
-    zone: RwLock<Zone>,
+    zone: RwLock<Arc<Zone>>,
     manners: Manners,
     heard: Mutex<Vec<String>>,
 }
@@ -71,7 +73,7 @@ impl DnsServer {
         let udp = std::net::UdpSocket::bind(address).expect("the same UDP port");
         tcp.set_nonblocking(true).expect("a socket");
         udp.set_nonblocking(true).expect("a socket");
-        let zone = RwLock::new(Zone::parse(zone).expect("a zone text"));
+        let zone = RwLock::new(Arc::new(Zone::parse(zone).expect("a zone text")));
         let shared = Arc::new(Shared { zone, manners, heard: Mutex::default() });
         let (stop, stopped) = oneshot::channel();
         let theirs = Arc::clone(&shared);
@@ -98,7 +100,8 @@ impl DnsServer {
 
     /// Serves another zone from now on.
     pub(crate) fn serve(&self, zone: &str) {
-        *self.shared.zone.write().expect("no panic") = Zone::parse(zone).expect("a zone text");
+        *self.shared.zone.write().expect("no panic") =
+            Arc::new(Zone::parse(zone).expect("a zone text"));
     }
 
     /// What was asked so far, one line each: `udp example.org MX`, with `cd` where checking was
@@ -125,7 +128,7 @@ async fn serve_udp(socket: &UdpSocket, shared: &Shared) {
         let Ok((length, peer)) = socket.recv_from(&mut buffer).await else { continue };
         let Ok(question) = Message::from_vec(&buffer[..length]) else { continue };
         let again = shared.note("udp", &question);
-        if shared.manners.deaf_udp {
+        if shared.manners.deaf_udp || (shared.manners.hard_of_hearing && !again) {
             continue;
         }
         let Some(mut answer) = shared.answer(&question, again).await else { continue };
@@ -143,6 +146,8 @@ async fn serve_udp(socket: &UdpSocket, shared: &Shared) {
 }
 
 async fn serve_tcp(listener: &TcpListener, shared: &Shared) {
+    // Who is answered by silence is not hung up on.
+    let mut silent = Vec::new();
     loop {
         let Ok((mut stream, _)) = listener.accept().await else { continue };
         if shared.manners.no_tcp {
@@ -155,7 +160,10 @@ async fn serve_tcp(listener: &TcpListener, shared: &Shared) {
         }
         let Ok(question) = Message::from_vec(&buffer) else { continue };
         let again = shared.note("tcp", &question);
-        let Some(answer) = shared.answer(&question, again).await else { continue };
+        let Some(answer) = shared.answer(&question, again).await else {
+            silent.push(stream);
+            continue;
+        };
         let bytes = answer.to_vec().unwrap_or_default();
         let length = u16::try_from(bytes.len()).unwrap_or(u16::MAX);
         let _ = stream.write_all(&[&length.to_be_bytes(), &bytes[..length.into()]].concat()).await;
@@ -201,7 +209,7 @@ impl Shared {
             message.metadata.response_code = ResponseCode::NotImp;
             return Some(message);
         };
-        let zone = self.zone.read().expect("no panic").clone();
+        let zone = Arc::clone(&self.zone.read().expect("no panic"));
         let mut answer = zone.ask(&present(&query.name), kind).await;
         if self.manners.slow && !again && !question.metadata.checking_disabled {
             answer.reply = Reply::Failed(Failure::ServFail);

@@ -139,6 +139,15 @@ impl Dns for Listener {
 }
 
 #[tokio::test]
+async fn who_does_not_exist_or_is_silent_is_not_asked_further() {
+    for (zone, questions) in [("", 1), ("example.org TIMEOUT", 1), ("example.org SERVFAIL", 18)] {
+        let dns = Listener { zone: Zone::parse(zone).unwrap(), asked: Mutex::default() };
+        ask(&[domain("example.org")], &dns, true).await;
+        assert_eq!(dns.asked.into_inner().unwrap().len(), questions, "{zone:?}");
+    }
+}
+
+#[tokio::test]
 async fn ten_thousand_domains_share_the_questions_about_their_host() {
     let mut text = "mx.example.net A 192.0.2.7\n".to_owned();
     let mut domains = Vec::new();
