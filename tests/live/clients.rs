@@ -93,8 +93,8 @@ pub(crate) fn posttls(
 
 /// Every name on every port with every client, with SNI: what is wrong, in one text.
 pub(crate) fn everything_verifies(world: &World) {
-    let mut wrong = String::new();
-    for (name, address) in names(world) {
+    let wrong = for_each_name(world, |name, address| {
+        let mut wrong = String::new();
         for &port in PORTS {
             let sni = Some(name);
             let mut note = |client: &str, answer: Result<(), String>| {
@@ -108,19 +108,36 @@ pub(crate) fn everything_verifies(world: &World) {
                 note("posttls-finger", posttls(world, address, port, sni, name));
             }
         }
-    }
+        wrong
+    })
+    .concat();
     assert!(wrong.is_empty(), "{wrong}");
 }
 
 /// The certificate each name shows on each port, or nothing where it does not verify.
 pub(crate) fn shown(world: &World) -> Vec<(&'static str, u16, Option<String>)> {
-    let mut all = Vec::new();
-    for (name, address) in names(world) {
-        for &port in PORTS {
-            all.push((name, port.0, openssl(world, address, port, Some(name), name).ok()));
-        }
-    }
-    all
+    let of_name = |name, address| {
+        let show = |&port: &(u16, Option<&str>)| {
+            (name, port.0, openssl(world, address, port, Some(name), name).ok())
+        };
+        PORTS.iter().map(show).collect::<Vec<_>>()
+    };
+    for_each_name(world, of_name).concat()
+}
+
+/// Asks for all names at once; the answers come in the order of [`names`].
+pub(crate) fn for_each_name<T: Send>(
+    world: &World,
+    ask: impl Fn(&'static str, Ipv4Addr) -> T + Sync,
+) -> Vec<T> {
+    let ask = &ask;
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = names(world)
+            .into_iter()
+            .map(|(name, address)| scope.spawn(move || ask(name, address)))
+            .collect();
+        threads.into_iter().map(|thread| thread.join().expect("it asked")).collect()
+    })
 }
 
 fn farewell(port: u16) -> &'static str {

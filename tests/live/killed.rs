@@ -4,11 +4,11 @@ use std::process::Child;
 use std::thread::sleep;
 use std::time::Instant;
 
-use crate::clients::{names, openssl};
+use crate::clients::{for_each_name, openssl};
 use crate::fix::fix;
 use crate::tree::{keys_are_private, nothing_is_half_done};
 use crate::world::daemons::run;
-use crate::world::{Exim, Wish, World};
+use crate::world::{Exim, Wish, World, text};
 
 /// The ports looked at after each kill: one of each server is enough.
 const PORTS: &[(u16, Option<&str>)] = &[(465, None), (993, None)];
@@ -72,12 +72,13 @@ fn kill(mut victim: Child) {
 }
 
 fn all_verify(world: &World, when: &str) {
-    for (name, address) in names(world) {
-        for &port in PORTS {
-            if let Err(said) = openssl(world, address, port, Some(name), name) {
-                let files = run("ls", &["-laR", crate::world::text(&world.path("exim/tls"))]);
-                panic!("{when}: {name} on {port:?}: {said}\n{files}");
-            }
-        }
-    }
+    let wrong = for_each_name(world, |name, address| {
+        let wrong = |&port: &(u16, Option<&str>)| {
+            let said = openssl(world, address, port, Some(name), name).err()?;
+            Some(format!("{when}: {name} on {port:?}: {said}\n"))
+        };
+        PORTS.iter().filter_map(wrong).collect::<String>()
+    })
+    .concat();
+    assert!(wrong.is_empty(), "{wrong}{}", run("ls", &["-laR", text(&world.path("exim/tls"))]));
 }

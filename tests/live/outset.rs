@@ -1,6 +1,6 @@
 //! The world before mailcert did anything: without these, the other tests would prove nothing.
 
-use crate::clients::{PORTS, gnutls, names, openssl, posttls};
+use crate::clients::{PORTS, for_each_name, gnutls, openssl, posttls};
 use crate::world::daemons::run;
 use crate::world::debian_exim::Mode;
 use crate::world::{Exim, Wish, World};
@@ -9,7 +9,7 @@ use crate::world::{Exim, Wish, World};
 #[ignore = "needs root and mail servers; tests/run runs it"]
 fn before_anything_is_done_every_client_refuses_every_name() {
     let world = World::start(Wish::default());
-    for (name, address) in names(&world) {
+    for_each_name(&world, |name, address| {
         for &port in PORTS {
             let said = openssl(&world, address, port, Some(name), name).unwrap_err();
             assert!(said.contains("CN = localhost.localdomain"), "{name} {port:?}: {said}");
@@ -20,7 +20,7 @@ fn before_anything_is_done_every_client_refuses_every_name() {
                 assert!(said.contains("Untrusted TLS connection"), "{name} {port:?}: {said}");
             }
         }
-    }
+    });
 }
 
 #[test]
