@@ -64,7 +64,7 @@ pub fn is_hooked(server: &Server, settings: &BTreeMap<String, String>) -> bool {
             let map = sni_map(directory, postfix);
             words(value("tls_server_sni_maps")).any(|word| word == map)
                 && words(value("smtpd_tls_chain_files")).next() == Some(&chain)
-                && has_tls(&value)
+                && says_tls(&value)
         }
         Kind::Exim(exim) => {
             let certificate = value("tls_certificate");
@@ -190,13 +190,12 @@ fn sni_map(directory: &Path, postfix: &Postfix) -> String {
     format!("{}:{}", postfix.map_type, directory.join(SNI_SOURCE).display())
 }
 
-/// Whether smtpd offers TLS; `smtpd_use_tls` and `smtpd_enforce_tls` are the old switches.
-fn has_tls<'a>(value: &impl Fn(&str) -> &'a str) -> bool {
-    let level = value("smtpd_tls_security_level");
-    match level {
-        "" => value("smtpd_use_tls") == "yes" || value("smtpd_enforce_tls") == "yes",
-        level => level != "none",
-    }
+/// Whether the admin has said what smtpd does about TLS: `none` counts (services in master.cf may
+/// say otherwise), and so do the old switches. We fill in only where nothing is said.
+fn says_tls<'a>(value: &impl Fn(&str) -> &'a str) -> bool {
+    !value("smtpd_tls_security_level").is_empty()
+        || value("smtpd_use_tls") == "yes"
+        || value("smtpd_enforce_tls") == "yes"
 }
 
 fn drop_in(server: &Server) -> String {
@@ -302,16 +301,14 @@ mod tests {
     }
 
     #[test]
-    fn postfix_needs_map_chain_and_tls() {
+    fn postfix_needs_map_and_chain_and_a_word_about_tls() {
         let all = [
             ("tls_server_sni_maps", "hash:/x, lmdb:/d/tls/sni"),
             ("smtpd_tls_chain_files", "/d/tls/default.pem"),
             ("smtpd_tls_security_level", "may"),
         ];
         assert!(is_hooked(&postfix(), &settings(&all)));
-        for (index, wrong) in
-            [(0, "hash:/d/tls/sni"), (1, "/etc/x.pem"), (1, ""), (2, ""), (2, "none")]
-        {
+        for (index, wrong) in [(0, "hash:/d/tls/sni"), (1, "/etc/x.pem"), (1, ""), (2, "")] {
             let mut other = all;
             other[index].1 = wrong;
             assert!(!is_hooked(&postfix(), &settings(&other)), "{wrong:?}");

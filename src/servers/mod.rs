@@ -194,10 +194,10 @@ pub struct Want {
 }
 
 /// The files `server` wants on disk to show `certificates`, with `default` for clients without
-/// SNI. Pure; the order is the order of installation: no file comes before one it names. Entries
-/// come from the certificates' own names; a name on two certificates goes to the one that ends
-/// later. A certificate may be there in several versions: a name that a renewal left out keeps its
-/// old version. A `default` that is not among the certificates counts as none.
+/// SNI. Pure; the order is the order of installation: what is read at once comes after the files
+/// it names. Entries come from the certificates' own names; a name on two certificates goes to
+/// the one that ends later. A certificate may be there in several versions: a name that a renewal
+/// left out keeps its old one. A `default` that is not among the certificates counts as none.
 #[must_use]
 pub fn wants(server: &Server, certificates: &[Shown], default: Option<&CertName>) -> Vec<Want> {
     let mut sorted: Vec<&Shown> = certificates.iter().collect();

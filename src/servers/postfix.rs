@@ -64,9 +64,11 @@ pub(super) fn wants(
     wants.extend(gitignore(server));
     let entries = Entries::of(certificates);
     let text = sni_text(&server.directory, &entries, &stems);
-    // The source first: Postfix warns at every open of a map that is older than its source.
-    wants.push(Want::text(server, SNI_SOURCE, text.clone()));
-    wants.extend(built_map(server, postfix, &entries, certificates, text));
+    // Building the map puts its source in place as well, and before the map: Postfix warns at
+    // every open of a map that is older than its source. So the source comes last here, where it
+    // is found in place and its file is remembered as it then is.
+    wants.extend(built_map(server, postfix, &entries, certificates, text.clone()));
+    wants.push(Want::text(server, SNI_SOURCE, text));
     wants.extend(default.map(|shown| Want::combined(server, "default.pem", Part::Default, shown)));
     wants
 }
@@ -151,8 +153,8 @@ mod tests {
             [
                 "/d/mailcert/a.test.pem a.test 600 pem a.test 1",
                 "/d/mailcert/b.test.pem b.test 600 pem b.test 1",
-                "/d/mailcert/sni index 600 text",
                 "/d/mailcert/sni.lmdb index 600 map lmdb",
+                "/d/mailcert/sni index 600 text",
                 "/d/mailcert/default.pem default 600 pem a.test 1",
             ]
         );
@@ -163,14 +165,14 @@ mail.a.test /d/mailcert/a.test.pem
 mx1.a.test /d/mailcert/a.test.pem
 shared.x.test /d/mailcert/b.test.pem
 ";
-        assert_eq!(all[2].content, Content::Text(text.to_owned()));
-        let Content::SniMap { source, text: of_map, .. } = &all[3].content else { panic!() };
-        assert_eq!((source, of_map.as_str()), (&all[2].path, text));
+        assert_eq!(all[3].content, Content::Text(text.to_owned()));
+        let Content::SniMap { source, text: of_map, .. } = &all[2].content else { panic!() };
+        assert_eq!((source, of_map.as_str()), (&all[3].path, text));
     }
 
     #[test]
     fn a_renewed_pem_changes_the_map_and_one_without_entries_does_not() {
-        let map = |certificates: &[Shown]| layout(&postfix("hash"), certificates)[3].identity;
+        let map = |certificates: &[Shown]| layout(&postfix("hash"), certificates)[2].identity;
         let mut renewed = two();
         renewed[1].facts.combined = renewed[0].facts.combined;
         assert_ne!(map(&two()), map(&renewed));
@@ -179,7 +181,7 @@ shared.x.test /d/mailcert/b.test.pem
         let mut other = unused.clone();
         other.facts.combined = renewed[0].facts.combined;
         let [a, b] = two();
-        let with = |c: Shown| layout(&postfix("hash"), &[a.clone(), b.clone(), c])[4].identity;
+        let with = |c: Shown| layout(&postfix("hash"), &[a.clone(), b.clone(), c])[3].identity;
         assert_eq!(with(unused), with(other));
     }
 

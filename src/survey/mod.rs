@@ -169,3 +169,103 @@ fn owner(id: &ServerId, common: &Common, uid: u32, gid: u32) -> Result<(u32, u32
 /// How long a question to a server may take; the slowest, `doveconf` with 2,000 blocks, takes two
 /// seconds.
 const DEADLINE: Duration = Duration::from_secs(20);
+
+#[cfg(test)]
+mod tests {
+    use std::fs::OpenOptions;
+    use std::io::Write;
+    use std::path::{Path, PathBuf};
+    use std::time::Duration;
+
+    use super::{Asked, servers};
+    use crate::command::run_ok;
+    use crate::config::{Common, EximLayout, ServerTable};
+    use crate::model::Finding;
+    use crate::plan::Hook;
+    use crate::servers::Kind;
+
+    /// A program that answers like Exim 4.96 with these values; `exit` is its status for `-bP`.
+    async fn fake_exim(folder: &Path, values: &str, exit: u8) -> PathBuf {
+        let (text, path) = (folder.join("text"), folder.join("exim4"));
+        let script = format!(
+            "#!/bin/sh\ncase \"$*\" in\n*-bV) echo 'Exim version 4.96 #2 built x';\n\
+             echo 'Configuration file is /nonexistent/exim.conf';;\n\
+             *) cat <<'END'\n{values}\nEND\necho broken >&2; exit {exit};;\nesac\n"
+        );
+        let mut options = OpenOptions::new();
+        let mut file = options.create(true).write(true).truncate(true).open(&text).unwrap();
+        file.write_all(script.as_bytes()).unwrap();
+        // Another process writes what is run: a fork of another test could otherwise hold it open
+        // for writing, and the kernel would not run it (ETXTBSY).
+        let argv = ["install", "-m", "755"].map(str::to_owned).into_iter();
+        let argv: Vec<String> =
+            argv.chain([&text, &path].map(|path| path.display().to_string())).collect();
+        run_ok(&argv, b"", Duration::from_secs(10)).await.unwrap();
+        path
+    }
+
+    async fn ask(binary: PathBuf, common: Common) -> (Vec<Asked>, Vec<Finding>) {
+        let config_file = Some(PathBuf::from("/nonexistent/exim.conf"));
+        let table = ServerTable::Exim { binary, config_file, layout: None, common };
+        servers(&[table], &[]).await
+    }
+
+    fn codes(findings: &[Finding]) -> Vec<&str> {
+        findings.iter().map(|finding| finding.code.as_str()).collect()
+    }
+
+    #[tokio::test]
+    async fn an_exim_with_the_split_layout_of_2020_is_served_where_it_looks() {
+        let folder = tempfile::tempdir().unwrap();
+        let values = "\
+tls_certificate = ${if exists{/D/exim.crt.${tls_sni}}{/D/exim.crt.${tls_sni}}{/D/exim.crt}}
+tls_privatekey = ${if exists{/D/exim.key.${tls_sni}}{/D/exim.key.${tls_sni}}{/D/exim.key}}
+tls_advertise_hosts = *
+tls_on_connect_ports = 465
+daemon_smtp_ports = 25 : 465
+local_interfaces = 192.0.2.7
+primary_hostname = mail.a.test
+exim_user = root
+exim_group = root
+pid_file_path = /nonexistent/exim.pid
+spool_directory = /nonexistent";
+        let (all, findings) =
+            ask(fake_exim(folder.path(), values, 0).await, Common::default()).await;
+        assert_eq!(codes(&findings), ["server-not-running"]);
+        let [Asked { server, hook, running: false, .. }] = all.as_slice() else { panic!() };
+        let Kind::Exim(exim) = &server.kind else { panic!() };
+        assert_eq!((exim.layout, exim.fixed_path, hook), (EximLayout::Split, false, &Hook::There));
+        assert_eq!((server.directory.as_path(), server.gid), (Path::new("/D"), 0));
+        assert_eq!((server.listeners.len(), server.reload.len()), (2, 0));
+        assert_eq!(server.own_name.as_ref().map(AsRef::as_ref), Some("mail.a.test"));
+
+        let fixed = values.replace("tls_sni", "x");
+        let (all, _) = ask(fake_exim(folder.path(), &fixed, 0).await, Common::default()).await;
+        let Kind::Exim(exim) = &all[0].server.kind else { panic!() };
+        assert_eq!((exim.layout, exim.fixed_path), (EximLayout::Combined, true));
+        assert_eq!(all[0].hook, Hook::Missing);
+        assert_eq!(all[0].server.directory, Path::new("/nonexistent/tls"));
+    }
+
+    #[tokio::test]
+    async fn a_server_that_cannot_be_asked_is_a_finding_and_the_others_are_served() {
+        let folder = tempfile::tempdir().unwrap();
+        let (all, findings) = ask("/nonexistent/exim4".into(), Common::default()).await;
+        assert_eq!((all.len(), codes(&findings)), (0, vec!["program-missing"]));
+        let (all, findings) = ask(fake_exim(folder.path(), "", 1).await, Common::default()).await;
+        assert_eq!((all.len(), codes(&findings)), (0, vec!["server-unreadable"]));
+        assert!(findings[0].message.ends_with("exit status 1: broken"), "{findings:?}");
+        let strange = Common { directory: Some("/a b".into()), ..Common::default() };
+        let good = "exim_group = root\ntls_certificate = \n";
+        let (all, findings) = ask(fake_exim(folder.path(), good, 0).await, strange).await;
+        assert_eq!((all.len(), codes(&findings)), (0, vec!["server-unreadable"]));
+    }
+
+    #[tokio::test]
+    async fn a_server_elsewhere_is_asked_nothing() {
+        let common = Common { files_only: true, ..Common::default() };
+        let (all, findings) = ask("/nonexistent/exim4".into(), common).await;
+        assert_eq!((codes(&findings), &all[0].hook), (vec![], &Hook::Unknown));
+        assert!(all[0].running && all[0].server.files_only);
+    }
+}
