@@ -130,6 +130,7 @@ impl Work<'_> {
                     self.changed += 1;
                 }
             }
+            Bytes::Built if self.is_built(want)? => {}
             Bytes::Built => {
                 self.owe()?;
                 map::build(self.server, want, access).await?;
@@ -142,6 +143,16 @@ impl Work<'_> {
         let file = Some(Installed { server, identity: want.identity, print });
         self.noted.push(Entry::Installed { path: want.path.clone(), file });
         Ok(())
+    }
+
+    /// Whether the map in place is the one that is wanted: nobody touched it since it was built.
+    fn is_built(&self, want: &Want) -> Result<bool, DeployError> {
+        let noted = self.store.diary()?.installed.remove(&want.path);
+        let Some(noted) = noted.filter(|noted| noted.identity == want.identity) else {
+            return Ok(false);
+        };
+        let access = (noted.print.mode, noted.print.uid, noted.print.gid);
+        Ok(access == (want.mode, want.uid, want.gid) && print(&want.path)? == Some(noted.print))
     }
 
     fn owe(&mut self) -> Result<(), DeployError> {
@@ -271,14 +282,7 @@ fn listable(found: &Look, gid: u32) -> bool {
 }
 
 fn print(path: &Path) -> Result<Option<FilePrint>, DeployError> {
-    Ok(disk::look(path)?.map(|look| FilePrint {
-        inode: look.inode,
-        size: look.size,
-        mtime_nanos: look.mtime_nanos,
-        mode: look.mode,
-        uid: look.uid,
-        gid: look.gid,
-    }))
+    Ok(disk::look(path)?.map(FilePrint::from))
 }
 
 #[cfg(test)]

@@ -58,6 +58,9 @@ pub async fn reload(server: &Server, store: &dyn Store, now: Timestamp) -> Resul
     }
     if !server.reload.is_empty() {
         command::run_ok(&server.reload, b"", DEADLINE).await?;
+    } else if !server.files_only {
+        let why = format!("no way to reload {} is known; set reload in its table", server.id);
+        return Err(DeployError::gate(&server.directory, why));
     }
     store.note(&Entry::Reload { server: server.id.to_string(), since: None, at: now })?;
     Ok(())

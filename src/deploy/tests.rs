@@ -155,6 +155,28 @@ async fn files_are_installed_noted_and_owed_and_then_the_same() {
 }
 
 #[tokio::test]
+async fn a_reload_that_did_not_work_is_still_owed() {
+    let root = tempfile::tempdir().unwrap();
+    for (reload, files_only, expected) in [
+        (vec!["true"], false, true),
+        (vec!["false"], false, false),
+        (vec!["/nowhere/reload"], false, false),
+        (vec![], false, false),
+        (vec![], true, true),
+    ] {
+        let store = Memory::new();
+        let wants = [combined(&exim(root.path()), "a.test", &keep(&store, "a.test"))];
+        let reload: Vec<String> = reload.into_iter().map(str::to_owned).collect();
+        let server = Server { reload, files_only, ..exim(&root.path().join("tls")) };
+        install(&server, &wants, true, &store, now()).await.unwrap();
+        fs::remove_file(&wants[0].path).unwrap();
+        let worked = super::reload(&server, &store, now()).await.is_ok();
+        assert_eq!(worked, expected, "{:?}", server.reload);
+        assert_eq!(store.diary().unwrap().owed.is_empty(), expected, "{:?}", server.reload);
+    }
+}
+
+#[tokio::test]
 async fn no_gate_lets_a_wrong_file_through_nor_writes_the_right_ones_before_it() {
     let root = tempfile::tempdir().unwrap();
     let store = Memory::new();
@@ -245,6 +267,9 @@ async fn a_map_is_built_aside_read_back_and_private() {
             assert_eq!(asked(&server, root.path(), key).await.trim(), pem.trim(), "{map_type}");
         }
         assert_eq!(store.diary().unwrap().installed[&wants[2].path].identity, wants[2].identity);
+        assert_eq!(install(&server, &wants, true, &store, now()).await.unwrap(), 0);
+        fs::File::open(&wants[2].path).unwrap().set_modified(std::time::UNIX_EPOCH).unwrap();
+        assert_eq!(install(&server, &wants, true, &store, now()).await.unwrap(), 1, "touched");
     }
 }
 
@@ -277,7 +302,8 @@ async fn a_map_that_is_not_right_leaves_the_old_one_in_place() {
         assert_eq!(names(&server.directory), listing);
     }
     let elsewhere = Server { files_only: true, ..server.clone() };
-    let error = install(&elsewhere, &good, false, &store, now()).await.unwrap_err().to_string();
+    let other = [map(&server, &format!("{}\n", line(&server, "a.test", "a.test.pem")))];
+    let error = install(&elsewhere, &other, false, &store, now()).await.unwrap_err().to_string();
     assert!(error.contains("postmap -F lmdb:"), "{error}");
 }
 

@@ -64,13 +64,21 @@ impl Backup {
         Self { directory: state.join("hook").join(name) }
     }
 
-    /// Keeps the originals, durably, before anything is edited.
+    /// Keeps the originals, durably, before anything is edited. What an earlier run left half
+    /// done keeps its older original.
     pub(in crate::hook) fn keep(&self, changes: &[Change]) -> Result<Vec<Edited>, DiskError> {
-        disk::ensure_directory(&self.directory, 0o700, None, None)?;
-        let mut kept = Vec::with_capacity(changes.len());
+        for directory in self.directory.ancestors().take(3).collect::<Vec<_>>().iter().rev() {
+            disk::ensure_directory(directory, 0o700, None, None)?;
+        }
+        let mut kept = self.kept().unwrap_or_default();
+        kept.retain(|edited| edited.is_as_left().is_ok());
         for (number, change) in changes.iter().enumerate() {
             let Access { mode, uid, gid } = access(&change.path)?;
             let Change { path, before, after } = change.clone();
+            if let Some(older) = kept.iter_mut().find(|edited| edited.path == path) {
+                older.after = after;
+                continue;
+            }
             if let (Some(before), Some(name)) = (&before, path.file_name()) {
                 // For a person who has to mend things without us.
                 let name = format!("{number}-{}", name.to_string_lossy());

@@ -161,13 +161,26 @@ fn is_read(path: &Path) -> bool {
 }
 
 fn with_macros(text: &str, macros: &[Setting]) -> String {
-    let lines: String =
-        macros.iter().map(|line| format!("{} = {}\n", line.name, line.value)).collect();
-    format!("{}{HEADING}\n{lines}", text::ended(&text::without(text, &MACROS, None)))
+    let ours: String = macros.iter().map(line).collect();
+    let text = text::without(&without_ours(text, macros), &MACROS, None);
+    format!("{}{HEADING}\n{ours}", text::ended(&text))
+}
+
+fn line(setting: &Setting) -> String {
+    format!("{} = {}\n", setting.name, setting.value)
+}
+
+/// The text without what an earlier run put in.
+fn without_ours(text: &str, settings: &[Setting]) -> String {
+    let ours: Vec<String> = settings.iter().map(line).collect();
+    text.split_inclusive('\n')
+        .filter(|found| found.trim_end() != HEADING && !ours.iter().any(|line| line == found))
+        .collect()
 }
 
 /// Our options at the end of the main section, the old ones commented out.
 fn with_options(text: &str, options: &[Setting], advertises: bool) -> String {
+    let text = &without_ours(text, options);
     let main = text.lines().position(is_begin).unwrap_or_else(|| text.lines().count());
     let mut names = OPTIONS.to_vec();
     names.extend((!advertises).then_some(ADVERTISE));
@@ -177,11 +190,8 @@ fn with_options(text: &str, options: &[Setting], advertises: bool) -> String {
     out.extend(lines.by_ref().take(main));
     out.push_str(HEADING);
     out.push('\n');
-    for line in options {
-        if names.contains(&line.name.as_str()) && !line.value.is_empty() {
-            out.push_str(&format!("{} = {}\n", line.name, line.value));
-        }
-    }
+    let needed = |set: &&Setting| names.contains(&set.name.as_str()) && !set.value.is_empty();
+    out.extend(options.iter().filter(needed).map(line));
     out.push('\n');
     out.extend(lines);
     out

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::disk::Look;
 use crate::model::{CertName, Finding, Host, Hostname, Inspection, Sha256, Timestamp, Version};
 
 /// What a stat says of an installed file: equal prints mean an untouched file.
@@ -20,6 +21,13 @@ pub struct FilePrint {
     pub mode: u32,
     pub uid: u32,
     pub gid: u32,
+}
+
+impl From<Look> for FilePrint {
+    fn from(look: Look) -> Self {
+        let Look { inode, size, mtime_nanos, mode, uid, gid, .. } = look;
+        Self { inode, size, mtime_nanos, mode, uid, gid }
+    }
 }
 
 /// A file mailcert installed.
