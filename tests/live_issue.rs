@@ -5,24 +5,26 @@
 
 #[path = "live_issue/accounts.rs"]
 mod accounts;
+#[path = "live_issue/neighbours.rs"]
+mod neighbours;
 #[path = "live_issue/smallest.rs"]
 mod smallest;
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use mailcert::dns::{Absence, Answer, Dns, Failure, Kind, Record, Reply};
 use mailcert::http::Http;
 use mailcert::issue::{Acme, Issued, Listener, Order, Refusal, issue};
 use mailcert::model::{Hostname, KeyType, Timestamp};
 use mailcert::trust::Roots;
 
 use accounts::Accounts;
+use neighbours::{Here, serve_dns, serve_files};
 
 /// A Pebble and everything around it; all of it goes with the value.
 struct World {
@@ -156,50 +158,6 @@ fn make_server_certificate(directory: &Path, address: Ipv4Addr) -> rustls::RootC
     let mut anchors = rustls::RootCertStore::empty();
     anchors.add(root.der().clone()).unwrap();
     anchors
-}
-
-/// Answers every A question with `address` and all others with nothing, until the process ends.
-fn serve_dns(address: Ipv4Addr) -> SocketAddr {
-    let socket = UdpSocket::bind((address, 0)).unwrap();
-    let at = socket.local_addr().unwrap();
-    std::thread::spawn(move || {
-        let mut bytes = [0; 512];
-        while let Ok((length, from)) = socket.recv_from(&mut bytes) {
-            let Some(labels) = bytes[12..length].iter().position(|byte| *byte == 0) else {
-                continue;
-            };
-            let question = 12..12 + labels + 5;
-            let is_a = bytes[12 + labels + 1..12 + labels + 3] == [0, 1];
-            let mut answer = bytes[..2].to_vec();
-            answer.extend([0x81, 0x80, 0, 1, 0, u8::from(is_a), 0, 0, 0, 0]);
-            answer.extend(&bytes[question]);
-            if is_a {
-                answer.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 1, 0, 4]);
-                answer.extend(address.octets());
-            }
-            let _ = socket.send_to(&answer, from);
-        }
-    });
-    at
-}
-
-/// Our own view of the DNS: every name is here, some cannot be seen.
-struct Here {
-    address: Ipv4Addr,
-    unseen: Vec<String>,
-}
-
-#[async_trait]
-impl Dns for Here {
-    async fn ask(&self, name: &str, kind: Kind) -> Answer {
-        let reply = match kind {
-            _ if self.unseen.iter().any(|own| own == name) => Reply::Failed(Failure::ServFail),
-            Kind::A => Reply::Records(vec![Record::A(self.address)]),
-            _ => Reply::Absent(Absence::NoData),
-        };
-        let ttl = Duration::from_secs(1);
-        Answer { reply, aliases: Vec::new(), authenticated: false, ttl }
-    }
 }
 
 /// What a refusal says, for a failing test.
@@ -362,6 +320,22 @@ async fn an_account_the_ca_has_lost_is_made_again_once() {
     let acme = world.acme();
     world.issue(&acme, &["mx.c.example"], &[]).await.map_err(said).unwrap();
     assert_eq!(world.store.made(), 2, "one new account");
+}
+
+#[tokio::test]
+#[ignore = "starts Pebble; tests/run runs it"]
+async fn a_web_server_can_serve_the_answers() {
+    let world = World::start(27, &[], &[]);
+    let root = tempfile::tempdir().unwrap();
+    serve_files(world.address, root.path().to_owned());
+    let webroot = mailcert::issue::Webroot::new(root.path().to_owned());
+    let names = vec![Hostname::parse("mx.a.example").unwrap()];
+    let order = Order { names, key_type: KeyType::EcdsaP256, key: None, profile: None };
+    let dns = Here { address: world.address, unseen: Vec::new() };
+    let issued = issue(order, &world.acme(), &dns, &world.http(), &webroot).await;
+    assert!(issued.map_err(said).unwrap().left_out.is_empty());
+    let left = std::fs::read_dir(root.path().join(".well-known/acme-challenge")).unwrap();
+    assert_eq!(left.count(), 0, "a token was left behind");
 }
 
 #[tokio::test]

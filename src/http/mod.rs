@@ -57,6 +57,13 @@ impl Http {
         Ok(Self { client, roots: roots.name.as_str().into() })
     }
 
+    /// A client for tests that only speak http: it trusts nobody.
+    #[cfg(test)]
+    pub(crate) fn trusting_nobody() -> Self {
+        let anchors = rustls::RootCertStore::empty();
+        Self::new(&Roots { name: "no roots".to_owned(), anchors }, None).expect("there is no proxy")
+    }
+
     /// Sends one request and returns the answer with its whole body, whatever its status. At
     /// most 10 s for the connection, [`DEADLINE`] for all of it, [`BODY_LIMIT`] for the body.
     ///

@@ -30,7 +30,7 @@ async fn server(answer: Vec<u8>) -> (SocketAddr, tokio::task::JoinHandle<Vec<u8>
 #[tokio::test]
 async fn it_says_who_it_is() {
     let (address, asked) = server(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi".to_vec()).await;
-    let http = Http::new(&no_roots(), None).unwrap();
+    let http = Http::trusting_nobody();
     assert_eq!(http.fetch(&format!("http://{address}/x")).await.unwrap(), "hi");
     let asked = String::from_utf8(asked.await.unwrap()).unwrap();
     assert!(asked.contains("user-agent: mailcert/"), "{asked}");
@@ -39,7 +39,7 @@ async fn it_says_who_it_is() {
 
 #[tokio::test]
 async fn failures_are_sentences() {
-    let http = Http::new(&no_roots(), None).unwrap();
+    let http = Http::trusting_nobody();
     let closed = TcpListener::bind("127.0.26.1:0").await.unwrap().local_addr().unwrap();
     let (html, _html) = server(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n".into()).await;
     let (long, _long) =
@@ -77,7 +77,7 @@ async fn a_self_signed_server_is_not_believed() {
         let (stream, _) = listener.accept().await.unwrap();
         let _ = acceptor.accept(stream).await;
     });
-    let http = Http::new(&no_roots(), None).unwrap();
+    let http = Http::trusting_nobody();
     assert_eq!(
         http.fetch(&format!("https://{address}/")).await.unwrap_err().to_string(),
         format!(
@@ -128,7 +128,7 @@ fn a_proxy_that_cannot_be_used_is_refused_without_its_password() {
 #[tokio::test]
 async fn a_given_address_is_asked_whatever_the_dns_says() {
     let (address, asked) = server(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi".to_vec()).await;
-    let http = Http::new(&no_roots(), None).unwrap();
+    let http = Http::trusting_nobody();
     let url = http::Uri::from_static("http://mx.example.invalid/a/b");
     let answer = http.get_at(address, &url, super::CONNECT).await.unwrap();
     assert_eq!(answer.into_body(), "hi");

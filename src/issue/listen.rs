@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -33,6 +33,8 @@ pub struct Listener {
     /// Held while sockets are bound, so that two orders do not bind twice.
     door: tokio::sync::Mutex<()>,
     state: Arc<Mutex<State>>,
+    /// A missing address family is worth one line, not one for each bind.
+    noted: Once,
 }
 
 #[derive(Debug, Default)]
@@ -50,7 +52,8 @@ impl Listener {
     /// have is left out as long as another remains.
     #[must_use]
     pub fn new(addresses: Vec<SocketAddr>) -> Self {
-        Self { addresses, door: tokio::sync::Mutex::default(), state: Arc::default() }
+        let door = tokio::sync::Mutex::default();
+        Self { addresses, door, state: Arc::default(), noted: Once::new() }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -65,7 +68,9 @@ impl Listener {
             match bind(*address) {
                 Ok(socket) => sockets.push(socket),
                 Err(e) if lacks_family(*address, &e) => {
-                    tracing::info!(%address, "this machine has no such addresses; not listened on");
+                    self.noted.call_once(|| {
+                        tracing::info!(%address, "this machine has no addresses of this family");
+                    });
                     missing.push(format!("cannot listen on {address}: {e}"));
                 }
                 Err(e) => return Err(obstacle(*address, &e)),
@@ -318,9 +323,10 @@ mod tests {
 
     #[tokio::test]
     async fn both_families_share_a_port_and_a_foreign_address_is_said() {
-        let v4 = free("127.0.26.3");
-        let v6 = SocketAddr::new("::1".parse().unwrap(), v4.port());
-        let listener = Listener::new(vec![v4, v6]);
+        // As the default has it: the v6 socket must leave the v4 port alone.
+        let port = free("0.0.0.0").port();
+        let [v4, v6] = ["0.0.0.0", "::"].map(|ip| SocketAddr::new(ip.parse().unwrap(), port));
+        let listener = Listener::new(vec![v6, v4]);
         listener.present(&host(), "t", "t.k").await.unwrap();
         listener.clear(&host(), "t").await;
         let foreign = Listener::new(vec!["192.0.2.1:80".parse().unwrap()]);

@@ -22,10 +22,12 @@ pub use run::issue;
 pub use listen::port_holder;
 pub use webroot::Webroot;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 
+use crate::config::Http01;
 use crate::model::{Bundle, Finding, Hostname, KeyType, PrivateKey};
 
 /// What is wanted of the CA.
@@ -92,6 +94,15 @@ pub trait Solver: Send + Sync {
     /// Takes it away again. Never fails: what cannot be removed is logged. What matters is done
     /// at the first poll, so that a dropped future can still clear what it presented.
     async fn clear(&self, host: &Hostname, token: &str);
+}
+
+/// The solver the configuration asks for.
+#[must_use]
+pub fn solver(http01: &Http01) -> Arc<dyn Solver> {
+    match http01 {
+        Http01::Listen(addresses) => Arc::new(Listener::new(addresses.clone())),
+        Http01::Webroot(directory) => Arc::new(Webroot::new(directory.clone())),
+    }
 }
 
 /// A certification authority: ACME, or the one in memory of the tests.

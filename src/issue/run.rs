@@ -187,7 +187,6 @@ mod tests {
     use crate::http::Http;
     use crate::issue::{CaIdentity, Issued, MemoryCa, Order, Refusal, Solver};
     use crate::model::{Hostname, KeyType, PrivateKey, Timestamp};
-    use crate::trust::Roots;
 
     /// CAA: `closed.example` lets nobody issue, `broken.example` fails, all others have none.
     struct Zone;
@@ -234,8 +233,7 @@ mod tests {
     }
 
     async fn made(order: Order, ca: &MemoryCa, solver: &Shows) -> Result<Issued, Refusal> {
-        let anchors = rustls::RootCertStore::empty();
-        let http = Http::new(&Roots { name: "none".to_owned(), anchors }, None).unwrap();
+        let http = Http::trusting_nobody();
         issue(order, ca, &Zone, &http, solver).await
     }
 
@@ -314,6 +312,16 @@ mod tests {
             text(&made(order(&["mx.a.example"]), &ca, &Shows(Ok(()))).await),
             "refused by us\norder-failed: the CA cannot be asked: it was told to be down\nnames: "
         );
+    }
+
+    #[tokio::test]
+    async fn an_order_can_be_worked_on_by_a_task_of_its_own() {
+        let task = async {
+            let ca = ca();
+            let made = made(order(&["mx.a.example"]), &ca, &Shows(Ok(()))).await;
+            made.is_ok()
+        };
+        assert!(tokio::spawn(task).await.unwrap());
     }
 
     #[tokio::test]

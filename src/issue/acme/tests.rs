@@ -19,7 +19,6 @@ use crate::http::Http;
 use crate::issue::{Ca, Refusal, Solver};
 use crate::model::{Bundle, CertName, Facts, Hostname, KeyType, Timestamp, Version};
 use crate::store::{Account, Diary, Entry, Kept, Lock, Store, StoreError};
-use crate::trust::Roots;
 
 /// A CA whose answers are literal: `path` to `status headers body`; CA stands for its URL.
 struct Mock {
@@ -80,7 +79,12 @@ impl Mock {
             names_per_certificate: 25,
         };
         change(&mut settings);
-        Acme::new(&settings, http(), self.notes.clone(), Timestamp::from_unix(1_790_000_000))
+        Acme::new(
+            &settings,
+            Http::trusting_nobody(),
+            self.notes.clone(),
+            Timestamp::from_unix(1_790_000_000),
+        )
     }
 
     async fn order(&self, acme: &Acme, profile: Option<&str>) -> (String, Refusal) {
@@ -104,11 +108,6 @@ fn answer(answers: &Answers, path: &str, at: SocketAddr) -> Response<Full<Bytes>
         response = response.header(name.trim(), value.replace("CA", &url));
     }
     response.body(Full::from(body.replace("CA", &url))).unwrap()
-}
-
-fn http() -> Http {
-    let anchors = rustls::RootCertStore::empty();
-    Http::new(&Roots { name: "no roots".to_owned(), anchors }, None).unwrap()
 }
 
 /// Shows everything, nowhere.
