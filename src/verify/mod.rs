@@ -3,13 +3,15 @@
 //! `starttls`, `judge` and `profiles` are pure; `probe` holds the socket.
 
 pub mod judge;
+mod probe;
 pub mod profiles;
 pub mod starttls;
 mod text;
 
+pub use probe::{inspect_all, unresolved};
 pub use text::{visible, visible_bytes};
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -77,16 +79,4 @@ pub struct How {
     pub without_sni: bool,
     /// The moment the certificates are judged at.
     pub now: Timestamp,
-}
-
-/// Looks at every endpoint side by side within the bounds; the answers are in the order of
-/// `asks`, without the optional ones that did not answer. `seen` is called as each is done.
-pub async fn inspect_all(
-    asks: &[Ask],
-    how: &How,
-    seen: &(dyn Fn(&Inspection) + Send + Sync),
-) -> Vec<Inspection> {
-    let _ = (asks, how, seen);
-    let _: Option<IpAddr> = None;
-    todo!()
 }

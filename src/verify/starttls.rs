@@ -79,10 +79,20 @@ impl Dialogue {
         }
     }
 
-    /// Whether the server has said anything since the last move.
+    /// Whether goodbye has been said, so that nothing that follows matters.
     #[must_use]
-    pub fn is_silent(&self) -> bool {
-        self.buffer.is_empty() && self.lines.is_empty()
+    pub fn is_leaving(&self) -> bool {
+        self.state == State::Bye
+    }
+
+    /// How to leave politely at any time.
+    #[must_use]
+    pub fn goodbye(&self) -> &'static str {
+        match self.service {
+            Service::Imap | Service::Imaps => "z LOGOUT\r\n",
+            Service::Sieve => "LOGOUT\r\n",
+            _ => "QUIT\r\n",
+        }
     }
 
     /// The handshake worked. What was heard before it is forgotten (RFC 3207 section 4.2).

@@ -57,6 +57,11 @@ pub fn judge(sent: &[Vec<u8>], host: &Hostname, roots: &Roots, now: Timestamp) -
     Judgement { certificate: Some(seen(leaf, sent.len())), faults }
 }
 
+/// Whether the key is too short for TLS libraries to check its signatures, or cannot be read.
+pub(super) fn has_weak_key(der: &[u8]) -> bool {
+    Cert::parse(der).map_or(true, |leaf| leaf.rsa_bits.is_some_and(|bits| bits < 2048))
+}
+
 fn unreadable(why: &str) -> Judgement {
     let fault = Fault {
         expected: Some("an X.509 certificate".to_owned()),
