@@ -6,6 +6,7 @@ pub mod judge;
 mod probe;
 pub mod profiles;
 pub mod starttls;
+pub mod target;
 mod text;
 
 pub use probe::{inspect_all, unresolved};
