@@ -130,7 +130,7 @@ pub fn human(report: &Report, detail: Detail) -> String {
         Body::Discover(hosts) => hosts::text(hosts),
         Body::Plan(plan) => plan::plan_text(plan),
         Body::Run { outcomes, verified, wake, ok } => {
-            let mut text = plan::run_text(outcomes, *wake, *ok);
+            let mut text = plan::run_text(outcomes, *wake, *ok, detail == Detail::Verbose);
             if !verified.endpoints.is_empty() {
                 text.push('\n');
                 text.push_str(&verdict::text(verified, detail));

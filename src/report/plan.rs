@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::model::{Finding, Hostname, Timestamp};
-use crate::plan::{Action, Outcome, Plan, Reason, Step};
+use crate::plan::{Action, Fate, Outcome, Plan, Reason, Step};
 
 /// Names listed before the rest is only counted.
 const NAMED: usize = 3;
@@ -57,13 +57,20 @@ pub fn step_text(step: &Step) -> String {
     sentence(&step.action)
 }
 
-/// What a run did, for a person; what went wrong is said again here, since progress is gone.
+/// What a run did, for a person: what did not work, in full, and the rest as a number, since
+/// progress has told it.
 #[must_use]
-pub fn run_text(outcomes: &[Outcome], wake: Option<Timestamp>, ok: bool) -> String {
-    let mut text = outcomes_text(outcomes);
-    if outcomes.is_empty() {
-        text += "Nothing was to be done.\n";
-    }
+pub fn run_text(outcomes: &[Outcome], wake: Option<Timestamp>, ok: bool, all: bool) -> String {
+    let done = outcomes.iter().filter(|outcome| outcome.fate == Fate::Done).count();
+    let told = |outcome: &&Outcome| all || outcome.fate != Fate::Done;
+    let told: Vec<Outcome> = outcomes.iter().filter(told).cloned().collect();
+    let mut text = match (outcomes.len(), done) {
+        (0, _) => "Nothing was to be done.\n".to_owned(),
+        (1, 1) => "The one step worked.\n".to_owned(),
+        (all, done) if all == done => format!("All {all} steps worked.\n"),
+        (all, done) => format!("{done} of {all} steps worked.\n"),
+    };
+    text += &outcomes_text(&told);
     if !ok {
         text += "Not everything is as it should be.\n";
     }

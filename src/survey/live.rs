@@ -1,9 +1,9 @@
 //! What to look at on a server's own listeners, to see whether a certificate is shown.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 
-use crate::model::{Endpoint, Host, Hostname, Inspection, Sha256, Verdict};
+use crate::model::{DnsId, Endpoint, Host, Hostname, Inspection, Sha256, Verdict};
 use crate::servers::{Listener, Server, Shown};
 use crate::verify::{Ask, Sni};
 
@@ -63,8 +63,12 @@ pub fn shows_another(inspections: &[Inspection], leaf: &Sha256) -> bool {
 }
 
 /// The hosts a certificate is looked at under: those it names and those its wildcards stand for.
-fn names(shown: &Shown) -> Vec<Hostname> {
-    shown.hosts.iter().filter(|host| shown.facts.covers(host)).cloned().collect()
+pub(super) fn names(shown: &Shown) -> BTreeSet<Hostname> {
+    let named = shown.facts.names.iter().filter_map(|name| match name {
+        DnsId::Host(host) => Some(host),
+        DnsId::Wildcard(_) => None,
+    });
+    named.chain(&shown.hosts).filter(|host| shown.facts.covers(host)).cloned().collect()
 }
 
 fn addresses(listener: &Listener, host: Option<&Host>, machine: &[IpAddr]) -> Vec<IpAddr> {

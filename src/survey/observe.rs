@@ -200,7 +200,7 @@ fn stands(proof: &Proof, shown: &Shown, edited: Option<Timestamp>, look: &Look<'
     proof.version == shown.version
         && !proof.void
         && (of_this_run
-            || (!shown.hosts.iter().any(|host| look.anew.takes_in(host))
+            || (!live::names(shown).iter().any(|host| look.anew.takes_in(host))
                 && look.now.since(proof.at) < look.every
                 && edited.is_none_or(|edited| edited <= proof.at)
                 && live::shows(&proof.inspections, &shown.facts.leaf)))
