@@ -291,6 +291,16 @@ async fn a_name_whose_answer_the_ca_does_not_find_is_left_out() {
     assert_eq!(issued.findings.len(), 2, "both were unseen");
 }
 
+#[tokio::test]
+#[ignore = "starts Pebble; tests/run runs it"]
+async fn where_nothing_is_seen_one_name_goes_first() {
+    let world = World::start(28, &[("PEBBLE_AUTHZREUSE", "100")], &[]);
+    let names = ["mx.a.example", "mx.b.example"];
+    let issued = world.issue(&world.acme(), &names, &names).await.map_err(said).unwrap();
+    assert!(issued.left_out.is_empty());
+    assert_eq!(issued.findings.len(), 2, "both were unseen");
+}
+
 /// Presents, but not for these hosts.
 struct Forgetful {
     inner: Listener,

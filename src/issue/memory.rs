@@ -184,6 +184,12 @@ impl Ca for MemoryCa {
         self.sign(names, csr).map_err(|why| refusal(Vec::new(), &why))
     }
 
+    async fn scout(&self, name: &Hostname, solver: &dyn Solver) -> Result<(), Refusal> {
+        let names = std::slice::from_ref(name);
+        self.admit(names)?;
+        self.validate(names, solver).await
+    }
+
     async fn identity(&self) -> Result<CaIdentity, Refusal> {
         if self.told().down {
             return Err(refusal(Vec::new(), "the CA cannot be asked: it was told to be down"));

@@ -122,6 +122,16 @@ pub trait Ca: Send + Sync {
         solver: &dyn Solver,
     ) -> Result<String, Refusal>;
 
+    /// Has the CA validate one name and orders nothing: tried first where nothing can be seen from
+    /// here, since every failure counts against the account.
+    ///
+    /// # Errors
+    /// [`Refusal`], naming the name where the CA refused it.
+    async fn scout(&self, name: &Hostname, solver: &dyn Solver) -> Result<(), Refusal> {
+        let _ = (name, solver);
+        Ok(())
+    }
+
     /// The identities the CA accepts in CAA records (`meta.caaIdentities`) and the account's URL,
     /// for the check before the order.
     ///

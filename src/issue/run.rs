@@ -36,7 +36,10 @@ pub async fn issue(
     let mut work = Work { names, left_out: Vec::new(), findings: Vec::new() };
     work.ask_caa(dns, &identity).await;
     if let Some(port) = identity.http_port {
-        work.try_first(port, dns, http, solver).await?;
+        let seen = work.try_first(port, dns, http, solver).await?;
+        if seen == 0 {
+            work.scout(ca, solver).await?;
+        }
     }
     let chain = work.order(&key, order.profile.as_deref(), ca, solver).await?;
     let bundle = Bundle { key: key.pem, chain };
@@ -73,13 +76,14 @@ impl Work {
         }
     }
 
+    /// The preflight of every name; how many were seen to be right.
     async fn try_first(
         &mut self,
         port: u16,
         dns: &dyn Dns,
         http: &Http,
         solver: &dyn Solver,
-    ) -> Result<(), Refusal> {
+    ) -> Result<usize, Refusal> {
         let tried: Vec<_> = std::mem::take(&mut self.names)
             .into_iter()
             .map(|name| async move {
@@ -87,10 +91,12 @@ impl Work {
                 (name, seen)
             })
             .collect();
+        let mut right = 0;
         let mut answers = stream::iter(tried).buffered(AT_ONCE);
         while let Some((name, seen)) = answers.next().await {
             match seen {
                 Ok(Seen::Right(findings)) => {
+                    right += 1;
                     self.findings.extend(findings);
                     self.names.push(name);
                 }
@@ -102,7 +108,31 @@ impl Work {
                 Err(why) => return Err(self.refused(of_our_own(&[name], why))),
             }
         }
-        Ok(())
+        Ok(right)
+    }
+
+    /// Where nothing was seen, one name goes first, and another if it fails: a path that is
+    /// blocked for all of them costs two failures and not one for each name.
+    async fn scout(&mut self, ca: &dyn Ca, solver: &dyn Solver) -> Result<(), Refusal> {
+        for _ in 0..SCOUTS {
+            let [first, _, ..] = self.names.as_slice() else { return Ok(()) };
+            let first = first.clone();
+            match ca.scout(&first, solver).await {
+                Ok(()) => return Ok(()),
+                Err(refusal) if refusal.names.contains(&first) => self.leave_out(refusal),
+                Err(refusal) => return Err(self.refused(refusal)),
+            }
+        }
+        let [next, ..] = self.names.as_slice() else { return Ok(()) };
+        let message = format!(
+            "nothing can be seen from here and the CA found no answer for {SCOUTS} names; {} and \
+             the others ({} in all) were not tried",
+            next,
+            self.names.len()
+        );
+        let findings = vec![Finding::new(Code::OrderFailed, next, message)];
+        let refusal = Refusal { findings, names: Vec::new(), retry_after: None, by_ca: true };
+        Err(self.refused(refusal))
     }
 
     /// The chain, for the names that are left at the end.
@@ -173,175 +203,10 @@ fn of_our_own(names: &[Hostname], why: String) -> Refusal {
 
 /// Orders for one certificate in one run.
 const ROUNDS: usize = 3;
+/// Names that go first where nothing can be seen from here.
+const SCOUTS: usize = 2;
 /// Names looked at side by side.
 const AT_ONCE: usize = 8;
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use async_trait::async_trait;
-
-    use super::issue;
-    use crate::dns::{Absence, Answer, Dns, Failure, Kind, Record, Reply};
-    use crate::http::Http;
-    use crate::issue::{CaIdentity, Issued, MemoryCa, Order, Refusal, Solver};
-    use crate::model::{Hostname, KeyType, PrivateKey, Timestamp};
-
-    /// CAA: `closed.example` lets nobody issue, `broken.example` fails, all others have none.
-    struct Zone;
-
-    #[async_trait]
-    impl Dns for Zone {
-        async fn ask(&self, name: &str, kind: Kind) -> Answer {
-            assert_eq!(kind, Kind::Caa, "{name}");
-            let none = Record::Caa { critical: false, tag: "issue".into(), value: ";".into() };
-            let reply = match name {
-                "closed.example" => Reply::Records(vec![none]),
-                "broken.example" => Reply::Failed(Failure::ServFail),
-                _ => Reply::Absent(Absence::NoData),
-            };
-            let ttl = Duration::from_secs(1);
-            Answer { reply, aliases: Vec::new(), authenticated: false, ttl }
-        }
-    }
-
-    /// Shows whatever it is given, or says why not.
-    struct Shows(Result<(), &'static str>);
-
-    #[async_trait]
-    impl Solver for Shows {
-        async fn present(&self, _: &Hostname, _: &str, _: &str) -> Result<(), String> {
-            self.0.map_err(ToOwned::to_owned)
-        }
-
-        async fn clear(&self, _: &Hostname, _: &str) {}
-    }
-
-    fn ca() -> MemoryCa {
-        let identity = CaIdentity { caa: vec!["ca.example".to_owned()], ..CaIdentity::default() };
-        MemoryCa::new(Timestamp::from_unix(1_790_000_000)).unwrap().with_identity(identity)
-    }
-
-    fn host(name: &str) -> Hostname {
-        Hostname::parse(name).unwrap()
-    }
-
-    fn order(names: &[&str]) -> Order {
-        let names = names.iter().map(|name| host(name)).collect();
-        Order { names, key_type: KeyType::EcdsaP256, key: None, profile: None }
-    }
-
-    async fn made(order: Order, ca: &MemoryCa, solver: &Shows) -> Result<Issued, Refusal> {
-        let http = Http::trusting_nobody();
-        issue(order, ca, &Zone, &http, solver).await
-    }
-
-    /// What came of it, as text.
-    fn text(result: &Result<Issued, Refusal>) -> String {
-        let mut lines = Vec::new();
-        match result {
-            Ok(issued) => {
-                let pem = issued.bundle.chain.matches("BEGIN CERTIFICATE").count();
-                lines.push(format!("issued a chain of {pem}"));
-                let left_out = issued.left_out.iter();
-                lines.extend(left_out.map(|(name, f)| format!("left out {name}: {}", f.code)));
-                lines.extend(issued.findings.iter().map(|f| format!("{} {}", f.code, f.subject)));
-            }
-            Err(refusal) => {
-                let by = if refusal.by_ca { "the CA" } else { "us" };
-                lines.push(format!("refused by {by}"));
-                lines.extend(refusal.findings.iter().map(|f| format!("{}: {}", f.code, f.message)));
-                let names = refusal.names.iter();
-                lines.push(format!(
-                    "names: {}",
-                    names.map(Hostname::as_str).collect::<Vec<_>>().join(" ")
-                ));
-            }
-        }
-        lines.join("\n")
-    }
-
-    #[tokio::test]
-    async fn bad_names_do_not_hold_up_the_others() {
-        let ca = ca();
-        ca.refuse(host("no.example"));
-        let names =
-            ["mx.a.example", "no.example", "closed.example", "broken.example", "mx.a.example"];
-        let result = made(order(&names), &ca, &Shows(Ok(()))).await;
-        assert_eq!(
-            text(&result),
-            "issued a chain of 2\n\
-             left out closed.example: caa-forbids\n\
-             left out no.example: name-refused\n\
-             caa-unknown broken.example"
-        );
-        let orders: Vec<_> = ca.orders().iter().map(|names| names.len()).collect();
-        assert_eq!(orders, [3, 2], "once with the refused name, once without");
-    }
-
-    #[tokio::test]
-    async fn nothing_left_is_a_refusal_that_names_every_name() {
-        let ca = ca();
-        ca.refuse(host("no.example"));
-        assert_eq!(
-            text(&made(order(&["closed.example"]), &ca, &Shows(Ok(()))).await),
-            "refused by us\n\
-             caa-forbids: closed.example: the CAA set at closed.example (`0 issue \";\"`) does not name ca.example; add: closed.example. CAA 0 issue \"ca.example\"\n\
-             names: closed.example"
-        );
-        assert_eq!(ca.orders().len(), 0, "a hopeless order is not made");
-        assert_eq!(
-            text(&made(order(&["no.example"]), &ca, &Shows(Ok(()))).await),
-            "refused by the CA\n\
-             name-refused: no.example: the CA refused it: it was told to refuse it\n\
-             names: no.example"
-        );
-    }
-
-    #[tokio::test]
-    async fn a_ca_that_is_down_and_a_solver_that_cannot_blame_no_name() {
-        let ca = ca();
-        let cannot = Shows(Err("0.0.0.0:80 is taken by nginx (pid 7)"));
-        assert_eq!(
-            text(&made(order(&["mx.a.example"]), &ca, &cannot).await),
-            "refused by us\norder-failed: 0.0.0.0:80 is taken by nginx (pid 7)\nnames: "
-        );
-        ca.set_down(true);
-        assert_eq!(
-            text(&made(order(&["mx.a.example"]), &ca, &Shows(Ok(()))).await),
-            "refused by us\norder-failed: the CA cannot be asked: it was told to be down\nnames: "
-        );
-    }
-
-    #[tokio::test]
-    async fn an_order_can_be_worked_on_by_a_task_of_its_own() {
-        let task = async {
-            let ca = ca();
-            let made = made(order(&["mx.a.example"]), &ca, &Shows(Ok(()))).await;
-            made.is_ok()
-        };
-        assert!(tokio::spawn(task).await.unwrap());
-    }
-
-    #[tokio::test]
-    async fn a_key_is_used_again() {
-        let ca = ca();
-        let first = made(order(&["mx.a.example"]), &ca, &Shows(Ok(()))).await.ok().unwrap();
-        let pem = first.bundle.key.expose_pem().to_owned();
-        let key = Some(PrivateKey::from_pem(pem.clone()));
-        let again = Order { key, ..order(&["mx.a.example", "mx.b.example"]) };
-        let second = made(again, &ca, &Shows(Ok(()))).await.ok().unwrap();
-        assert_eq!(second.bundle.key.expose_pem(), pem);
-        assert_ne!(second.bundle.chain, first.bundle.chain);
-    }
-
-    #[tokio::test]
-    async fn a_key_type_that_cannot_be_made_is_said_before_anything_is_asked() {
-        let ca = ca();
-        let rsa = Order { key_type: KeyType::Rsa2048, ..order(&["mx.a.example"]) };
-        let said = text(&made(rsa, &ca, &Shows(Ok(()))).await);
-        assert!(said.starts_with("refused by us\norder-failed: keys of type rsa-2048 "), "{said}");
-        assert_eq!(ca.orders().len(), 0);
-    }
-}
+mod tests;

@@ -144,6 +144,12 @@ impl Ca for Acme {
         order::Ordering { acme: self, names, profile, csr, solver }.run().await
     }
 
+    async fn scout(&self, name: &Hostname, solver: &dyn Solver) -> Result<(), Refusal> {
+        let _slot = self.slots.acquire().await.expect("the semaphore is never closed");
+        let names = std::slice::from_ref(name);
+        order::Ordering { acme: self, names, profile: None, csr: &[], solver }.scout().await
+    }
+
     async fn identity(&self) -> Result<CaIdentity, Refusal> {
         let caa = self.directory().await?.meta.caa_identities.clone();
         let account = Some(self.session().await?.id.clone());

@@ -66,6 +66,15 @@ impl Ordering<'_> {
         }
     }
 
+    /// Only the validation. The order is left to expire; the CA uses the authorization again.
+    pub(super) async fn scout(&self) -> Result<(), Refusal> {
+        let (mut order, wait) = self.start().await?;
+        let mut shown = Presented::by(self.solver);
+        let result = self.validate(&mut order, &wait, &mut shown).await;
+        shown.clear().await;
+        result
+    }
+
     /// The new order; with a new account where the CA does not know ours.
     async fn start(&self) -> Result<(Order, Wait), Refusal> {
         let session = self.acme.session().await?;

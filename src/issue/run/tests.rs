@@ -1,0 +1,197 @@
+//! The rounds of an order, against the CA in memory.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::issue;
+use crate::dns::{Absence, Answer, Dns, Failure, Kind, Record, Reply};
+use crate::http::Http;
+use crate::issue::{CaIdentity, Issued, MemoryCa, Order, Refusal, Solver};
+use crate::model::{Code, Hostname, KeyType, PrivateKey, Timestamp};
+
+/// CAA: `closed.example` lets nobody issue, `broken.example` fails, all others have none.
+struct Zone;
+
+#[async_trait]
+impl Dns for Zone {
+    async fn ask(&self, name: &str, kind: Kind) -> Answer {
+        let none = Record::Caa { critical: false, tag: "issue".into(), value: ";".into() };
+        let reply = match name {
+            // Nothing can be seen from here.
+            _ if kind != Kind::Caa => Reply::Failed(Failure::Timeout),
+            "closed.example" => Reply::Records(vec![none]),
+            "broken.example" => Reply::Failed(Failure::ServFail),
+            _ => Reply::Absent(Absence::NoData),
+        };
+        let ttl = Duration::from_secs(1);
+        Answer { reply, aliases: Vec::new(), authenticated: false, ttl }
+    }
+}
+
+/// Shows whatever it is given, or says why not.
+struct Shows(Result<(), &'static str>);
+
+#[async_trait]
+impl Solver for Shows {
+    async fn present(&self, _: &Hostname, _: &str, _: &str) -> Result<(), String> {
+        self.0.map_err(ToOwned::to_owned)
+    }
+
+    async fn clear(&self, _: &Hostname, _: &str) {}
+}
+
+fn ca() -> MemoryCa {
+    let identity = CaIdentity { caa: vec!["ca.example".to_owned()], ..CaIdentity::default() };
+    MemoryCa::new(Timestamp::from_unix(1_790_000_000)).unwrap().with_identity(identity)
+}
+
+fn host(name: &str) -> Hostname {
+    Hostname::parse(name).unwrap()
+}
+
+fn order(names: &[&str]) -> Order {
+    let names = names.iter().map(|name| host(name)).collect();
+    Order { names, key_type: KeyType::EcdsaP256, key: None, profile: None }
+}
+
+async fn made(order: Order, ca: &MemoryCa, solver: &Shows) -> Result<Issued, Refusal> {
+    let http = Http::trusting_nobody();
+    issue(order, ca, &Zone, &http, solver).await
+}
+
+/// What came of it, as text.
+fn text(result: &Result<Issued, Refusal>) -> String {
+    let mut lines = Vec::new();
+    match result {
+        Ok(issued) => {
+            let pem = issued.bundle.chain.matches("BEGIN CERTIFICATE").count();
+            lines.push(format!("issued a chain of {pem}"));
+            let left_out = issued.left_out.iter();
+            lines.extend(left_out.map(|(name, f)| format!("left out {name}: {}", f.code)));
+            lines.extend(issued.findings.iter().map(|f| format!("{} {}", f.code, f.subject)));
+        }
+        Err(refusal) => {
+            let by = if refusal.by_ca { "the CA" } else { "us" };
+            lines.push(format!("refused by {by}"));
+            lines.extend(refusal.findings.iter().map(|f| format!("{}: {}", f.code, f.message)));
+            let names = refusal.names.iter();
+            lines.push(format!(
+                "names: {}",
+                names.map(Hostname::as_str).collect::<Vec<_>>().join(" ")
+            ));
+        }
+    }
+    lines.join("\n")
+}
+
+#[tokio::test]
+async fn bad_names_do_not_hold_up_the_others() {
+    let ca = ca();
+    ca.refuse(host("no.example"));
+    let names = ["mx.a.example", "no.example", "closed.example", "broken.example", "mx.a.example"];
+    let result = made(order(&names), &ca, &Shows(Ok(()))).await;
+    assert_eq!(
+        text(&result),
+        "issued a chain of 2\n\
+         left out closed.example: caa-forbids\n\
+         left out no.example: name-refused\n\
+         caa-unknown broken.example"
+    );
+    let orders: Vec<_> = ca.orders().iter().map(|names| names.len()).collect();
+    assert_eq!(orders, [3, 2], "once with the refused name, once without");
+}
+
+#[tokio::test]
+async fn nothing_left_is_a_refusal_that_names_every_name() {
+    let ca = ca();
+    ca.refuse(host("no.example"));
+    assert_eq!(
+        text(&made(order(&["closed.example"]), &ca, &Shows(Ok(()))).await),
+        "refused by us\n\
+         caa-forbids: closed.example: the CAA set at closed.example (`0 issue \";\"`) does not name ca.example; add: closed.example. CAA 0 issue \"ca.example\"\n\
+         names: closed.example"
+    );
+    assert_eq!(ca.orders().len(), 0, "a hopeless order is not made");
+    assert_eq!(
+        text(&made(order(&["no.example"]), &ca, &Shows(Ok(()))).await),
+        "refused by the CA\n\
+         name-refused: no.example: the CA refused it: it was told to refuse it\n\
+         names: no.example"
+    );
+}
+
+#[tokio::test]
+async fn a_ca_that_is_down_and_a_solver_that_cannot_blame_no_name() {
+    let ca = ca();
+    let cannot = Shows(Err("0.0.0.0:80 is taken by nginx (pid 7)"));
+    assert_eq!(
+        text(&made(order(&["mx.a.example"]), &ca, &cannot).await),
+        "refused by us\norder-failed: 0.0.0.0:80 is taken by nginx (pid 7)\nnames: "
+    );
+    ca.set_down(true);
+    assert_eq!(
+        text(&made(order(&["mx.a.example"]), &ca, &Shows(Ok(()))).await),
+        "refused by us\norder-failed: the CA cannot be asked: it was told to be down\nnames: "
+    );
+}
+
+#[tokio::test]
+async fn where_nothing_is_seen_two_failures_are_enough() {
+    let identity = CaIdentity { http_port: Some(80), ..CaIdentity::default() };
+    let names = ["a.example", "b.example", "c.example", "d.example"];
+    for (refused, expected, asked) in [
+        (&[][..], "issued a chain of 2", &[1, 4][..]),
+        (&["a.example"], "issued a chain of 2\nleft out a.example: name-refused", &[1, 1, 3]),
+        (
+            &["a.example", "b.example"],
+            "refused by the CA\n\
+             name-refused: a.example: the CA refused it: it was told to refuse it\n\
+             name-refused: b.example: the CA refused it: it was told to refuse it\n\
+             order-failed: nothing can be seen from here and the CA found no answer for 2 names; c.example and the others (2 in all) were not tried\n\
+             names: a.example b.example",
+            &[1, 1],
+        ),
+    ] {
+        let ca = ca().with_identity(identity.clone());
+        refused.iter().for_each(|name| ca.refuse(host(name)));
+        let mut result = made(order(&names), &ca, &Shows(Ok(()))).await;
+        if let Ok(issued) = &mut result {
+            issued.findings.retain(|finding| finding.code != Code::PreflightUnseen);
+        }
+        assert_eq!(text(&result), expected);
+        let orders: Vec<_> = ca.orders().iter().map(Vec::len).collect();
+        assert_eq!(orders, asked);
+    }
+}
+
+#[tokio::test]
+async fn an_order_can_be_worked_on_by_a_task_of_its_own() {
+    let task = async {
+        let ca = ca();
+        let made = made(order(&["mx.a.example"]), &ca, &Shows(Ok(()))).await;
+        made.is_ok()
+    };
+    assert!(tokio::spawn(task).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_key_is_used_again() {
+    let ca = ca();
+    let first = made(order(&["mx.a.example"]), &ca, &Shows(Ok(()))).await.ok().unwrap();
+    let pem = first.bundle.key.expose_pem().to_owned();
+    let key = Some(PrivateKey::from_pem(pem.clone()));
+    let again = Order { key, ..order(&["mx.a.example", "mx.b.example"]) };
+    let second = made(again, &ca, &Shows(Ok(()))).await.ok().unwrap();
+    assert_eq!(second.bundle.key.expose_pem(), pem);
+    assert_ne!(second.bundle.chain, first.bundle.chain);
+}
+
+#[tokio::test]
+async fn a_key_type_that_cannot_be_made_is_said_before_anything_is_asked() {
+    let ca = ca();
+    let rsa = Order { key_type: KeyType::Rsa2048, ..order(&["mx.a.example"]) };
+    let said = text(&made(rsa, &ca, &Shows(Ok(()))).await);
+    assert!(said.starts_with("refused by us\norder-failed: keys of type rsa-2048 "), "{said}");
+    assert_eq!(ca.orders().len(), 0);
+}
