@@ -7,8 +7,8 @@ use crate::config::Common;
 use crate::model::{Code, Finding};
 use crate::servers::dovecot_settings::{QUESTIONS, includes, listeners, values, version};
 use crate::servers::hook_in::{INCLUDES, is_hooked};
-use crate::servers::{Dovecot, Kind, Server, ServerId};
-use crate::survey::{Asked, elsewhere, hook, machine, owner, plain, question};
+use crate::servers::{Dovecot, Kind, ServerId};
+use crate::survey::{Asked, elsewhere, from_table, hook, machine, plain, question};
 
 pub(super) async fn ask(
     id: ServerId,
@@ -16,21 +16,8 @@ pub(super) async fn ask(
     common: &Common,
 ) -> Result<(Asked, Vec<Finding>), Finding> {
     let folder = config.parent().unwrap_or_else(|| Path::new("/"));
-    let directory = common.directory.clone().unwrap_or_else(|| folder.join("mailcert"));
-    plain(&id, &directory)?;
-    let (uid, gid) = owner(&id, common, 0, 0)?;
-    let mut server = Server {
-        kind: Kind::Dovecot(Dovecot { config_file: config.to_owned(), version: (2, 3) }),
-        id,
-        directory,
-        reload: common.reload.clone().unwrap_or_default(),
-        default: common.default.clone(),
-        own_name: None,
-        uid,
-        gid,
-        files_only: common.files_only,
-        listeners: Vec::new(),
-    };
+    let kind = Kind::Dovecot(Dovecot { config_file: config.to_owned(), version: (2, 3) });
+    let mut server = from_table(id, kind, folder.join("mailcert"), common)?;
     if server.files_only {
         return Ok((elsewhere(server), Vec::new()));
     }

@@ -7,67 +7,55 @@ use std::path::{Path, PathBuf};
 use crate::config::{Account, Common, EximLayout};
 use crate::model::{Code, Finding, Hostname, Level};
 use crate::servers::exim_settings::{
-    OPTIONS, configuration_file, is_per_name, layout, listeners, values, version,
+    OPTIONS, configuration_file, is_per_name, layout as layout_of, listeners, values, version,
 };
 use crate::servers::hook_in::is_hooked;
-use crate::servers::{Exim, Kind, Server, ServerId};
-use crate::survey::{Asked, elsewhere, hook, machine, owner, plain, question};
+use crate::servers::{Exim, Kind, ServerId};
+use crate::survey::{Asked, elsewhere, from_table, hook, machine, plain, question};
 
 pub(super) async fn ask(
     id: ServerId,
     binary: &Path,
     config: Option<&Path>,
-    stated: Option<EximLayout>,
+    layout: Option<EximLayout>,
     common: &Common,
 ) -> Result<(Asked, Vec<Finding>), Finding> {
+    let mut exim = Exim {
+        binary: binary.to_owned(),
+        config_file: config.map(Path::to_owned),
+        layout: layout.unwrap_or_default(),
+        // Where it runs elsewhere, nobody knows whether it reads the default file by itself.
+        fixed_path: true,
+    };
     if common.files_only {
-        return Ok((elsewhere(blind(id, binary, config, stated, common)?), Vec::new()));
+        let beside =
+            default_directory(config.unwrap_or_else(|| Path::new("/etc/exim4/exim4.conf")));
+        return Ok((elsewhere(from_table(id, Kind::Exim(exim), beside, common)?), Vec::new()));
     }
     let (file, settings) = settings(&id, binary, config).await?;
     let value = |name: &str| settings.get(name).map_or("", |value| value.as_str());
     let certificate = value("tls_certificate");
-    let group = Account::Name(value("exim_group").to_owned());
-    let gid = match (&common.group, machine::gid(&group)) {
-        (Some(_), _) => 0,
-        (None, Ok(gid)) => gid,
-        (None, Err(message)) => return Err(Finding::new(Code::ServerUnreadable, &id, message)),
-    };
-    let (uid, gid) = owner(&id, common, 0, gid)?;
-    let kind = Exim {
-        binary: binary.to_owned(),
-        config_file: config.map(Path::to_owned),
-        layout: stated.or_else(|| layout(certificate)).unwrap_or_default(),
-        fixed_path: !is_per_name(certificate),
-    };
-    let in_use = directory_in_use(certificate);
-    let directory = common
-        .directory
-        .clone()
-        .or(in_use)
-        .unwrap_or_else(|| default_directory(config.unwrap_or(&file)));
-    plain(&id, &directory)?;
+    exim.fixed_path = !is_per_name(certificate);
+    exim.layout = layout.or_else(|| layout_of(certificate)).unwrap_or_default();
+    let beside = directory_in_use(certificate).unwrap_or_else(|| default_directory(&file));
+    let mut server = from_table(id, Kind::Exim(exim), beside, common)?;
+    if common.group.is_none() {
+        server.gid = machine::gid(&Account::Name(value("exim_group").to_owned()))
+            .map_err(|message| Finding::new(Code::ServerUnreadable, &server.id, message))?;
+    }
+    server.own_name = Hostname::parse(value("primary_hostname")).ok();
+    server.listeners = listeners(&settings);
     let pid = machine::running(&pid_file(&settings), "exim");
     let mut findings = Vec::new();
-    let reload = match (&common.reload, pid) {
-        (Some(stated), _) => stated.clone(),
-        (None, _) if config.is_none() => packaged_reload(pid).await,
-        (None, pid) => {
-            findings.extend(pid.and_then(|pid| dies_on_hup(&id, pid)));
-            if findings.is_empty() { hang_up(pid) } else { Vec::new() }
-        }
-    };
-    let server = Server {
-        kind: Kind::Exim(kind),
-        directory,
-        reload,
-        default: common.default.clone(),
-        own_name: Hostname::parse(value("primary_hostname")).ok(),
-        uid,
-        gid,
-        files_only: false,
-        listeners: listeners(&settings),
-        id,
-    };
+    if common.reload.is_none() {
+        let risk = pid.filter(|_| config.is_some()).and_then(|pid| dies_on_hup(&server.id, pid));
+        server.reload = match (&risk, config) {
+            (Some(_), _) => Vec::new(),
+            (None, Some(_)) => hang_up(pid),
+            (None, None) => packaged_reload(pid).await,
+        };
+        findings.extend(risk);
+    }
     let asked = Asked {
         hook: hook(&server, is_hooked(&server, &settings), &file),
         running: pid.is_some(),
@@ -107,43 +95,10 @@ async fn settings(
     Ok((file, settings))
 }
 
-/// A server that runs elsewhere. A reload, if one is configured, is owed for its default file:
-/// nobody knows whether it reads it by itself.
-fn blind(
-    id: ServerId,
-    binary: &Path,
-    config: Option<&Path>,
-    stated: Option<EximLayout>,
-    common: &Common,
-) -> Result<Server, Finding> {
-    let (uid, gid) = owner(&id, common, 0, 0)?;
-    let directory = common.directory.clone().unwrap_or_else(|| {
-        default_directory(config.unwrap_or_else(|| Path::new("/etc/exim4/exim4.conf")))
-    });
-    plain(&id, &directory)?;
-    Ok(Server {
-        kind: Kind::Exim(Exim {
-            binary: binary.to_owned(),
-            config_file: config.map(Path::to_owned),
-            layout: stated.unwrap_or_default(),
-            fixed_path: true,
-        }),
-        id,
-        directory,
-        reload: common.reload.clone().unwrap_or_default(),
-        default: common.default.clone(),
-        own_name: None,
-        uid,
-        gid,
-        files_only: true,
-        listeners: Vec::new(),
-    })
-}
-
 /// The directory an admin's own per-name `tls_certificate` looks into: the one before the default
 /// file's name.
 fn directory_in_use(certificate: &str) -> Option<PathBuf> {
-    layout(certificate)?;
+    layout_of(certificate)?;
     ["/exim.crt", "/default.pem"].into_iter().find_map(|name| {
         let (before, _) = certificate.split_once(name)?;
         let start = before.rfind(['{', '}', ' ', ',', '\t']).map_or(0, |at| at + 1);

@@ -20,14 +20,14 @@ pub use observe::{Anew, Look, Observation, damaged, held, observe};
 
 
 use std::net::IpAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::command::{self, CommandError, Ran};
 use crate::config::{Common, ServerTable};
 use crate::model::{Code, Finding, Level, Timestamp};
 use crate::plan::Hook;
-use crate::servers::{Server, ServerId, is_plain_path};
+use crate::servers::{Kind, Server, ServerId, is_plain_path};
 
 /// A configured or found server with what its own settings say, and the state of its hook.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -150,20 +150,39 @@ fn hook(server: &Server, hooked: bool, config: &Path) -> Hook {
     }
 }
 
+/// The server as its table alone describes it, with our files in `beside` unless the table says
+/// where; what the server itself answers is filled in later.
+fn from_table(
+    id: ServerId,
+    kind: Kind,
+    beside: PathBuf,
+    common: &Common,
+) -> Result<Server, Finding> {
+    let directory = common.directory.clone().unwrap_or(beside);
+    plain(&id, &directory)?;
+    let number = |found: Option<Result<u32, String>>| {
+        let found = found.unwrap_or(Ok(0));
+        found.map_err(|message| Finding::new(Code::ServerUnreadable, &id, message))
+    };
+    let uid = number(common.owner.as_ref().map(machine::uid))?;
+    let gid = number(common.group.as_ref().map(machine::gid))?;
+    Ok(Server {
+        id,
+        kind,
+        directory,
+        reload: common.reload.clone().unwrap_or_default(),
+        default: common.default.clone(),
+        own_name: None,
+        uid,
+        gid,
+        files_only: common.files_only,
+        listeners: Vec::new(),
+    })
+}
+
 /// A server that runs elsewhere: everything is as the configuration says.
 fn elsewhere(server: Server) -> Asked {
     Asked { server, hook: Hook::Unknown, running: true, edited_at: None, proxied: Vec::new() }
-}
-
-/// Owner and group of the files: those of the configuration, else `uid` and `gid`.
-fn owner(id: &ServerId, common: &Common, uid: u32, gid: u32) -> Result<(u32, u32), Finding> {
-    let find = |result: Result<u32, String>| {
-        result.map_err(|message| Finding::new(Code::ServerUnreadable, id, message))
-    };
-    Ok((
-        common.owner.as_ref().map_or(Ok(uid), |account| find(machine::uid(account)))?,
-        common.group.as_ref().map_or(Ok(gid), |account| find(machine::gid(account)))?,
-    ))
 }
 
 /// How long a question to a server may take; the slowest, `doveconf` with 2,000 blocks, takes two

@@ -9,7 +9,7 @@ use crate::model::{Code, Finding, Hostname};
 use crate::servers::hook_in::is_hooked;
 use crate::servers::postfix_settings::{has_tlsproxy, listeners, master, values, version};
 use crate::servers::{Kind, Postfix, SNI_SOURCE, Server, ServerId, map_suffix};
-use crate::survey::{Asked, elsewhere, hook, machine, owner, plain, question};
+use crate::survey::{Asked, elsewhere, from_table, hook, machine, plain, question};
 
 pub(super) async fn ask(
     id: ServerId,
@@ -17,25 +17,7 @@ pub(super) async fn ask(
     map_type: Option<&str>,
     common: &Common,
 ) -> Result<(Asked, Vec<Finding>), Finding> {
-    let directory = common.directory.clone().unwrap_or_else(|| config.join("mailcert"));
-    plain(&id, &directory)?;
-    let (uid, gid) = owner(&id, common, 0, 0)?;
-    let mut server = Server {
-        kind: Kind::Postfix(Postfix {
-            config_directory: config.to_owned(),
-            map_type: map_type.unwrap_or("hash").to_owned(),
-            tlsproxy: false,
-        }),
-        id,
-        directory,
-        reload: common.reload.clone().unwrap_or_default(),
-        default: common.default.clone(),
-        own_name: None,
-        uid,
-        gid,
-        files_only: common.files_only,
-        listeners: Vec::new(),
-    };
+    let mut server = stated(id, config, map_type, common)?;
     if server.files_only {
         return Ok((elsewhere(server), Vec::new()));
     }
@@ -47,10 +29,7 @@ pub(super) async fn ask(
     let main = main_cf(&server.id, &at).await?;
     let lines = master(&question(&server.id, &["postconf", "-c", &at, "-M"]).await?.stdout);
     let overrides = values(&question(&server.id, &["postconf", "-c", &at, "-P"]).await?.stdout);
-    let map_type = match map_type {
-        Some(stated) => stated.to_owned(),
-        None => map_in_use(&main, &server.directory),
-    };
+    let map_type = map_type.map_or_else(|| map_in_use(&main, &server.directory), ToOwned::to_owned);
     buildable(&server.id, &at, &map_type).await?;
     let tlsproxy = has_tlsproxy(&lines);
     server.kind =
@@ -61,17 +40,30 @@ pub(super) async fn ask(
         server.reload = reload(&at).await;
     }
     let pid = main.get("queue_directory").map(|queue| Path::new(queue).join("pid/master.pid"));
+    let sources = ["main.cf", "master.cf"].map(|name| config.join(name));
     let asked = Asked {
-        hook: hook(&server, is_hooked(&server, &main), &config.join("main.cf")),
+        hook: hook(&server, is_hooked(&server, &main), &sources[0]),
         running: pid.is_some_and(|file| machine::running(&file, "master").is_some()),
-        edited_at: machine::newest(
-            &["main.cf", "master.cf"].map(|name| config.join(name)),
-            &server.directory,
-        ),
+        edited_at: machine::newest(&sources, &server.directory),
         proxied: main.get("proxy_interfaces").map_or_else(Vec::new, |text| addresses(text)),
         server,
     };
     Ok((asked, Vec::new()))
+}
+
+/// The server as its table alone describes it.
+fn stated(
+    id: ServerId,
+    config: &Path,
+    map_type: Option<&str>,
+    common: &Common,
+) -> Result<Server, Finding> {
+    let kind = Kind::Postfix(Postfix {
+        config_directory: config.to_owned(),
+        map_type: map_type.unwrap_or("hash").to_owned(),
+        tlsproxy: false,
+    });
+    from_table(id, kind, config.join("mailcert"), common)
 }
 
 /// main.cf, with every `$name` expanded.
