@@ -12,6 +12,7 @@ pub use adopt::adopt;
 pub use tell::{check, reload};
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry as Slot;
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
@@ -182,14 +183,10 @@ fn contents(wants: &[Want], store: &dyn Store) -> Result<Vec<Bytes>, DeployError
             contents.push(without_keys(want)?);
             continue;
         };
-        let at = (name, *version);
-        if !bundles.contains_key(&at) {
-            let bundle = store.bundle(name, *version)?;
-            judge::pair_matches(bundle.key.expose_pem(), &bundle.chain)
-                .map_err(|error| DeployError::gate(&want.path, error.to_string()))?;
-            bundles.insert(at, bundle);
-        }
-        let bundle = &bundles[&at];
+        let bundle = match bundles.entry((name, *version)) {
+            Slot::Occupied(loaded) => loaded.into_mut(),
+            Slot::Vacant(slot) => slot.insert(matching(want, store.bundle(name, *version)?)?),
+        };
         let bytes = match want.content {
             Content::Key(..) => one_file(bundle.key.expose_pem()),
             Content::Chain(..) => one_file(&bundle.chain),
@@ -202,6 +199,13 @@ fn contents(wants: &[Want], store: &dyn Store) -> Result<Vec<Bytes>, DeployError
         contents.push(Bytes::Plain(bytes));
     }
     Ok(contents)
+}
+
+/// The bundle, if key and leaf belong together.
+fn matching(want: &Want, bundle: Bundle) -> Result<Bundle, DeployError> {
+    judge::pair_matches(bundle.key.expose_pem(), &bundle.chain)
+        .map_err(|error| DeployError::gate(&want.path, error.to_string()))?;
+    Ok(bundle)
 }
 
 fn without_keys(want: &Want) -> Result<Bytes, DeployError> {
