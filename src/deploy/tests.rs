@@ -275,6 +275,12 @@ async fn a_map_is_built_aside_read_back_and_private() {
         assert_eq!(install(&server, &wants, true, &store, now()).await.unwrap(), 0);
         fs::File::open(&wants[2].path).unwrap().set_modified(std::time::UNIX_EPOCH).unwrap();
         assert_eq!(install(&server, &wants, true, &store, now()).await.unwrap(), 1, "touched");
+
+        let (path, access) = (&wants[2].path, Access { mode: 0o600, uid: None, gid: None });
+        fs::set_permissions(path, fs::Permissions::from_mode(0o644)).unwrap();
+        tighten(&server, path, access, &store).unwrap();
+        assert_eq!(fs::metadata(path).unwrap().mode() & 0o7777, 0o600);
+        assert_eq!(store.diary().unwrap().installed[path].identity, wants[2].identity);
     }
 }
 
@@ -323,13 +329,15 @@ async fn a_file_is_tightened_and_the_diary_still_knows_it() {
     install(&server, &wants, false, &store, now()).await.unwrap();
     let path = &wants[0].path;
     let access = |mode| Access { mode, uid: Some(0), gid: Some(12) };
-    tighten(path, access(0o600), &store).unwrap();
+    tighten(&server, path, access(0o600), &store).unwrap();
     let noted = store.diary().unwrap().installed.remove(path).unwrap();
     assert_eq!((noted.print.mode, fs::metadata(path).unwrap().mode() & 0o7777), (0o600, 0o600));
     fs::set_permissions(path, fs::Permissions::from_mode(0o666)).unwrap();
-    tighten(path, access(0o600), &store).unwrap();
+    tighten(&server, path, access(0o600), &store).unwrap();
+    let noted = store.diary().unwrap().installed.remove(path).unwrap();
+    assert_eq!((noted.print.mode, noted.identity), (0o600, wants[0].identity));
     let link = root.path().join("link");
     symlink(path, &link).unwrap();
-    assert!(tighten(&link, access(0o666), &store).is_err());
+    assert!(tighten(&server, &link, access(0o666), &store).is_err());
     assert_eq!(fs::metadata(path).unwrap().mode() & 0o7777, 0o600);
 }
