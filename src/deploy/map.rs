@@ -14,9 +14,8 @@ use zeroize::Zeroizing;
 use crate::command;
 use crate::deploy::DeployError;
 use crate::disk::{self, Access, Aside};
-use crate::model::Sha256;
-use crate::servers::{Content, Kind, Server, Want};
-use crate::verify::judge;
+use crate::model::{CertName, Sha256};
+use crate::servers::{self, Content, Kind, Server, Want};
 
 /// 10,000 names take `postmap` 0.2 s; a slow disk may need far longer.
 const DEADLINE: Duration = Duration::from_secs(120);
@@ -47,7 +46,7 @@ pub(in crate::deploy) async fn build(
     if source.parent() != want.path.parent() {
         return Err(gate(format!("its source {} lies elsewhere", source.display())));
     }
-    let expected = expected(text).map_err(gate)?;
+    let expected = expected(map_type, text, &want.identity).map_err(gate)?;
     let aside = Aside::beside(source)?;
     aside.put(source_name, text.as_bytes())?;
     let table = format!("{map_type}:{}", aside.at(source_name).display());
@@ -65,9 +64,25 @@ pub(in crate::deploy) async fn build(
     Ok(())
 }
 
-/// What the map must answer: for each name the digest and the size of its PEM, as it is on disk.
-fn expected(text: &str) -> Result<BTreeMap<&str, (Sha256, usize)>, String> {
-    let mut files: BTreeMap<&str, (Sha256, usize)> = BTreeMap::new();
+/// A PEM file as it is on disk.
+#[derive(Clone, Copy)]
+struct Pem {
+    /// Of its bytes.
+    file: Sha256,
+    /// Of its lines, however they are joined.
+    lines: Sha256,
+    size: usize,
+}
+
+/// What the map must answer for each name, once it is certain that the files it is made of are
+/// those that were planned: Postfix aborts the handshakes of a name whose file is broken, and
+/// `postmap` takes anything, an empty file too.
+fn expected<'a>(
+    map_type: &str,
+    text: &'a str,
+    identity: &Sha256,
+) -> Result<BTreeMap<&'a str, Pem>, String> {
+    let mut files: BTreeMap<&str, Pem> = BTreeMap::new();
     let mut expected = BTreeMap::new();
     for line in text.lines().filter(|line| !line.trim().is_empty() && !line.starts_with('#')) {
         let (name, path) =
@@ -75,22 +90,29 @@ fn expected(text: &str) -> Result<BTreeMap<&str, (Sha256, usize)>, String> {
         let path = path.trim();
         let found = match files.get(path) {
             Some(found) => *found,
-            None => {
-                let pem = disk::read(Path::new(path), PEM_LIMIT).map(Zeroizing::new);
-                let pem = pem.map_err(|error| error.to_string())?;
-                let pem = std::str::from_utf8(&pem).map_err(|_| format!("{path} is no PEM"))?;
-                // Postfix would abort the handshakes of its names, postmap takes anything.
-                judge::pair_matches(pem, pem).map_err(|error| format!("{path}: {error}"))?;
-                let found = (digest(pem.lines()), pem.len());
-                files.insert(path, found);
-                found
-            }
+            None => *files.entry(path).or_insert(pem(path)?),
         };
         if expected.insert(name, found).is_some() {
             return Err(format!("{name} is named twice"));
         }
     }
-    Ok(expected)
+    let mut bundles = BTreeMap::new();
+    for (path, pem) in &files {
+        let stem = Path::new(path).file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+        let name = CertName::parse(stem).map_err(|error| error.to_string())?;
+        bundles.insert(name, pem.file);
+    }
+    match servers::map_identity(map_type, text, &bundles) == *identity {
+        true => Ok(expected),
+        false => Err("the files it is to be made of are not those that were planned".to_owned()),
+    }
+}
+
+fn pem(path: &str) -> Result<Pem, String> {
+    let bytes = disk::read(Path::new(path), PEM_LIMIT).map(Zeroizing::new);
+    let bytes = bytes.map_err(|error| error.to_string())?;
+    let text = std::str::from_utf8(&bytes).map_err(|_| format!("{path} is no PEM"))?;
+    Ok(Pem { file: Sha256::of(&bytes), lines: digest(text.lines()), size: bytes.len() })
 }
 
 /// `postmap` on one table.
@@ -119,17 +141,17 @@ impl Postmap<'_> {
     async fn read_back(
         &self,
         path: &Path,
-        expected: &BTreeMap<&str, (Sha256, usize)>,
+        expected: &BTreeMap<&str, Pem>,
     ) -> Result<(), DeployError> {
         let mut names = expected.iter().peekable();
         while names.peek().is_some() {
             let mut batch: BTreeMap<&str, Sha256> = BTreeMap::new();
             let mut size = 0;
             while size < BATCH
-                && let Some((name, (digest, length))) = names.next()
+                && let Some((name, pem)) = names.next()
             {
-                batch.insert(name, *digest);
-                size += length + name.len();
+                batch.insert(name, pem.lines);
+                size += pem.size + name.len();
             }
             self.read_back_some(path, &batch).await?;
         }

@@ -12,6 +12,8 @@ pub use adopt::adopt;
 pub use tell::{check, reload};
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry as Slot;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
@@ -81,22 +83,40 @@ pub async fn install(
     done.map(|()| work.changed)
 }
 
-/// Takes rights away from a file of ours that others can read or write; its bytes stay, and what
-/// the diary says of it stays true.
+/// Takes rights away from a file of ours that others can read or write; its bytes stay, and the
+/// diary learns how it looks now.
 ///
 /// # Errors
 /// [`DeployError::Disk`] when it is no regular file or its rights cannot be set.
-pub fn tighten(path: &Path, access: Access, store: &dyn Store) -> Result<(), DeployError> {
+pub fn tighten(
+    server: &Server,
+    path: &Path,
+    access: Access,
+    store: &dyn Store,
+) -> Result<(), DeployError> {
     let before = print(path)?;
     disk::tighten(path, access)?;
-    let known = store.diary()?.installed.remove(path);
-    if let Some(known) = known.filter(|known| Some(&known.print) == before.as_ref())
-        && let Some(print) = print(path)?
-    {
-        let file = Some(Installed { print, ..known });
+    let identity = if is_map(server, path) {
+        // Only the diary knows what a built map holds, and only if nobody touched it since.
+        let noted = store.diary()?.installed.remove(path);
+        noted.filter(|noted| Some(&noted.print) == before.as_ref()).map(|noted| noted.identity)
+    } else {
+        Some(Sha256::of(&Zeroizing::new(disk::read(path, FILE_LIMIT)?)))
+    };
+    if let (Some(identity), Some(print)) = (identity, print(path)?) {
+        let file = Some(Installed { server: server.id.to_string(), identity, print });
         store.note(&Entry::Installed { path: path.to_owned(), file })?;
     }
     Ok(())
+}
+
+/// Larger than any file of a layout that is not a built map.
+const FILE_LIMIT: u64 = 64 << 20;
+
+fn is_map(server: &Server, path: &Path) -> bool {
+    let Kind::Postfix(postfix) = &server.kind else { return false };
+    let suffix = servers::map_suffix(&postfix.map_type);
+    suffix.is_some_and(|suffix| path.extension() == Some(OsStr::new(suffix)))
 }
 
 /// Removes what killed runs left in the server's directory. Call it under the lock.
@@ -182,14 +202,10 @@ fn contents(wants: &[Want], store: &dyn Store) -> Result<Vec<Bytes>, DeployError
             contents.push(without_keys(want)?);
             continue;
         };
-        let at = (name, *version);
-        if !bundles.contains_key(&at) {
-            let bundle = store.bundle(name, *version)?;
-            judge::pair_matches(bundle.key.expose_pem(), &bundle.chain)
-                .map_err(|error| DeployError::gate(&want.path, error.to_string()))?;
-            bundles.insert(at, bundle);
-        }
-        let bundle = &bundles[&at];
+        let bundle = match bundles.entry((name, *version)) {
+            Slot::Occupied(loaded) => loaded.into_mut(),
+            Slot::Vacant(slot) => slot.insert(matching(want, store.bundle(name, *version)?)?),
+        };
         let bytes = match want.content {
             Content::Key(..) => one_file(bundle.key.expose_pem()),
             Content::Chain(..) => one_file(&bundle.chain),
@@ -202,6 +218,13 @@ fn contents(wants: &[Want], store: &dyn Store) -> Result<Vec<Bytes>, DeployError
         contents.push(Bytes::Plain(bytes));
     }
     Ok(contents)
+}
+
+/// The bundle, if key and leaf belong together.
+fn matching(want: &Want, bundle: Bundle) -> Result<Bundle, DeployError> {
+    judge::pair_matches(bundle.key.expose_pem(), &bundle.chain)
+        .map_err(|error| DeployError::gate(&want.path, error.to_string()))?;
+    Ok(bundle)
 }
 
 fn without_keys(want: &Want) -> Result<Bytes, DeployError> {

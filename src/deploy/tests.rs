@@ -83,12 +83,14 @@ fn combined(server: &Server, text: &str, facts: &Facts) -> Want {
     want(server, &format!("{text}.pem"), content, facts.combined)
 }
 
-fn map(server: &Server, text: &str) -> Want {
+fn map(server: &Server, text: &str, bundles: &[(&str, &Facts)]) -> Want {
     let Kind::Postfix(postfix) = &server.kind else { panic!("no Postfix") };
     let suffix = if postfix.map_type == "hash" { "db" } else { &postfix.map_type };
     let source = server.directory.join("sni");
-    let identity = Sha256::of(text.as_bytes());
     let map_type = postfix.map_type.clone();
+    let bundles: Vec<_> = bundles.iter().map(|(at, facts)| (name(at), facts.combined)).collect();
+    let named = bundles.iter().map(|(name, combined)| (name, combined));
+    let identity = crate::servers::map_identity(&map_type, text, named);
     let content = Content::SniMap { map_type, source, text: text.to_owned() };
     Want { mode: 0o600, ..want(server, &format!("sni.{suffix}"), content, identity) }
 }
@@ -251,8 +253,11 @@ async fn a_map_is_built_aside_read_back_and_private() {
             line(&server, "b.test", "b.test.pem"),
         ]
         .concat();
-        let wants =
-            [combined(&server, "a.test", &a), combined(&server, "b.test", &b), map(&server, &text)];
+        let wants = [
+            combined(&server, "a.test", &a),
+            combined(&server, "b.test", &b),
+            map(&server, &text, &[("a.test", &a), ("b.test", &b)]),
+        ];
         assert_eq!(install(&server, &wants, false, &store, now()).await.unwrap(), 3);
         let built = wants[2].path.file_name().unwrap().to_str().unwrap();
         let mut expected = ["a.test.pem", "b.test.pem", "sni", built];
@@ -270,6 +275,12 @@ async fn a_map_is_built_aside_read_back_and_private() {
         assert_eq!(install(&server, &wants, true, &store, now()).await.unwrap(), 0);
         fs::File::open(&wants[2].path).unwrap().set_modified(std::time::UNIX_EPOCH).unwrap();
         assert_eq!(install(&server, &wants, true, &store, now()).await.unwrap(), 1, "touched");
+
+        let (path, access) = (&wants[2].path, Access { mode: 0o600, uid: None, gid: None });
+        fs::set_permissions(path, fs::Permissions::from_mode(0o644)).unwrap();
+        tighten(&server, path, access, &store).unwrap();
+        assert_eq!(fs::metadata(path).unwrap().mode() & 0o7777, 0o600);
+        assert_eq!(store.diary().unwrap().installed[path].identity, wants[2].identity);
     }
 }
 
@@ -278,23 +289,25 @@ async fn a_map_that_is_not_right_leaves_the_old_one_in_place() {
     let root = tempfile::tempdir().unwrap();
     let store = Memory::new();
     let server = postfix(root.path(), "lmdb");
+    let a = keep(&store, "a.test");
+    let bundles = [("a.test", &a)];
     let good = [
-        combined(&server, "a.test", &keep(&store, "a.test")),
-        map(&server, &line(&server, "a.test", "a.test.pem")),
+        combined(&server, "a.test", &a),
+        map(&server, &line(&server, "a.test", "a.test.pem"), &bundles),
     ];
     install(&server, &good, false, &store, now()).await.unwrap();
     let before = fs::read(&good[1].path).unwrap();
-    let empty = server.directory.join("empty.pem");
+    let empty = server.directory.join("c.test.pem");
     disk::replace(&empty, b"", Access::PRIVATE).unwrap();
     let twice = line(&server, "a.test", "a.test.pem").repeat(2);
     let listing = names(&server.directory);
     for (text, said) in [
-        (line(&server, "b.test", "none.pem"), "No such file"),
+        (line(&server, "b.test", "b.test.pem"), "No such file"),
         (twice, "a.test is named twice"),
-        (line(&server, "b.test", "empty.pem"), "no certificate in it"),
+        (line(&server, "b.test", "c.test.pem"), "are not those that were planned"),
         ("b.test\n".to_owned(), "is no line of a map"),
     ] {
-        let bad = [map(&server, &text)];
+        let bad = [map(&server, &text, &bundles)];
         let error = install(&server, &bad, false, &store, now()).await.unwrap_err();
         assert!(matches!(error, DeployError::Gate { .. }), "{error}");
         assert!(error.to_string().contains(said), "{error}");
@@ -302,7 +315,7 @@ async fn a_map_that_is_not_right_leaves_the_old_one_in_place() {
         assert_eq!(names(&server.directory), listing);
     }
     let elsewhere = Server { files_only: true, ..server.clone() };
-    let other = [map(&server, &format!("{}\n", line(&server, "a.test", "a.test.pem")))];
+    let other = [map(&server, &format!("{}\n", line(&server, "a.test", "a.test.pem")), &bundles)];
     let error = install(&elsewhere, &other, false, &store, now()).await.unwrap_err().to_string();
     assert!(error.contains("postmap -F lmdb:"), "{error}");
 }
@@ -316,13 +329,15 @@ async fn a_file_is_tightened_and_the_diary_still_knows_it() {
     install(&server, &wants, false, &store, now()).await.unwrap();
     let path = &wants[0].path;
     let access = |mode| Access { mode, uid: Some(0), gid: Some(12) };
-    tighten(path, access(0o600), &store).unwrap();
+    tighten(&server, path, access(0o600), &store).unwrap();
     let noted = store.diary().unwrap().installed.remove(path).unwrap();
     assert_eq!((noted.print.mode, fs::metadata(path).unwrap().mode() & 0o7777), (0o600, 0o600));
     fs::set_permissions(path, fs::Permissions::from_mode(0o666)).unwrap();
-    tighten(path, access(0o600), &store).unwrap();
+    tighten(&server, path, access(0o600), &store).unwrap();
+    let noted = store.diary().unwrap().installed.remove(path).unwrap();
+    assert_eq!((noted.print.mode, noted.identity), (0o600, wants[0].identity));
     let link = root.path().join("link");
     symlink(path, &link).unwrap();
-    assert!(tighten(&link, access(0o666), &store).is_err());
+    assert!(tighten(&server, &link, access(0o666), &store).is_err());
     assert_eq!(fs::metadata(path).unwrap().mode() & 0o7777, 0o600);
 }

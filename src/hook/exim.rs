@@ -170,11 +170,15 @@ fn line(setting: &Setting) -> String {
     format!("{} = {}\n", setting.name, setting.value)
 }
 
-/// The text without what an earlier run put in.
+/// The text without what an earlier run put in: our heading and the lines right below it.
 fn without_ours(text: &str, settings: &[Setting]) -> String {
     let ours: Vec<String> = settings.iter().map(line).collect();
+    let mut below = false;
     text.split_inclusive('\n')
-        .filter(|found| found.trim_end() != HEADING && !ours.iter().any(|line| line == found))
+        .filter(|found| {
+            below = found.trim_end() == HEADING || (below && ours.iter().any(|line| line == found));
+            !below
+        })
         .collect()
 }
 

@@ -66,6 +66,21 @@ pub fn diff(changes: &[Change]) -> String {
     changes.iter().map(one).collect()
 }
 
+/// What the admin should know before consenting: services of Postfix's master.cf whose own
+/// settings lose against the new lines, or win over them. One sentence each.
+///
+/// # Errors
+/// [`HookError`] when the server cannot be asked.
+pub async fn beside(server: &Server) -> Result<Vec<String>, HookError> {
+    match &server.kind {
+        Kind::Postfix(postfix) if !server.files_only => {
+            let asked = postfix::beside(postfix).await;
+            asked.map_err(|why| HookError { server: server.id.to_string(), why })
+        }
+        _ => Ok(Vec::new()),
+    }
+}
+
 /// Applies the lines through the server's own means, keeps a backup for `undo` below `state`, and
 /// proves that the server reads them. The reload that is owed then is noted before the first
 /// byte.

@@ -48,6 +48,43 @@ fn wanted(line: &Setting, value: &str) -> Option<String> {
     (!has).then(|| line.value.clone())
 }
 
+/// What the lines of master.cf mean beside ours, one sentence each.
+pub(in crate::hook) async fn beside(postfix: &Postfix) -> Result<Vec<String>, String> {
+    let directory = postfix.config_directory.display().to_string();
+    Ok(overrides(&ask(&["postconf", "-c", &directory, "-P"]).await?))
+}
+
+/// From the lines of `postconf -P`: `587/inet/smtpd_tls_cert_file = /x.pem`. A chain in main.cf
+/// wins over the older settings even where a service states them for itself (only a log line
+/// tells), and a service's own chain or map wins over ours.
+fn overrides(output: &str) -> Vec<String> {
+    let sentence = |line: &str| {
+        let (setting, value) = line.split_once(" =")?;
+        let (service, name) = setting.rsplit_once('/')?;
+        let value = value.trim();
+        match name {
+            name if LEGACY.contains(&name) && !value.is_empty() => Some(format!(
+                "{service}: -o {name}={value} no longer counts beside smtpd_tls_chain_files; \
+                 this listener changes its certificate"
+            )),
+            "smtpd_tls_chain_files" | "tls_server_sni_maps" => Some(format!(
+                "{service}: -o {name}={value} wins over ours; this listener keeps what it shows"
+            )),
+            _ => None,
+        }
+    };
+    output.lines().filter_map(sentence).collect()
+}
+
+const LEGACY: [&str; 6] = [
+    "smtpd_tls_cert_file",
+    "smtpd_tls_key_file",
+    "smtpd_tls_eccert_file",
+    "smtpd_tls_eckey_file",
+    "smtpd_tls_dcert_file",
+    "smtpd_tls_dkey_file",
+];
+
 async fn edited(before: &str, edits: &[String]) -> Result<String, String> {
     let failed = |error: disk::DiskError| error.to_string();
     let copy = tempfile::tempdir().map_err(|error| format!("a temporary directory: {error}"))?;
@@ -65,4 +102,23 @@ async fn edited(before: &str, edits: &[String]) -> Result<String, String> {
 async fn postconf(directory: &Path, edit: &str) -> Result<(), String> {
     let directory = directory.display().to_string();
     ask(&["postconf", "-c", &directory, "-e", edit]).await.map(|_| ())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::overrides;
+
+    #[test]
+    fn a_listener_that_states_its_own_certificate_is_told() {
+        for (line, expected) in [
+            ("587/inet/smtpd_tls_cert_file = /x.pem", Some("changes its certificate")),
+            ("587/inet/smtpd_tls_cert_file =", None),
+            ("smtps/inet/smtpd_tls_chain_files = /x.pem", Some("keeps what it shows")),
+            ("smtps/inet/smtpd_tls_wrappermode = yes", None),
+        ] {
+            let said = overrides(line);
+            assert_eq!(said.is_empty(), expected.is_none(), "{said:?}");
+            assert!(expected.is_none_or(|expected| said[0].ends_with(expected)), "{said:?}");
+        }
+    }
 }

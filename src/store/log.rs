@@ -152,7 +152,6 @@ mod tests {
         log.append(&["two"]).unwrap();
         let whole = fs::read(&path).unwrap();
         let two = whole.len() - "\"two\"\n".len();
-        let one = two - "\"one\"\n".len();
         for cut in 0..=whole.len() {
             put(&path, &whole[..cut]);
             let expected = match cut {
@@ -165,7 +164,6 @@ mod tests {
             let expected = [expected, vec!["next"]].concat();
             assert_eq!(log.read::<String>().unwrap(), expected, "cut at {cut}, written on");
         }
-        assert!(one > 0);
     }
 
     #[test]
@@ -183,7 +181,7 @@ mod tests {
                 assert!(log.append(&["two"]).is_err(), "{text}");
                 assert!(log.has_grown().is_err(), "{text}");
             }
-            assert_eq!(fs::read_to_string(&path).unwrap().starts_with(text), true);
+            assert!(fs::read_to_string(&path).unwrap().starts_with(text));
         }
     }
 
