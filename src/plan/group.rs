@@ -23,7 +23,9 @@ pub fn group(hosts: &[Host], domains: &[Hostname], held: &[Held], limit: usize) 
     for (host, included) in distinct(hosts) {
         let base = base(host, &domains);
         match covering.find(host, &base) {
-            Some((name, Bond::Named)) => grouped.entry(name.clone()).or_default().push(host.clone()),
+            Some((name, Bond::Named)) => {
+                grouped.entry(name.clone()).or_default().push(host.clone())
+            }
             Some((name, Bond::Loose)) => guests.push((name, base, host, included)),
             // What it once named is a home for a host that is wanted, not a reason to ask for one.
             Some((name, Bond::Once)) if included => guests.push((name, base, host, true)),

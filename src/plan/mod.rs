@@ -4,21 +4,22 @@ mod group;
 mod held;
 mod issue;
 mod layout;
-mod outcome;
 mod pins;
+mod prove;
 mod server;
 mod world;
 
 pub use group::group;
 pub use held::due_at;
 pub use layout::{Layout, layout};
-pub use outcome::{Fate, Outcome};
 pub use world::{
     Adoptable, Desired, FileSeen, Held, HeldVersion, Hook, Observed, Pins, Seen, Wish,
 };
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
 
 use crate::model::{CertName, Code, Finding, Hostname, KeyHash, Timestamp, Version};
 use crate::plan::layout::Scene;
@@ -184,6 +185,41 @@ pub enum Reason {
     Pinned(KeyHash),
     /// More old versions than are kept.
     Superseded,
+}
+
+/// What became of a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Fate {
+    /// It worked.
+    Done,
+    /// It did not.
+    Failed,
+    /// It was not tried, because a step it stands on did not work, or nobody consented.
+    Skipped,
+}
+
+impl Fate {
+    /// The word in reports.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Failed => "failed",
+            Self::Skipped => "skipped",
+        }
+    }
+}
+
+/// A step and what became of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// The step as it was planned.
+    pub step: Step,
+    /// What became of it.
+    pub fate: Fate,
+    /// Why it failed, or why it was not tried; one sentence.
+    pub error: Option<String>,
 }
 
 /// Decides what is to be done. The same input gives the same plan.

@@ -196,7 +196,12 @@ pub fn wants(server: &Server, certificates: &[Shown], default: Option<&CertName>
     for shown in certificates {
         let (name, facts) = (&shown.name, &shown.facts);
         let content = Content::Combined(name.clone(), shown.version);
-        all.push(want(&format!("{name}.pem"), Part::Certificate(name.clone()), content, facts.combined));
+        all.push(want(
+            &format!("{name}.pem"),
+            Part::Certificate(name.clone()),
+            content,
+            facts.combined,
+        ));
         for id in &facts.names {
             text += &format!("{id} {name}\n");
         }
