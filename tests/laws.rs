@@ -20,7 +20,7 @@ use mailcert::plan::{Action, Fate, Mode, Plan, Step, group};
 use mailcert::servers::{Part, ServerId};
 
 /// Worlds tried for each of the six laws on random worlds.
-const WORLDS: u64 = 4_000;
+const WORLDS: u64 = 3_500;
 /// Rounds after which a run must have come to rest.
 const ROUNDS: usize = 8;
 
@@ -61,8 +61,9 @@ fn carried_out_it_leaves_nothing_to_plan() {
         let mut world = random(chance);
         world.dead.clear();
         let mode = some_mode(chance, &world);
-        if matches!(mode, Mode::Fix { .. }) {
-            // Names that were refused are tried again apart from the others, in another round.
+        if matches!(mode, Mode::Fix { .. }) || world.has_wildcard() {
+            // Names that were refused are tried again apart from the others, in another round; one
+            // that only an old wildcard covered finds another home in the next.
             world.observed.refused.clear();
         }
         let plan = world.plan(&mode);

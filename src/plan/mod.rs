@@ -284,6 +284,11 @@ fn prune(scene: &Scene<'_>, draft: &mut Draft) {
         draft.steps.iter().filter_map(|step| step.action.certificate()).cloned().collect();
     for held in scene.observed.held.iter().filter(|held| !busy.contains(&held.name)) {
         let Some(shown) = scene.choice(held) else { continue };
+        // What an order waits for is still to be done, and old versions say whose names are whose.
+        let waits = scene.observed.waits.get(&held.name).copied();
+        if waits.max(held::bad_until(held)).is_some_and(|until| until > scene.now) {
+            continue;
+        }
         // A key that TLSA names is used again.
         let wish = scene.wished.get(&held.name);
         let pinned = wish.and_then(|wish| scene.guard.reuse(held, &wish.names));

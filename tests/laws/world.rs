@@ -111,7 +111,7 @@ impl World {
         .collect()
     }
 
-    fn has_wildcard(&self) -> bool {
+    pub(crate) fn has_wildcard(&self) -> bool {
         let held = self.observed.held.iter().flat_map(|held| &held.versions);
         let pairs = self.observed.adoptable.iter().map(|pair| &pair.facts);
         let mut ids = held.map(|own| &own.facts).chain(pairs).flat_map(|facts| &facts.names);
