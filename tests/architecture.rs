@@ -217,7 +217,8 @@ fn imports(source: &Source) -> Vec<(usize, String)> {
                 let inside = all.split("crate::{").nth(1).unwrap_or_default();
                 found.extend(top_level(inside).into_iter().map(|path| (at, path)));
             } else {
-                found.extend(paths(rest, &source.code[at + 1..]).into_iter().map(|path| (at, path)));
+                found
+                    .extend(paths(rest, &source.code[at + 1..]).into_iter().map(|path| (at, path)));
             }
         }
     }
@@ -261,7 +262,9 @@ fn may_import(room: &str, path: &str) -> bool {
     };
     let besides = BESIDES.iter().any(|(name, begin, _)| {
         *name == room
-            && path.strip_prefix(begin).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
+            && path
+                .strip_prefix(begin)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
     });
     room == other || by_table || besides
 }

@@ -23,7 +23,9 @@ pub fn group(hosts: &[Host], domains: &[Hostname], held: &[Held], limit: usize) 
     for (host, included) in distinct(hosts) {
         let base = base(host, &domains);
         match covering.find(host, &base) {
-            Some((name, Bond::Named)) => grouped.entry(name.clone()).or_default().push(host.clone()),
+            Some((name, Bond::Named)) => {
+                grouped.entry(name.clone()).or_default().push(host.clone())
+            }
             Some((name, Bond::Loose)) => guests.push((name, base, host, included)),
             // What it once named is a home for a host that is wanted, not a reason to ask for one.
             Some((name, Bond::Once)) if included => guests.push((name, base, host, true)),
@@ -193,5 +195,126 @@ pub(super) fn free_name(beside: &CertName, taken: impl Fn(&CertName) -> bool) ->
             return name;
         }
         number += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write;
+
+    use super::group;
+    use crate::model::{
+        CertName, DnsId, Facts, Host, Hostname, KeyType, Points, Sha256, Timestamp, Version, Why,
+    };
+    use crate::plan::{Held, HeldVersion};
+
+    fn name(text: &str) -> Hostname {
+        Hostname::parse(text).unwrap()
+    }
+
+    /// `mx.example.org` is included, `?mx.example.org` did not answer, `!mx.example.org` points
+    /// elsewhere.
+    fn host(text: &str) -> Host {
+        let (included, addresses) = match text.chars().next() {
+            Some('?') => (false, vec![]),
+            Some('!') => (false, vec!["198.51.100.1".parse().unwrap()]),
+            _ => (true, vec!["192.0.2.7".parse().unwrap()]),
+        };
+        let host = name(text.trim_start_matches(['?', '!']));
+        let points = if included { Points::All } else { Points::None };
+        let (domain, reasons) = (name("example.org"), vec![Why::Config]);
+        Host { host, domain, reasons, addresses, points, included, why_not: None }
+    }
+
+    fn held(certificate: &str, names: &str, ends: i64) -> Held {
+        let digest = Sha256([0; 32]);
+        let facts = Facts {
+            names: names.split(' ').map(|name| DnsId::parse(name).unwrap()).collect(),
+            not_before: Timestamp::from_unix(0),
+            not_after: Timestamp::from_unix(ends),
+            issuer: String::new(),
+            serial: String::new(),
+            key_type: KeyType::EcdsaP256,
+            leaf: digest,
+            spki: digest,
+            combined: digest,
+            key_file: digest,
+            chain_file: digest,
+            chain_length: 2,
+        };
+        let versions = vec![HeldVersion { version: Version(1), facts, bad: false }];
+        Held { name: CertName::parse(certificate).unwrap(), versions }
+    }
+
+    fn grouped(hosts: &str, held: &[Held], limit: usize) -> String {
+        let hosts: Vec<Host> = hosts.split(' ').map(host).collect();
+        let domains = [name("example.org"), name("lists.example.org")];
+        let mut text = String::new();
+        for wish in group(&hosts, &domains, held, limit) {
+            let names: Vec<&str> = wish.names.iter().map(Hostname::as_str).collect();
+            write!(text, "{}: {}; ", wish.name, names.join(" ")).unwrap();
+        }
+        text
+    }
+
+    #[test]
+    fn hosts_are_grouped_by_domain_and_stay_where_they_are() {
+        let old = [held("example.org", "b.example.org c.example.org", 9)];
+        let wild = [held("example.org", "*.example.org", 9)];
+        let moved = [
+            held("example.org", "a.example.org b.example.org", 5),
+            held("example.org-2", "b.example.org", 9),
+        ];
+        for (hosts, held, limit, expected) in [
+            (
+                "a.example.org b.example.org",
+                &[][..],
+                25,
+                "example.org: a.example.org b.example.org; ",
+            ),
+            ("a.lists.example.org", &[], 25, "lists.example.org: a.lists.example.org; "),
+            ("mx.mail.other.co.uk", &[], 25, "other.co.uk: mx.mail.other.co.uk; "),
+            (
+                "a.example.org b.example.org c.example.org",
+                &[],
+                2,
+                "example.org: a.example.org b.example.org; example.org-2: c.example.org; ",
+            ),
+            (
+                "a.example.org b.example.org c.example.org",
+                &old,
+                2,
+                "example.org: b.example.org c.example.org; example.org-2: a.example.org; ",
+            ),
+            // Silence keeps a covered name and asks for no new one; what points elsewhere goes.
+            (
+                "?a.example.org ?b.example.org !c.example.org",
+                &old,
+                25,
+                "example.org: b.example.org; ",
+            ),
+            (
+                "a.example.org ?b.example.org",
+                &wild,
+                25,
+                "example.org: a.example.org b.example.org; ",
+            ),
+            (
+                "a.example.org b.example.org",
+                &moved,
+                25,
+                "example.org: a.example.org; example.org-2: b.example.org; ",
+            ),
+        ] {
+            assert_eq!(grouped(hosts, held, limit), expected, "{hosts} at most {limit}");
+        }
+    }
+
+    #[test]
+    fn a_hundred_thousand_names_are_grouped_without_a_square() {
+        let hosts: Vec<Host> = (0..100_000).map(|n| host(&format!("h{n}.example.org"))).collect();
+        let wishes = group(&hosts, &[name("example.org")], &[], 25);
+        assert_eq!(wishes.len(), 4_000);
+        assert!(wishes.iter().all(|wish| wish.names.len() == 25));
     }
 }

@@ -63,7 +63,11 @@ pub(super) fn bad_until(held: &Held) -> Option<Timestamp> {
 }
 
 /// The versions beyond `keep`: older than the shown one and than the one a rollback would show.
-pub(super) fn superseded(held: &Held, shown: Version, keep: usize) -> impl Iterator<Item = Version> {
+pub(super) fn superseded(
+    held: &Held,
+    shown: Version,
+    keep: usize,
+) -> impl Iterator<Item = Version> {
     let before = held.versions.iter().rev().find(|old| old.version < shown && !old.bad);
     let before = before.map(|old| old.version);
     let many = held.versions.len().saturating_sub(keep.max(1));

@@ -39,7 +39,10 @@ pub(super) fn orders(scene: &Scene<'_>, draft: &mut Draft) -> BTreeMap<CertName,
                 let step = draft.push(adopt(wish, pair), Reason::StoreLost, Vec::new());
                 let version = Version(1);
                 draft.look_again(due_at(&pair.facts));
-                pending.insert(wish.name.clone(), Pending { step, version, facts: pair.facts.clone() });
+                pending.insert(
+                    wish.name.clone(),
+                    Pending { step, version, facts: pair.facts.clone() },
+                );
             }
             None => orders.extend(desk.order(wish, held, draft)),
         }
@@ -81,9 +84,8 @@ fn place(scene: &Scene<'_>, order: Order) -> (Step, Pending) {
     let held = scene.held.get(&certificate).copied();
     let reuse_key = held.and_then(|held| reused(scene, held, &names, &because));
     let version = held.and_then(|held| held.versions.last()).map_or(1, |last| last.version.0 + 1);
-    let key = held.and_then(|held| {
-        held.versions.iter().find(|version| Some(version.version) == reuse_key)
-    });
+    let key = held
+        .and_then(|held| held.versions.iter().find(|version| Some(version.version) == reuse_key));
     let unknown = Sha256([0; 32]);
     let facts = Facts {
         names: names.iter().cloned().map(DnsId::Host).collect(),
@@ -106,12 +108,7 @@ fn place(scene: &Scene<'_>, order: Order) -> (Step, Pending) {
 
 /// The version whose key is used again: one that TLSA pins; else, where a server keeps key and
 /// chain in two files, the last one, so that nobody reads a key beside another's chain.
-fn reused(
-    scene: &Scene<'_>,
-    held: &Held,
-    names: &[Hostname],
-    because: &Reason,
-) -> Option<Version> {
+fn reused(scene: &Scene<'_>, held: &Held, names: &[Hostname], because: &Reason) -> Option<Version> {
     let split = |kind: &Kind| matches!(kind, Kind::Exim(exim) if exim.layout == EximLayout::Split);
     if let Some(pinned) = scene.guard.reuse(held, names) {
         return Some(pinned);
@@ -142,7 +139,11 @@ impl<'s, 'a> Desk<'s, 'a> {
         let mut taken: BTreeSet<&CertName> = wished.collect();
         let mut aside = BTreeSet::new();
         for held in &scene.observed.held {
-            let good = scene.choice(held).filter(|good| is_good(good, scene.now));
+            // What is grouped by: the newest version that is not bad.
+            let newest = held.versions.iter().rev().find(|version| !version.bad);
+            let good = scene.choice(held).filter(|good| {
+                is_good(good, scene.now) && newest.is_some_and(|new| new.version == good.version)
+            });
             if let Some(good) = good.filter(|_| !taken.contains(&held.name)) {
                 aside.extend(good.facts.names.iter().filter_map(|id| match id {
                     DnsId::Host(host) => Some(host),
@@ -294,9 +295,8 @@ impl<'s, 'a> Desk<'s, 'a> {
         let scene = self.scene;
         let late = last_call(&base.facts) <= scene.now;
         draft.look_again_after(last_call(&base.facts), scene.now);
-        let certificate = free_name(beside, |name| {
-            self.taken.contains(name) || self.given.contains(name)
-        });
+        let certificate =
+            free_name(beside, |name| self.taken.contains(name) || self.given.contains(name));
         let waits = scene.observed.waits.get(&certificate).filter(|until| **until > scene.now);
         let refused = scene.observed.refused.get(&certificate);
         if waits.is_some() && refused.is_none_or(BTreeSet::is_empty) {
@@ -354,9 +354,8 @@ fn held_back(order: &Order, refused: Option<&BTreeSet<Hostname>>, until: Timesta
         (false, 0) => names.join(", "),
         (false, more) => format!("{} and {more} more", names.join(", ")),
     };
-    let message = format!(
-        "the CA refused {what}; the next try is at {until} (mailcert fix tries at once)"
-    );
+    let message =
+        format!("the CA refused {what}; the next try is at {until} (mailcert fix tries at once)");
     Finding::new(Code::HeldBack, &order.certificate, message)
 }
 

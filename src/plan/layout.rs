@@ -3,9 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
 
-use crate::model::{
-    CertName, DnsId, Facts, Host, Hostname, Service, Timestamp, Version, Why,
-};
+use crate::model::{CertName, DnsId, Facts, Host, Hostname, Service, Timestamp, Version, Why};
 use crate::plan::held::{best, previous};
 use crate::plan::pins::Guard;
 use crate::plan::{Desired, FileSeen, Held, HeldVersion, Mode, Observed, Seen, Wish};
@@ -253,7 +251,8 @@ fn parts(
     server: &Server,
     certificates: &[Shown],
 ) -> impl Iterator<Item = (CertName, std::path::PathBuf)> {
-    let files = if certificates.is_empty() { Vec::new() } else { wants(server, certificates, None) };
+    let files =
+        if certificates.is_empty() { Vec::new() } else { wants(server, certificates, None) };
     files.into_iter().filter_map(|want| match want.part {
         Part::Certificate(name) => Some((name, want.path)),
         Part::Index | Part::Default => None,

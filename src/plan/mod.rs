@@ -4,21 +4,22 @@ mod group;
 mod held;
 mod issue;
 mod layout;
-mod outcome;
 mod pins;
+mod prove;
 mod server;
 mod world;
 
 pub use group::group;
 pub use held::{due_at, version_to_show};
 pub use layout::{Layout, layout};
-pub use outcome::{Fate, Outcome};
 pub use world::{
     Adoptable, Desired, FileSeen, Held, HeldVersion, Hook, Observed, Pins, Seen, Wish,
 };
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
 
 use crate::model::{CertName, Code, Finding, Hostname, KeyHash, Timestamp, Version};
 use crate::plan::layout::Scene;
@@ -186,6 +187,41 @@ pub enum Reason {
     Superseded,
 }
 
+/// What became of a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Fate {
+    /// It worked.
+    Done,
+    /// It did not.
+    Failed,
+    /// It was not tried, because a step it stands on did not work, or nobody consented.
+    Skipped,
+}
+
+impl Fate {
+    /// The word in reports.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Failed => "failed",
+            Self::Skipped => "skipped",
+        }
+    }
+}
+
+/// A step and what became of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// The step as it was planned.
+    pub step: Step,
+    /// What became of it.
+    pub fate: Fate,
+    /// Why it failed, or why it was not tried; one sentence.
+    pub error: Option<String>,
+}
+
 /// Decides what is to be done. The same input gives the same plan.
 ///
 /// First the orders, then server by server the files, the hook-in lines, one check and one reload,
@@ -248,6 +284,11 @@ fn prune(scene: &Scene<'_>, draft: &mut Draft) {
         draft.steps.iter().filter_map(|step| step.action.certificate()).cloned().collect();
     for held in scene.observed.held.iter().filter(|held| !busy.contains(&held.name)) {
         let Some(shown) = scene.choice(held) else { continue };
+        // What an order waits for is still to be done, and old versions say whose names are whose.
+        let waits = scene.observed.waits.get(&held.name).copied();
+        if waits.max(held::bad_until(held)).is_some_and(|until| until > scene.now) {
+            continue;
+        }
         // A key that TLSA names is used again.
         let wish = scene.wished.get(&held.name);
         let pinned = wish.and_then(|wish| scene.guard.reuse(held, &wish.names));

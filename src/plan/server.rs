@@ -1,10 +1,10 @@
-//! One server: its files, its hook-in lines, the check and the reload, the proofs.
+//! One server: its files, its hook-in lines, the check and the reload.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 use std::time::Duration;
 
-use crate::model::{CertName, Code, Finding, Hostname, Timestamp, Version};
+use crate::model::{CertName, Code, Finding, Hostname};
 use crate::plan::layout::{Pending, Scene};
 use crate::plan::{Action, Draft, FileSeen, Hook, Mode, Reason, Seen};
 use crate::servers::{Part, Shown, Want, needs_reload, wants};
@@ -60,15 +60,15 @@ fn compare(seen: &Seen, want: &Want) -> Compared {
 
 /// What was planned for one server, as its proofs need it.
 pub(super) struct Sheet<'a> {
-    seen: &'a Seen,
-    shown: Vec<Shown>,
-    default: Option<CertName>,
-    installs: BTreeMap<Part, usize>,
-    reload: Option<usize>,
+    pub(super) seen: &'a Seen,
+    pub(super) shown: Vec<Shown>,
+    pub(super) default: Option<CertName>,
+    pub(super) installs: BTreeMap<Part, usize>,
+    pub(super) reload: Option<usize>,
     /// Whether it uses our files, or will after this plan.
-    hooked: bool,
+    pub(super) hooked: bool,
     /// A reload is needed and does not take place in this plan.
-    deferred: bool,
+    pub(super) deferred: bool,
 }
 
 impl<'a> Sheet<'a> {
@@ -121,7 +121,8 @@ impl<'a> Sheet<'a> {
                 Part::Default => self.default.as_ref().and_then(|name| pending.get(name)),
                 Part::Index => None,
             };
-            let is_solid = coming.is_none() && firm.as_ref().is_none_or(|firm| firm.contains(&part));
+            let is_solid =
+                coming.is_none() && firm.as_ref().is_none_or(|firm| firm.contains(&part));
             let mut needs: Vec<usize> = match &part {
                 Part::Certificate(_) => coming.map(|coming| coming.step).into_iter().collect(),
                 Part::Index if is_solid => solid.clone(),
@@ -210,9 +211,8 @@ impl<'a> Sheet<'a> {
         }
         let shown = scene.shown(self.seen, &BTreeMap::new());
         let (default, ..) = scene.default(self.seen, &shown);
-        let differs = |want: &Want| {
-            !matches!(compare(self.seen, want), Compared::Same | Compared::TooOpen)
-        };
+        let differs =
+            |want: &Want| !matches!(compare(self.seen, want), Compared::Same | Compared::TooOpen);
         let files = wants(&self.seen.server, &shown, default.as_ref());
         Some(files.into_iter().filter(differs).map(|want| want.part).collect())
     }
@@ -322,92 +322,6 @@ impl<'a> Sheet<'a> {
             draft.look_again_after(at, now);
         }
         soonest.is_some_and(|at| at <= now)
-    }
-
-    /// Plans a look at every certificate that changed, or that was not looked at for long.
-    pub(super) fn prove(
-        &self,
-        scene: &Scene<'_>,
-        pending: &BTreeMap<CertName, Pending>,
-        draft: &mut Draft,
-    ) {
-        let seen = self.seen;
-        let asks = self.hooked && seen.hook != Hook::Unknown && seen.running;
-        if !asks || seen.server.listeners.is_empty() {
-            return;
-        }
-        let without_sni = self.default.iter().filter_map(|name| {
-            self.shown.iter().find(|shown| shown.name == *name).map(|shown| (None, shown))
-        });
-        let named = self.shown.iter().map(|shown| (Some(shown.name.clone()), shown));
-        for (certificate, shown) in named.chain(without_sni) {
-            if matches!(scene.mode, Mode::Rollback(name) if *name != shown.name) {
-                continue;
-            }
-            if let Some(because) = self.unproved(scene, certificate.as_ref(), shown, draft) {
-                let needs = self.proof_needs(&because, certificate.as_ref(), shown, pending);
-                let action = Action::Prove { server: seen.id().clone(), certificate };
-                draft.push(action, because, needs);
-            }
-        }
-    }
-
-    /// Why a certificate is to be looked at, if it is.
-    fn unproved(
-        &self,
-        scene: &Scene<'_>,
-        certificate: Option<&CertName>,
-        shown: &Shown,
-        draft: &mut Draft,
-    ) -> Option<Reason> {
-        let own = match certificate {
-            Some(name) => Part::Certificate(name.clone()),
-            None => Part::Default,
-        };
-        let proof: Option<&(Version, Timestamp)> = self.seen.proofs.get(&certificate.cloned());
-        let proof = proof.filter(|(version, _)| *version == shown.version);
-        let is_stale = certificate.is_some_and(|name| self.seen.stale.contains(name));
-        let aged = proof.map(|(_, at)| at.plus(scene.desired.prove_every));
-        // What shows only after the deferred reload is looked at after it.
-        let told = |part: &Part| needs_reload(&self.seen.server, part);
-        let told = told(&own) || certificate.is_some() && told(&Part::Index);
-        let ready = !(self.deferred && told);
-        match (proof, aged) {
-            _ if ready && self.installs.contains_key(&own) => Some(Reason::Follows),
-            (None, _) if ready => Some(Reason::Unproved),
-            _ if is_stale && !self.deferred => Some(Reason::Stale),
-            (Some((_, at)), _) if matches!(scene.mode, Mode::Fix { .. }) && *at < scene.now => {
-                Some(Reason::Asked)
-            }
-            (_, Some(aged)) if aged <= scene.now => Some(Reason::ProofAged),
-            (_, aged) => {
-                if let Some(aged) = aged {
-                    draft.look_again(aged);
-                }
-                None
-            }
-        }
-    }
-
-    fn proof_needs(
-        &self,
-        because: &Reason,
-        certificate: Option<&CertName>,
-        shown: &Shown,
-        pending: &BTreeMap<CertName, Pending>,
-    ) -> Vec<usize> {
-        let changed = matches!(because, Reason::Follows | Reason::Unproved | Reason::Stale);
-        if !changed {
-            return Vec::new();
-        }
-        let own = self.installs.get(&Part::Certificate(shown.name.clone())).copied();
-        let coming = pending.get(&shown.name).map(|coming| coming.step);
-        let shared = if certificate.is_some() { Part::Index } else { Part::Default };
-        let shared = self.installs.get(&shared).copied();
-        let mut needs: Vec<usize> =
-            own.or(coming).into_iter().chain(shared).chain(self.reload).collect();
-        needs.sort_unstable();
-        needs
     }
 }
 

@@ -147,7 +147,8 @@ fn subject(action: &Action) -> String {
 fn sentence(action: &Action) -> String {
     match action {
         Action::Issue { certificate, names, reuse_key } => {
-            let key = reuse_key.map_or(String::new(), |old| format!(" with the key of version {old}"));
+            let key =
+                reuse_key.map_or(String::new(), |old| format!(" with the key of version {old}"));
             format!("issue {certificate}{key} for {}", listed(names))
         }
         Action::Adopt { certificate, chain, .. } => {
@@ -263,7 +264,8 @@ mod tests {
             .to_vec();
         let name = CertName::parse("example.org").unwrap();
         let server = ServerId("postfix".to_owned());
-        let step = |action, because, needs: &[usize]| Step { action, because, needs: needs.to_vec() };
+        let step =
+            |action, because, needs: &[usize]| Step { action, because, needs: needs.to_vec() };
         let issue =
             Action::Issue { certificate: name.clone(), names: hosts.clone(), reuse_key: None };
         let part = Part::Certificate(name.clone());
@@ -309,7 +311,8 @@ mod tests {
             The next look is due at 2026-01-02T03:04:05Z.
             FAIL    exim does not use the files mailcert writes; mailcert setup shows the
                     lines (hook-missing)
-        "#]].assert_eq(&plan_text(&example()));
+        "#]]
+        .assert_eq(&plan_text(&example()));
     }
 
     #[test]
@@ -318,10 +321,12 @@ mod tests {
         let plan = Plan { wake, ..Plan::default() };
         expect![[r#"
             Nothing to do until 2026-01-02T03:04:05Z.
-        "#]].assert_eq(&plan_text(&plan));
+        "#]]
+        .assert_eq(&plan_text(&plan));
         expect![[r#"
             Nothing to do.
-        "#]].assert_eq(&plan_text(&Plan::default()));
+        "#]]
+        .assert_eq(&plan_text(&Plan::default()));
     }
 
     #[test]
@@ -372,7 +377,8 @@ mod tests {
             skipped install example.org on postfix
                     it stands on a step that did not work
             done    install index on postfix
-        "#]].assert_eq(&outcomes_text(&outcomes));
+        "#]]
+        .assert_eq(&outcomes_text(&outcomes));
         expect![[r#"[{"action":"issue","because":"no certificate covers mx1.example.org, mx2.example.org, imap.example.org and 1 more","error":"the CA refused mx1.example.org: no such host","fate":"failed","needs":[],"subject":"example.org"}]"#]].assert_eq(&outcomes_json(&outcomes[..1]).to_string());
     }
 }

@@ -10,9 +10,9 @@ use mailcert::model::{
 };
 use mailcert::plan::{
     Action, Adoptable, Desired, Fate, FileSeen, Held, HeldVersion, Hook, Mode, Observed, Pins,
-    Plan, Step, group, layout, plan,
+    Plan, Seen, Step, group, layout, plan,
 };
-use mailcert::servers::{Part, ServerId, needs_reload, wants};
+use mailcert::servers::{Kind, Part, ServerId, needs_reload, wants};
 
 use super::chance::Chance;
 use super::sheet;
@@ -79,7 +79,7 @@ impl World {
         for seen in &self.observed.servers {
             let shown = layout(&desired, &self.observed, seen, &Mode::Run, self.now).shown;
             for wish in &desired.certificates {
-                for host in &wish.names {
+                for host in wish.names.iter().filter(|host| self.is_promised(seen, host)) {
                     let mut good = shown.iter().filter(|shown| shown.facts.valid_at(self.now));
                     if good.any(|own| counts(&wish.name, &own.name) && own.facts.covers(host)) {
                         works.insert((seen.id().clone(), host.clone()));
@@ -88,6 +88,16 @@ impl World {
             }
         }
         works
+    }
+
+    /// Dovecot shows the hosts that people read their mail at; others only by the way.
+    fn is_promised(&self, seen: &Seen, host: &Hostname) -> bool {
+        let mut hosts = self.hosts.iter().filter(|own| own.host == *host);
+        !matches!(seen.server.kind, Kind::Dovecot(_))
+            || hosts.any(|own| {
+                own.reasons.contains(&Why::Config)
+                    || own.published().any(|(service, _)| !service.is_smtp())
+            })
     }
 
     /// Every host that a held certificate names in its newest good version.
@@ -101,7 +111,7 @@ impl World {
         .collect()
     }
 
-    fn has_wildcard(&self) -> bool {
+    pub(crate) fn has_wildcard(&self) -> bool {
         let held = self.observed.held.iter().flat_map(|held| &held.versions);
         let pairs = self.observed.adoptable.iter().map(|pair| &pair.facts);
         let mut ids = held.map(|own| &own.facts).chain(pairs).flat_map(|facts| &facts.names);
@@ -157,7 +167,7 @@ impl World {
             }
             Action::Prove { server, certificate } => {
                 self.prove(server, certificate.as_ref(), desired, mode);
-            },
+            }
             Action::Hook { server } => {
                 let seen = self.seen(server);
                 seen.hook = Hook::There;
@@ -186,7 +196,7 @@ impl World {
         }
     }
 
-    fn seen(&mut self, id: &ServerId) -> &mut mailcert::plan::Seen {
+    fn seen(&mut self, id: &ServerId) -> &mut Seen {
         let mut servers = self.observed.servers.iter_mut();
         servers.find(|seen| seen.server.id == *id).expect("a server that is there")
     }
@@ -390,7 +400,11 @@ fn hold(chance: &mut Chance, world: &mut World, names: &[Hostname]) {
     }
     if chance.once_in(3) {
         let facts = facts(900, ids(chance, names), world.now, 90);
-        world.observed.adoptable.push(Adoptable { chain: "/etc/ssl/a.pem".into(), key: None, facts });
+        world.observed.adoptable.push(Adoptable {
+            chain: "/etc/ssl/a.pem".into(),
+            key: None,
+            facts,
+        });
     }
     for name in names {
         if !chance.once_in(12) {
