@@ -61,7 +61,8 @@ pub(crate) use exim::Layout as Exim;
 
 /// The running world; it ends when this goes.
 pub(crate) struct World {
-    daemons: Daemons,
+    /// What runs, and what is to be undone at the end.
+    pub(crate) daemons: Daemons,
     block: Block,
     wish: Wish,
     /// How often the zone was written: its serial.
