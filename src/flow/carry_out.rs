@@ -173,7 +173,7 @@ impl Round<'_> {
         let want = wants.values().flatten().find(|want| want.path == path);
         let want = want.ok_or_else(|| format!("{}: nothing is wanted there", path.display()))?;
         let access = Access { mode: want.mode, uid: Some(want.uid), gid: Some(want.gid) };
-        deploy::tighten(path, access, self.means.store).map_err(text)
+        deploy::tighten(self.server(id), path, access, self.means.store).map_err(text)
     }
 
     /// What was seen of the files before they change speaks for them no more. It is kept: it says

@@ -200,37 +200,11 @@ pub struct Want {
 /// left out keeps its old one. A `default` that is not among the certificates counts as none.
 #[must_use]
 pub fn wants(server: &Server, certificates: &[Shown], default: Option<&CertName>) -> Vec<Want> {
-<<<<<<< HEAD
     let mut sorted: Vec<&Shown> = certificates.iter().collect();
     sorted.sort_unstable_by(|a, b| (&a.name, b.version).cmp(&(&b.name, a.version)));
     let default = default.and_then(|name| sorted.iter().copied().find(|s| s.name == *name));
     if sorted.is_empty() {
         return Vec::new();
-=======
-    let want = |file: &str, part, content, identity| Want {
-        path: server.directory.join(file),
-        part,
-        content,
-        identity,
-        mode: 0o600,
-        uid: server.uid,
-        gid: server.gid,
-    };
-    let mut all = Vec::new();
-    let mut text = String::new();
-    for shown in certificates {
-        let (name, facts) = (&shown.name, &shown.facts);
-        let content = Content::Combined(name.clone(), shown.version);
-        all.push(want(
-            &format!("{name}.pem"),
-            Part::Certificate(name.clone()),
-            content,
-            facts.combined,
-        ));
-        for id in &facts.names {
-            text += &format!("{id} {name}\n");
-        }
->>>>>>> plan
     }
     match &server.kind {
         Kind::Postfix(postfix) => postfix::wants(server, postfix, &sorted, default),
