@@ -71,13 +71,18 @@ pub(super) fn names(shown: &Shown) -> BTreeSet<Hostname> {
     named.chain(&shown.hosts).filter(|host| shown.facts.covers(host)).cloned().collect()
 }
 
+/// Where a client that looks for `host` reaches a listener. A listener on an address of this
+/// machine that the DNS does not give for the host is not reached; one on any other address may
+/// be, behind NAT.
 fn addresses(listener: &Listener, host: Option<&Host>, machine: &[IpAddr]) -> Vec<IpAddr> {
+    let given = host.map(|host| host.addresses.as_slice());
     if let Some(address) = listener.address {
-        return vec![address];
+        let missed = machine.contains(&address)
+            && given.is_some_and(|given| !given.is_empty() && !given.contains(&address));
+        return if missed { Vec::new() } else { vec![address] };
     }
     let own = |address: &&IpAddr| machine.contains(address);
-    let reached: Vec<IpAddr> =
-        host.map(|host| host.addresses.iter().filter(own).copied().collect()).unwrap_or_default();
+    let reached: Vec<IpAddr> = given.into_iter().flatten().filter(own).copied().collect();
     if reached.is_empty() { vec![IpAddr::V4(Ipv4Addr::LOCALHOST)] } else { reached }
 }
 
