@@ -197,6 +197,7 @@ fn ask(to: SocketAddr, service: Service) -> Ask {
         connect: None,
         origin: None,
         optional: false,
+        sni: crate::verify::Sni::Host,
     }
 }
 

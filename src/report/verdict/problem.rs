@@ -1,0 +1,179 @@
+//! Each distinct problem once: where, what was expected and found, who refuses, why, the cure.
+
+use super::{mode, place, sender};
+use crate::model::{Code, Inspection, Problem};
+use crate::report::Verified;
+
+/// One problem and everywhere it was met.
+struct Met<'a> {
+    problem: &'a Problem,
+    at: Vec<&'a Inspection>,
+}
+
+/// All problems, worst first, the widest spread first among equals.
+pub(super) fn all(verified: &Verified) -> String {
+    let mut met: Vec<Met<'_>> = Vec::new();
+    let mut known = std::collections::HashMap::new();
+    for look in &verified.endpoints {
+        for problem in &look.problems {
+            let key = (problem.code, problem.level, &problem.expected, &problem.found);
+            let index = *known.entry(key).or_insert_with(|| {
+                met.push(Met { problem, at: Vec::new() });
+                met.len() - 1
+            });
+            met[index].at.push(look);
+        }
+    }
+    met.sort_by_key(|met| (std::cmp::Reverse(met.problem.level), std::cmp::Reverse(met.at.len())));
+    met.iter().map(|met| block(met, verified.profile)).collect()
+}
+
+fn block(met: &Met<'_>, profile: &str) -> String {
+    let (problem, first) = (met.problem, met.at[0]);
+    let code = problem.code;
+    let mut text = format!("\n{} {code}: {}\n", problem.level.mark(), headline(code));
+    let domain = match &first.domain {
+        Some(domain) if *domain != first.host => format!(" ({domain})"),
+        _ => String::new(),
+    };
+    field(&mut text, "where", &format!("{} {} {}{domain}", first.host, place(first), mode(first)));
+    if met.at.len() > 1 {
+        let also = met.at[1..].iter().map(|look| {
+            let host =
+                if look.host == first.host { String::new() } else { format!("{} ", look.host) };
+            format!("{host}{}", place(look))
+        });
+        field(&mut text, "also", &shortened(&also.collect::<Vec<_>>()));
+    }
+    if let Some(expected) = &problem.expected {
+        field(&mut text, "expected", expected);
+    }
+    if !problem.found.is_empty() {
+        field(&mut text, "found", &shortened(&problem.found));
+    }
+    if let Some(sentence) = &problem.sender_says {
+        let who = if profile == "workspace" { sender(profile) } else { "Gmail" };
+        field(&mut text, "sender", &format!("{who} says: \"{sentence}\""));
+    }
+    if let Some(why) = &problem.why {
+        field(&mut text, "why", why);
+    }
+    field(&mut text, "fix", &fix(problem, first));
+    field(&mut text, "more", &format!("mailcert explain {code}"));
+    text
+}
+
+/// At most three, and how many more.
+pub(super) fn shortened(all: &[String]) -> String {
+    let shown = all.iter().take(3).cloned().collect::<Vec<_>>().join(", ");
+    match all.len() {
+        0..=3 => shown,
+        more => format!("{shown} and {} more", more - 3),
+    }
+}
+
+/// A line of a block; what does not fit in 80 columns goes on below itself.
+fn field(text: &mut String, label: &str, value: &str) {
+    let lines = crate::report::wrapped(value, "            ");
+    let line = format!("  {label:10}{}", lines.trim_start());
+    text.push_str(&line);
+}
+
+/// One command, or who must do what where it is not ours to mend.
+fn fix(problem: &Problem, at: &Inspection) -> String {
+    let (host, port) = (&at.host, at.port);
+    match problem.code {
+        Code::ConnectionRefused => {
+            format!("start the mail server, or open port {port} in its firewall")
+        }
+        Code::Timeout if port == 25 => {
+            "try from another network: port 25 is often blocked on the way out".to_owned()
+        }
+        Code::Timeout => format!("let senders reach port {port}: firewall, or a server that hangs"),
+        Code::Unreachable => "check the route to the address, or its DNS record".to_owned(),
+        Code::DnsFailure => format!("ask again; if it stays, mend the zone of {host}"),
+        Code::NoSuchHost => {
+            format!("publish an A or AAAA record for {host}, or drop its MX record")
+        }
+        Code::TemporaryRefusal => "ask again later: the server says it is busy".to_owned(),
+        Code::GreetingRefused => "let the mail server accept connections from the Internet".into(),
+        Code::ClientCertRequired => "ask clients for a certificate, but do not require it".into(),
+        Code::ConnectionClosed | Code::ProtocolViolation | Code::Flapping => {
+            "look into the mail server's log at this moment".to_owned()
+        }
+        Code::ProxyProtocolExpected => "let senders reach the proxy, not this listener".to_owned(),
+        Code::NoAuthOffered => "offer AUTH PLAIN or LOGIN inside TLS".to_owned(),
+        Code::ProtocolTooOld | Code::OldProtocolOffered => {
+            "let the mail server use TLS 1.2 and 1.3 only".to_owned()
+        }
+        Code::WeakCiphers | Code::NoForwardSecrecy => {
+            "let the mail server offer ECDHE with AES-GCM or ChaCha20".to_owned()
+        }
+        Code::StarttlsInjection => "update the mail server".to_owned(),
+        Code::ImplicitTlsExpected => format!("use TLS at once on port {port}"),
+        _ if at.ours == Some(false) => {
+            let address = at.address.map(|address| format!(" ({address})")).unwrap_or_default();
+            format!("its admin{address} must renew it, there: mailcert fix {host}")
+        }
+        _ if at.ours.is_none() => format!("on that server: mailcert fix {host}"),
+        _ => format!("mailcert fix {host}"),
+    }
+}
+
+/// What a code means, in one line.
+pub(super) fn headline(code: Code) -> &'static str {
+    match code {
+        Code::SelfSigned => "the certificate is signed with its own key",
+        Code::UntrustedRoot => "the chain ends at a root that senders do not know",
+        Code::MissingIntermediate => "the issuer's certificate is not sent along",
+        Code::WrongIntermediate => "the issuer's certificate that is sent is another one",
+        Code::LeafNotFirst => "the first certificate sent is not the server's own",
+        Code::IntermediateExpired => "a certificate in the chain has expired",
+        Code::NotACa => "a certificate in the chain may not sign others",
+        Code::NameConstraint => "an issuer may not sign this name",
+        Code::WrongPurpose => "the certificate is not one for TLS servers",
+        Code::NameMismatch => "the certificate does not cover the name the sender uses",
+        Code::NoSan => "the certificate has no subjectAltName",
+        Code::Expired => "the certificate has expired",
+        Code::NotYetValid => "the certificate is not valid yet",
+        Code::WeakKey => "the key is too short",
+        Code::WeakSignature => "the signature algorithm is broken",
+        Code::Revoked => "the issuer has revoked the certificate",
+        Code::ProtocolTooOld => "TLS 1.0 or 1.1 at best",
+        Code::TlsAlert => "the server ends the handshake with an alert",
+        Code::NotTls => "what comes is not TLS",
+        Code::HandshakeFailed => "the TLS handshake fails",
+        Code::NoStarttls => "the server does not offer STARTTLS",
+        Code::StarttlsRefused => "STARTTLS is offered and then refused",
+        Code::ConnectionClosed => "the server hangs up",
+        Code::GreetingRefused => "the server's greeting is a refusal",
+        Code::ConnectionRefused => "nothing listens on the port",
+        Code::ProtocolViolation => "the server breaks the protocol",
+        Code::ClientCertRequired => "the server wants a certificate from the client",
+        Code::Flapping => "two looks at one address see different quality",
+        Code::NoAuthOffered => "the submission port offers no AUTH that Gmail can use",
+        Code::Timeout => "no answer in time",
+        Code::Unreachable => "no way to the address",
+        Code::TemporaryRefusal => "the server says to come back later",
+        Code::DnsFailure => "the DNS gives no answer",
+        Code::NoSuchHost => "the name has no address",
+        Code::ProxyProtocolExpected => "the listener waits for a PROXY header",
+        Code::ExpiresSoon => "the certificate ends soon",
+        Code::ChainOrder => "the chain is sent in a wrong order",
+        Code::ChainDuplicate => "a certificate is sent twice",
+        Code::ChainExtra => "an unrelated certificate is sent along",
+        Code::RootSent => "the root is sent along",
+        Code::ChainTooLong => "more certificates than any sender needs",
+        Code::LargeCertificate => "an unusually large certificate",
+        Code::UnusualKey => "a kind of key that a sender may not know",
+        Code::NoSniDiffers => "clients without SNI get a certificate for other names",
+        Code::NoSniFails => "clients without SNI get no session",
+        Code::StarttlsInjection => "commands sent before TLS are obeyed after it",
+        Code::OldProtocolOffered => "TLS 1.0 or 1.1 is still offered",
+        Code::WeakCiphers => "only ciphers that modern libraries refuse",
+        Code::NoForwardSecrecy => "only key exchanges without forward secrecy",
+        Code::ImplicitTlsExpected => "the port speaks TLS at once",
+        Code::AddressesDiffer => "the addresses of one host differ in quality",
+        _ => "see below",
+    }
+}

@@ -1,0 +1,179 @@
+//! Whole reports as text.
+
+use expect_test::expect;
+
+use crate::model::{
+    Code, Hostname, Inspection, Level, Problem, Service, StageMark, Stages, Timestamp, Verdict,
+};
+use crate::report::{Detail, Verified};
+
+fn look(host: &str, service: Service, address: &str, problems: Vec<Problem>) -> Inspection {
+    let mut stages = Stages::default();
+    for mark in [&mut stages.connect, &mut stages.greeting, &mut stages.starttls] {
+        *mark = Some(StageMark::Ok);
+    }
+    for mark in [&mut stages.handshake, &mut stages.chain, &mut stages.name, &mut stages.dates] {
+        *mark = Some(StageMark::Ok);
+    }
+    for problem in &problems {
+        match problem.code {
+            Code::NameMismatch => stages.name = Some(StageMark::Fail),
+            Code::Timeout => {
+                stages = Stages { connect: Some(StageMark::Unknown), ..Stages::default() };
+            }
+            _ => {}
+        }
+    }
+    Inspection {
+        host: Hostname::parse(host).unwrap(),
+        domain: Some(Hostname::parse("example.org").unwrap()),
+        service,
+        port: service.port(),
+        address: address.parse().ok(),
+        sni: Some(Hostname::parse(host).unwrap()),
+        ours: Some(true),
+        verdict: crate::verify::profiles::verdict(&problems),
+        stages,
+        problems,
+        tls: None,
+        certificate: None,
+        proved_at: Timestamp::from_unix(1_800_000_000),
+        millis: 41,
+    }
+}
+
+fn mismatch() -> Problem {
+    Problem {
+        code: Code::NameMismatch,
+        level: Level::Fail,
+        expected: Some("mx2.example.org".to_owned()),
+        found: (1..6).map(|number| format!("www{number}.example.org")).collect(),
+        sender_says: Some(
+            "TLS Negotiation failed, the certificate doesn't match the host.".to_owned(),
+        ),
+        why: Some("the CN matches, but the subjectAltName alone counts".to_owned()),
+    }
+}
+
+fn timeout() -> Problem {
+    Problem {
+        code: Code::Timeout,
+        level: Level::Unknown,
+        expected: Some("a connection within 10 seconds".to_owned()),
+        found: vec!["no answer, or one that did not end".to_owned()],
+        sender_says: None,
+        why: None,
+    }
+}
+
+fn written(looks: Vec<Inspection>, detail: Detail) -> String {
+    let text = super::text(&Verified::of("gmail", looks), detail);
+    for line in text.lines() {
+        assert!(line.chars().count() <= 80, "too wide: {line}");
+    }
+    text
+}
+
+#[test]
+fn a_refusal_names_each_problem_once_with_its_cure() {
+    let looks = vec![
+        look("mx1.example.org", Service::Smtp, "192.0.2.7", vec![]),
+        look("mx1.example.org", Service::Submission, "192.0.2.7", vec![]),
+        look("mx2.example.org", Service::Smtp, "192.0.2.8", vec![mismatch()]),
+        look("mx2.example.org", Service::Smtp, "2001:db8:1:2:3:4:5:6", vec![mismatch()]),
+    ];
+    expect![[r#"
+        FAIL  example.org: Gmail would refuse 1 of 2 mail servers
+
+        server                      connect greeting STARTTLS handshake chain name dates
+        mx1.example.org
+          192.0.2.7:25              ok      ok       ok       ok        ok    ok   ok
+          192.0.2.7:587             ok      ok       ok       ok        ok    ok   ok
+        mx2.example.org
+          192.0.2.8:25              ok      ok       ok       ok        ok    FAIL ok
+          [2001:db8:1:2:3:4:5:6]:25 ok      ok       ok       ok        ok    FAIL ok
+
+        FAIL name-mismatch: the certificate does not cover the name the sender uses
+          where     mx2.example.org 192.0.2.8:25 STARTTLS (example.org)
+          also      [2001:db8:1:2:3:4:5:6]:25
+          expected  mx2.example.org
+          found     www1.example.org, www2.example.org, www3.example.org and 2 more
+          sender    Gmail says: "TLS Negotiation failed, the certificate doesn't match
+                    the host."
+          why       the CN matches, but the subjectAltName alone counts
+          fix       mailcert fix mx2.example.org
+          more      mailcert explain name-mismatch
+
+        2 of 4 endpoints without a fault
+
+        In Gmail: SMTP server mx1.example.org, port 587, secured connection using TLS
+    "#]].assert_eq(&written(looks, Detail::Usual));
+}
+
+#[test]
+fn all_accepted_is_short_and_says_what_to_type() {
+    let looks = vec![
+        look("mx1.example.org", Service::Smtp, "192.0.2.7", vec![]),
+        look("mx1.example.org", Service::Submissions, "192.0.2.7", vec![]),
+        look("mx2.example.org", Service::Smtp, "192.0.2.8", vec![]),
+    ];
+    expect![[r#"
+        ok    example.org: Gmail would accept all 2 mail servers
+
+        server                      connect greeting STARTTLS handshake chain name dates
+        mx1.example.org
+          192.0.2.7:25              ok      ok       ok       ok        ok    ok   ok
+          192.0.2.7:465             ok      ok       ok       ok        ok    ok   ok
+        mx2.example.org
+          192.0.2.8:25              ok      ok       ok       ok        ok    ok   ok
+
+        3 of 3 endpoints without a fault
+
+        In Gmail: SMTP server mx1.example.org, port 465, secured connection using SSL
+    "#]].assert_eq(&written(looks, Detail::Usual));
+}
+
+#[test]
+fn a_blocked_port_25_is_said_first() {
+    let looks = vec![look("mx1.example.org", Service::Smtp, "192.0.2.7", vec![timeout()])];
+    expect![[r#"
+        unknown  example.org: its mail server could not be tested, nothing is refused
+              Port 25 answers nowhere: this network probably blocks it on the way out,
+              which says nothing of the servers. On the server itself: mailcert verify
+              --connect 127.0.0.1
+
+        server                      connect greeting STARTTLS handshake chain name dates
+        mx1.example.org
+          192.0.2.7:25              ?       -        -        -         -     -    -
+
+        unknown timeout: no answer in time
+          where     mx1.example.org 192.0.2.7:25 STARTTLS (example.org)
+          expected  a connection within 10 seconds
+          found     no answer, or one that did not end
+          fix       try from another network: port 25 is often blocked on the way out
+          more      mailcert explain timeout
+
+        0 of 1 endpoint without a fault
+
+        In Gmail: no server can be named: none could be tested from here (see above)
+    "#]].assert_eq(&written(looks, Detail::Usual));
+}
+
+#[test]
+fn quiet_is_one_line_and_nothing_at_all_is_unknown() {
+    let looks = vec![look("mx1.example.org", Service::Smtp, "192.0.2.7", vec![])];
+    assert_eq!(
+        written(looks, Detail::Quiet),
+        "ok    example.org: Gmail would accept its mail server\n"
+    );
+    assert_eq!(written(vec![], Detail::Usual), "unknown  no mail server was tested\n");
+    assert_eq!(Verified::of("gmail", vec![]).verdict, Verdict::Unknown);
+}
+
+#[test]
+fn every_code_that_a_look_finds_has_its_own_headline() {
+    let looked = Code::ALL.iter().take_while(|code| **code != Code::NullMx);
+    for code in looked {
+        assert_ne!(super::problem::headline(*code), "see below", "{code}");
+    }
+}
