@@ -176,7 +176,8 @@ pub async fn look(
         anew: if fix { means.anew() } else { Anew::Nothing },
         mode,
         pins: Vec::new(),
-        now: means.now,
+        began: means.now,
+        now: means.how.moment(),
     };
     let seen = survey::observe(&desired, held, &asked, &diary, &look).await;
     if notes == Notes::Written {
@@ -185,11 +186,11 @@ pub async fn look(
         }
     }
     let mut observed = seen.observed;
-    let mut plan = plan::plan(&desired, &observed, mode, means.now);
+    let mut plan = plan::plan(&desired, &observed, mode, means.how.moment());
     look.pins = pins(means.dns, &plan, &desired).await;
     if !look.pins.is_empty() {
         observed.pins = look.pins;
-        plan = plan::plan(&desired, &observed, mode, means.now);
+        plan = plan::plan(&desired, &observed, mode, means.how.moment());
     }
     (means.tell)(&Event::Planned(plan.steps.len()));
     let mut findings: Vec<Finding> =

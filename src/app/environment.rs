@@ -1,14 +1,21 @@
 //! The one door to clock and environment.
 
+use std::time::Duration;
+
+use tokio::time::Instant;
+
 use crate::http::Proxy;
 use crate::model::Timestamp;
 
-/// The moment of the run.
+/// The moment of the run, in whole seconds, and when exactly that was.
 #[expect(clippy::disallowed_methods, reason = "the one reader of the clock")]
-pub(super) fn now() -> Timestamp {
+pub(super) fn now() -> (Timestamp, Instant) {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    let seconds = since.map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(i64::MAX));
-    Timestamp::from_unix(seconds)
+    let since = since.unwrap_or_default();
+    let seconds = i64::try_from(since.as_secs()).unwrap_or(i64::MAX);
+    let part = Duration::from_nanos(since.subsec_nanos().into());
+    let then = Instant::now();
+    (Timestamp::from_unix(seconds), then.checked_sub(part).unwrap_or(then))
 }
 
 /// The user this process acts as.

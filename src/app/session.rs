@@ -8,6 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::app::{Failure, environment};
+use tokio::time::Instant;
+
 use crate::cli;
 use crate::config::{self, Config, Http01, RootChoice};
 use crate::dns::{Asker, Resolver};
@@ -114,7 +116,7 @@ impl Session {
             })
             .map_err(Failure::store)?,
         );
-        let now = environment::now();
+        let (now, since) = environment::now();
         let http = Http::new(&ca_roots, proxy.as_ref()).map_err(Failure::usage)?;
         let ca = Acme::new(&config.acme, http.clone(), store.clone(), now);
         let solver: Box<dyn Solver> = match &config.http01 {
@@ -123,7 +125,7 @@ impl Session {
         };
         Ok(Self {
             dns: resolver(&config.dns)?,
-            how: how(&config, now)?,
+            how: how(&config, (now, since))?,
             machine: machine(&config),
             only: Vec::new(),
             config,
@@ -196,7 +198,7 @@ pub(super) fn resolver(servers: &[SocketAddr]) -> Result<Asker<Resolver>, Failur
 ///
 /// # Errors
 /// [`Failure::Usage`] when the roots cannot be read.
-pub(super) fn how(config: &Config, now: Timestamp) -> Result<How, Failure> {
+pub(super) fn how(config: &Config, (now, since): (Timestamp, Instant)) -> Result<How, Failure> {
     Ok(How {
         roots: Arc::new(roots(&config.verify.roots)?),
         profile: config.verify.profile,
@@ -206,6 +208,7 @@ pub(super) fn how(config: &Config, now: Timestamp) -> Result<How, Failure> {
         tries: 1,
         without_sni: false,
         now,
+        since,
     })
 }
 

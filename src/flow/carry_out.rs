@@ -115,7 +115,7 @@ impl Round<'_> {
     }
 
     async fn act_alone(&mut self, action: &Action) -> Result<Result<(), String>, StoreError> {
-        let (store, now) = (self.means.store, self.means.now);
+        let (store, now) = (self.means.store, self.means.how.moment());
         Ok(match action {
             Action::Issue { .. } | Action::Prove { .. } => Ok(()), // carried out side by side
             Action::Adopt { certificate, chain, key } => {
@@ -164,7 +164,7 @@ impl Round<'_> {
         let server = self.server(id);
         let owes = servers::needs_reload(server, part);
         let installed =
-            deploy::install(server, &wants, owes, self.means.store, self.means.now).await;
+            deploy::install(server, &wants, owes, self.means.store, self.means.how.moment()).await;
         Ok(installed.map(|_| ()).map_err(text))
     }
 
@@ -212,7 +212,7 @@ impl Round<'_> {
                 ..Observed::default()
             };
             let (desired, seen) = (&self.scene.desired, self.seen(id));
-            let layout = plan::layout(desired, &observed, seen, self.mode, self.means.now);
+            let layout = plan::layout(desired, &observed, seen, self.mode, self.means.how.moment());
             let mut wants: BTreeMap<Part, Vec<Want>> = BTreeMap::new();
             for want in servers::wants(&seen.server, &layout.shown, layout.default.as_ref()) {
                 wants.entry(want.part.clone()).or_default().push(want);

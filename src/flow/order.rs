@@ -66,7 +66,7 @@ impl Round<'_> {
         if refusal.is_none() && before.is_none() {
             return Ok(());
         }
-        let now = self.means.now;
+        let now = self.means.how.moment();
         let wait = refusal.map(|refusal| {
             let refusals = before.unwrap_or(0) + 1;
             let pause = backoff(refusals).max(refusal.retry_after.unwrap_or_default());

@@ -70,7 +70,7 @@ impl Round<'_> {
             let (certificate, version) = (look.shown.name.clone(), look.shown.version);
             self.note(Entry::Bad { certificate, version, why: why.clone() })?;
         }
-        let (version, at) = (look.shown.version, self.means.now);
+        let (version, at) = (look.shown.version, self.means.how.moment());
         let proof = Some(Proof { version, at, void: worse.is_some(), inspections });
         self.note(Entry::Proof { server: look.server.0, certificate: look.subject, proof })?;
         Ok(result)
@@ -81,7 +81,7 @@ impl Round<'_> {
     async fn worse(&self, look: &Look, refused: &[&Inspection]) -> Option<String> {
         let before = self.diary.proofs.get(&(look.server.0.clone(), look.subject.clone()))?;
         let held = self.held.iter().find(|held| held.name == look.shown.name)?;
-        let now = self.means.now;
+        let now = self.means.how.moment();
         let better = held
             .versions
             .iter()

@@ -28,7 +28,9 @@ pub struct Look<'a> {
     pub mode: &'a Mode,
     /// Published pins, where they were asked for.
     pub pins: Vec<Pins>,
-    /// The moment of the run.
+    /// When the run began.
+    pub began: Timestamp,
+    /// The moment it is.
     pub now: Timestamp,
 }
 
@@ -103,7 +105,7 @@ pub async fn observe(
     let waits = diary
         .waits
         .iter()
-        .filter(|(name, wait)| wait.noted >= look.now || !forgiven(name));
+        .filter(|(name, wait)| wait.noted >= look.began || !forgiven(name));
     let waits: BTreeMap<_, _> = waits.map(|(name, wait)| (name.clone(), wait)).collect();
     let mut observed = Observed {
         waits: waits.iter().map(|(name, wait)| (name.clone(), wait.until)).collect(),
@@ -196,7 +198,7 @@ async fn look_where_no_proof_stands(
 
 /// Whether what was seen once still speaks for today.
 fn stands(proof: &Proof, shown: &Shown, edited: Option<Timestamp>, look: &Look<'_>) -> bool {
-    let of_this_run = proof.at >= look.now;
+    let of_this_run = proof.at >= look.began;
     proof.version == shown.version
         && !proof.void
         && (of_this_run

@@ -92,6 +92,17 @@ pub struct How {
     pub tries: usize,
     /// Whether one more is made without SNI.
     pub without_sni: bool,
-    /// The moment the certificates are judged at.
+    /// The moment the run began.
     pub now: Timestamp,
+    /// When `now` was, so that a certificate made while mailcert runs is not judged before its
+    /// time.
+    pub since: tokio::time::Instant,
+}
+
+impl How {
+    /// The moment it is: `now` and what has passed since.
+    #[must_use]
+    pub fn moment(&self) -> Timestamp {
+        self.now.plus(self.since.elapsed())
+    }
 }

@@ -70,7 +70,7 @@ fn blank(ask: &Ask, how: &How) -> Inspection {
         problems: Vec::new(),
         tls: None,
         certificate: None,
-        proved_at: how.now,
+        proved_at: how.moment(),
         millis: 0,
     }
 }
@@ -93,7 +93,7 @@ fn is_absent(look: &Look) -> bool {
 
 fn judged(look: &Look, ask: &Ask, how: &How) -> Option<Judgement> {
     let shown = !look.chain.is_empty() && look.tls.is_some();
-    shown.then(|| judge(&look.chain, &ask.endpoint.host, &how.roots, how.now))
+    shown.then(|| judge(&look.chain, &ask.endpoint.host, &how.roots, how.moment()))
 }
 
 /// The further looks: with SNI again, since some servers answer differently, and once without.

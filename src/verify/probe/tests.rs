@@ -211,6 +211,7 @@ fn how(ca: &Ca) -> How {
         tries: 2,
         without_sni: true,
         now: Timestamp::from_unix(NOW),
+        since: tokio::time::Instant::now(),
     }
 }
 
