@@ -220,3 +220,44 @@ fn is_chatter(line: &str) -> bool {
         .any(|chatter| line.contains(chatter))
         || line.contains("backwards-compatible default setting")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As on a full disk, where `lmdb` returns 0 with names missing.
+    #[tokio::test]
+    async fn a_map_that_lost_or_changed_a_name_does_not_read_back() {
+        let root = tempfile::tempdir().unwrap();
+        let put = |name: &str, text: &str| {
+            let path = root.path().join(name);
+            disk::replace(&path, text.as_bytes(), Access::PRIVATE).unwrap();
+            path.display().to_string()
+        };
+        put("main.cf", "compatibility_level = 3.6\n");
+        let file = put("a.test.pem", "-----BEGIN X-----\nAA==\n-----END X-----\n");
+        let source = put("sni", &format!("a.test {file}\nb.test {file}\n"));
+        let table = format!("lmdb:{source}");
+        let postmap = Postmap { directory: root.path(), table: &table };
+        let path = Path::new("/sni.lmdb");
+        postmap.build(path).await.unwrap();
+
+        let good = pem(&file).unwrap();
+        let other = Pem { lines: Sha256::of(b"other"), ..good };
+        for (names, said) in [
+            (vec![("a.test", good), ("b.test", good)], None),
+            (vec![("a.test", good), ("c.test", good)], Some("of 2 names 1 do not read back")),
+            (vec![("c.test", good)], Some("c.test is missing")),
+            (vec![("b.test", other)], Some("b.test comes back changed")),
+        ] {
+            let answer = postmap.read_back(path, &names.into_iter().collect()).await;
+            match said {
+                None => answer.unwrap(),
+                Some(said) => {
+                    let error = answer.unwrap_err().to_string();
+                    assert!(error.contains(said), "{error}");
+                }
+            }
+        }
+    }
+}

@@ -112,13 +112,11 @@ mod tests {
     use super::*;
     use std::path::PathBuf;
 
-    use crate::config::EximLayout;
-
     fn exim(config: Option<&str>) -> Exim {
         Exim {
             binary: PathBuf::from("exim4"),
             config_file: config.map(PathBuf::from),
-            layout: EximLayout::Combined,
+            layout: Default::default(),
             fixed_path: false,
         }
     }

@@ -4,7 +4,6 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
-use crate::config::EximLayout;
 use crate::deploy::{DeployError, adopt, install, tighten};
 use crate::disk::{self, Access};
 use crate::model::{Bundle, CertName, Facts, PrivateKey, Sha256, Timestamp, Version};
@@ -51,7 +50,7 @@ fn server(directory: &Path, kind: Kind) -> Server {
 
 fn exim(directory: &Path) -> Server {
     let (binary, config_file) = (PathBuf::from("exim4"), None);
-    let layout = EximLayout::Split;
+    let layout = Default::default();
     server(directory, Kind::Exim(Exim { binary, config_file, layout, fixed_path: false }))
 }
 

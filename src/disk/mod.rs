@@ -226,6 +226,10 @@ mod tests {
         assert_eq!(names(&path), ["chain.pem", "key.pem"]);
         assert_eq!((mode(&path), mode(&path.join("key.pem"))), (0o700, 0o600));
         assert!(create_tree(&path, &files).is_err(), "it is there already");
+        let empty = root.path().join("empty");
+        fs::create_dir(&empty).unwrap();
+        assert!(create_tree(&empty, &files).is_err(), "even an empty one");
+        fs::remove_dir(&empty).unwrap();
         assert_eq!(names(root.path()), ["1"]);
         assert!(remove_tree(&path).unwrap());
         assert!(!remove_tree(&path).unwrap());

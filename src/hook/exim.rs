@@ -60,6 +60,10 @@ pub(in crate::hook) async fn settings(exim: &Exim) -> Result<BTreeMap<String, St
     Ok(exim_settings::values(&question(exim, &words).await?))
 }
 
+pub(in crate::hook) async fn check(exim: &Exim) -> Result<(), String> {
+    question(exim, &["-bV"]).await.map(|_| ())
+}
+
 pub(in crate::hook) async fn changes(
     exim: &Exim,
     debian: &Debian,

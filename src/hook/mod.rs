@@ -16,13 +16,13 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::command;
 use crate::disk::{self, Access, DiskError};
 use crate::hook::backup::{Backup, Edited};
 use crate::model::Timestamp;
 use crate::servers::hook_in::{HookIn, Setting, hook_in, is_hooked};
 use crate::servers::{Kind, Server};
 use crate::store::{Entry, Store};
-use crate::{command, deploy};
 
 /// What `setup` would change in one server's configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -191,14 +191,14 @@ impl<'a> Hooking<'a> {
         self.note(store, now, "hook-in lines taken back")?;
         kept.iter().try_for_each(Edited::restore).map_err(|error| self.failed(error))?;
         self.derive().await.map_err(|why| self.error(why))?;
-        deploy::check(self.server).await.map_err(|error| self.error(error.to_string()))?;
+        self.check().await.map_err(|why| self.error(why))?;
         backup.forget().map_err(|error| self.failed(error))
     }
 
     /// Asks the server itself: it must accept its configuration and name our files.
     async fn prove(&self) -> Result<(), String> {
         self.derive().await?;
-        deploy::check(self.server).await.map_err(|error| error.to_string())?;
+        self.check().await?;
         let settings = self.settings().await.map_err(|error| error.why)?;
         if is_hooked(self.server, &settings) {
             return Ok(());
@@ -208,6 +208,15 @@ impl<'a> Hooking<'a> {
             .find_map(|name| settings.get(*name).map(|value| format!("{name} = {value}")));
         let said = said.unwrap_or_else(|| "nothing of our files".to_owned());
         Err(format!("the lines were put in, and the server still says: {said}"))
+    }
+
+    /// The server's own check of its configuration.
+    async fn check(&self) -> Result<(), String> {
+        match &self.server.kind {
+            Kind::Postfix(postfix) => postfix::check(postfix).await,
+            Kind::Exim(exim) => exim::check(exim).await,
+            Kind::Dovecot(dovecot) => dovecot::settings(dovecot).await.map(|_| ()),
+        }
     }
 
     /// Makes what the server derives from the edited files.

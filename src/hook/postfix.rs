@@ -19,6 +19,11 @@ pub(in crate::hook) async fn settings(
     Ok(postfix_settings::values(&ask(&["postconf", "-c", &directory, "-x"]).await?))
 }
 
+pub(in crate::hook) async fn check(postfix: &Postfix) -> Result<(), String> {
+    let directory = postfix.config_directory.display().to_string();
+    ask(&["postfix", "-c", &directory, "check"]).await.map(|_| ())
+}
+
 pub(in crate::hook) async fn changes(
     postfix: &Postfix,
     lines: &[Setting],

@@ -1,7 +1,8 @@
 //! A text of one JSON object a line: appended to, read whole, folded together when it has grown.
 //!
-//! The first line says which schema the others are in. A last line that was cut off, or does not
-//! parse, is an entry that never was: every earlier one was on the disk before the next was begun.
+//! The first line says which schema the others are in. A last line without its newline was cut
+//! off and is an entry that never was: every earlier one was on the disk before it was begun. Any
+//! other line that does not parse is damage, and refused.
 
 use std::path::{Path, PathBuf};
 
@@ -54,7 +55,6 @@ impl Log {
         for (number, line) in lines.iter().enumerate() {
             match serde_json::from_slice(line) {
                 Ok(entry) => entries.push(entry),
-                Err(_) if number + 1 == lines.len() => {}
                 Err(error) => return Err(self.broken(format!("line {}: {error}", number + 2))),
             }
         }
@@ -172,12 +172,13 @@ mod tests {
             ("{\"schema\":2,\"folded\":0}\n\"one\"\n", "schema 2; expected one JSON object"),
             ("hello\n", "line 1: expected value"),
             ("{\"schema\":1,\"folded\":0}\nrubbish\n\"one\"\n", "line 2: expected value"),
+            ("{\"schema\":1,\"folded\":0}\n\"one\"\nno more\n", "line 3: expected ident"),
         ] {
             let (_root, log, path) = log();
             put(&path, text.as_bytes());
             let error = log.read::<String>().unwrap_err().to_string();
             assert!(error.contains(said), "{error}");
-            if !text.contains("rubbish") {
+            if !text.contains("rubbish") && !text.contains("more") {
                 assert!(log.append(&["two"]).is_err(), "{text}");
                 assert!(log.has_grown().is_err(), "{text}");
             }

@@ -94,7 +94,9 @@ impl StoreError {
 }
 
 /// Holds the lock until it goes; the kernel frees it when the process ends, however it ends.
-#[derive(Debug)]
+///
+/// The default one locks nothing, for stores that need no lock.
+#[derive(Debug, Default)]
 pub struct Lock {
     /// The locked file; `None` in the in-memory store.
     pub file: Option<std::fs::File>,
