@@ -25,8 +25,11 @@ fn a_refused_name_does_not_hold_up_the_others_and_a_webroot_answers() {
     let answer = ran.json();
     assert_eq!(answer["ok"], false, "{ran}");
     assert!(finds(&answer, &["mail.alpha.test", "rejectedIdentifier"]), "{ran}");
+    assert!(!ran.stdout.contains("no certificate to install"), "{ran}");
     for (name, address) in names(&world) {
-        for &port in PORTS {
+        // Without mail.alpha.test nothing of alpha.test is an IMAP host.
+        let ports = if name == "mx.alpha.test" { &PORTS[..3] } else { PORTS };
+        for &port in ports {
             let shown = openssl(&world, address, port, Some(name), name);
             assert_eq!(
                 shown.is_ok(),

@@ -28,9 +28,9 @@ pub(crate) fn start(world: &mut World, mode: Mode) {
     run("cp", &["-a", text(&packaged), &format!("{own}/etc")]);
     write_settings(world, mode);
 
-    let points = MOUNTS.map(|(point, _)| point).join(" ");
-    world.daemons.at_the_end(&format!("rmdir {points}"));
-    let mut script = format!("set -e; export PATH={}:$PATH; mkdir -p {points};", programs());
+    let points = MOUNTS.map(|(point, _)| point);
+    keep(world, &points);
+    let mut script = format!("set -e; export PATH={}:$PATH;", programs());
     for (point, ours) in MOUNTS {
         script += &format!("mount --bind {} {point};", text(&world.path(ours)));
     }
@@ -44,6 +44,17 @@ pub(crate) fn start(world: &mut World, mode: Mode) {
     world.inside = Some(world.daemons.start(&mut command, "exim.log", None));
     let address = world.exim();
     world.daemons.wait(address, &[25, 587, 465]);
+}
+
+/// Makes the mount points. A file in them keeps other worlds, at their end, from removing them:
+/// that would take the mounts away too.
+fn keep(world: &mut World, points: &[&str]) {
+    let mark = world.directory().file_name().expect("it has a name").to_string_lossy().into_owned();
+    for point in points {
+        let file = format!("{point}/{mark}");
+        run("flock", &["/etc", "sh", "-c", &format!("mkdir -p {point} && touch {file}")]);
+        world.daemons.at_the_end(&format!("flock /etc sh -c 'rm {file}; rmdir {point}'"));
+    }
 }
 
 /// Where `update-exim4.conf` is.
