@@ -27,9 +27,6 @@ pub fn group(hosts: &[Host], domains: &[Hostname], held: &[Held], limit: usize) 
                 grouped.entry(name.clone()).or_default().push(host.clone())
             }
             Some((name, Bond::Loose)) => guests.push((name, base, host, included)),
-            // What it once named is a home for a host that is wanted, not a reason to ask for one.
-            Some((name, Bond::Once)) if included => guests.push((name, base, host, true)),
-            Some((_, Bond::Once)) => {}
             None if included => homeless.push((base, host)),
             None => {}
         }
@@ -117,8 +114,6 @@ enum Bond {
     Named,
     /// A wildcard of that version stands for it: it stays while there is room.
     Loose,
-    /// Another version names it.
-    Once,
 }
 
 /// The held certificates by the names they cover.
@@ -126,8 +121,6 @@ enum Bond {
 struct Covering<'a> {
     exact: HashMap<&'a str, Vec<(&'a CertName, &'a Facts)>>,
     wildcard: HashMap<&'a str, Vec<(&'a CertName, &'a Facts)>>,
-    /// What other versions name.
-    once: HashMap<&'a str, Vec<(&'a CertName, &'a Facts)>>,
 }
 
 impl<'a> Covering<'a> {
@@ -136,28 +129,19 @@ impl<'a> Covering<'a> {
         for held in held {
             let newest = held.versions.iter().rev().find(|version| !version.bad);
             let Some(newest) = newest.or_else(|| held.versions.last()) else { continue };
-            for version in &held.versions {
-                for id in &version.facts.names {
-                    let (index, name) = match id {
-                        DnsId::Host(name) if version.version == newest.version => {
-                            (&mut own.exact, name)
-                        }
-                        DnsId::Host(name) => (&mut own.once, name),
-                        DnsId::Wildcard(name) if version.version == newest.version => {
-                            (&mut own.wildcard, name)
-                        }
-                        DnsId::Wildcard(_) => continue,
-                    };
-                    index.entry(name.as_str()).or_default().push((&held.name, &version.facts));
-                }
+            for id in &newest.facts.names {
+                let (index, name) = match id {
+                    DnsId::Host(name) => (&mut own.exact, name),
+                    DnsId::Wildcard(name) => (&mut own.wildcard, name),
+                };
+                index.entry(name.as_str()).or_default().push((&held.name, &newest.facts));
             }
         }
         own
     }
 
     /// The certificate a host stays on: of those that name it (else of those with a wildcard for
-    /// it, else of those that once named it) the one that ends last; of equals the one of its own
-    /// group.
+    /// it) the one that ends last; of equals the one of its own group.
     fn find(&self, host: &Hostname, base: &Hostname) -> Option<(&'a CertName, Bond)> {
         let last = |found: &Vec<(&'a CertName, &'a Facts)>| {
             found
@@ -171,10 +155,7 @@ impl<'a> Covering<'a> {
             return Some((name, Bond::Named));
         }
         let parent = host.as_str().split_once('.').map_or("", |(_, parent)| parent);
-        if let Some(name) = self.wildcard.get(parent).and_then(last) {
-            return Some((name, Bond::Loose));
-        }
-        self.once.get(host.as_str()).and_then(last).map(|name| (name, Bond::Once))
+        self.wildcard.get(parent).and_then(last).map(|name| (name, Bond::Loose))
     }
 }
 

@@ -1,9 +1,12 @@
-//! What is to be said of held versions: which is the best, when it is due, which are too many.
+//! What is to be said of held versions: which is the best, when it is due, which are too many; and
+//! of pairs that are installed and could be held.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
-use crate::model::{Facts, Timestamp, Version};
-use crate::plan::{Held, HeldVersion};
+use crate::model::{DnsId, Facts, Timestamp, Version};
+use crate::plan::layout::Scene;
+use crate::plan::{Adoptable, Held, HeldVersion, Wish};
 
 /// Certificates that live shorter than this are renewed when half of their life is left.
 const SHORT_LIVED: Duration = Duration::from_secs(10 * DAY);
@@ -78,4 +81,38 @@ pub(super) fn superseded(
         .filter(move |version| *version < shown && Some(*version) != before)
         .collect::<Vec<_>>()
         .into_iter()
+}
+
+/// Installed pairs that may be adopted, by the names on them.
+pub(super) struct Adoptables<'a>(HashMap<&'a DnsId, Vec<&'a Adoptable>>);
+
+impl<'a> Adoptables<'a> {
+    pub(super) fn of(scene: &Scene<'a>) -> Self {
+        let mut by_name: HashMap<&DnsId, Vec<&Adoptable>> = HashMap::new();
+        let good = scene.observed.adoptable.iter().filter(|pair| {
+            pair.facts.valid_at(scene.now)
+                && scene.guard.allows(&pair.facts)
+                && due_at(&pair.facts) > scene.now
+                && pair.facts.key_type == scene.desired.key_type
+        });
+        for pair in good {
+            for id in &pair.facts.names {
+                by_name.entry(id).or_default().push(pair);
+            }
+        }
+        Self(by_name)
+    }
+
+    /// The pair that covers all names of a wish; of several the one that ends last.
+    pub(super) fn find(&self, wish: &Wish) -> Option<&'a Adoptable> {
+        let first = wish.names.first()?;
+        let wildcard = first.parent().map(DnsId::Wildcard);
+        let ids = std::iter::once(DnsId::Host(first.clone())).chain(wildcard);
+        let pairs: Vec<&Adoptable> =
+            ids.filter_map(|id| self.0.get(&id)).flatten().copied().collect();
+        pairs
+            .into_iter()
+            .filter(|pair| wish.names.iter().all(|name| pair.facts.covers(name)))
+            .min_by_key(|pair| (std::cmp::Reverse(pair.facts.not_after), &pair.chain))
+    }
 }

@@ -8,7 +8,7 @@ use crate::model::{
     CertName, Code, DnsId, Facts, Finding, Hostname, KeyType, Level, Sha256, Timestamp, Version,
 };
 use crate::plan::group::free_name;
-use crate::plan::held::{bad_until, best, due_at, last_call};
+use crate::plan::held::{Adoptables, bad_until, best, due_at, last_call};
 use crate::plan::layout::{Pending, Scene};
 use crate::plan::{Action, Adoptable, Draft, Held, HeldVersion, Mode, Reason, Step, Wish};
 use crate::servers::Kind;
@@ -129,6 +129,9 @@ struct Desk<'s, 'a> {
     aside: BTreeSet<&'a Hostname>,
     /// Names given to certificates split off in this plan.
     given: BTreeSet<CertName>,
+    /// Hosts the CA refused on a certificate that waits, and until when: having found another
+    /// home is no reason to ask again at once.
+    refused: HashMap<&'a Hostname, (&'a CertName, Timestamp)>,
     /// The certificate each host belongs to.
     homes: HashMap<&'a Hostname, &'a CertName>,
 }
@@ -154,7 +157,13 @@ impl<'s, 'a> Desk<'s, 'a> {
         taken.extend(scene.observed.held.iter().map(|held| &held.name));
         let wishes = scene.desired.certificates.iter();
         let homes = wishes.flat_map(|wish| wish.names.iter().map(|host| (host, &wish.name)));
-        Self { scene, taken, aside, given: BTreeSet::new(), homes: homes.collect() }
+        let waits = scene.observed.waits.iter().filter(|(_, until)| **until > scene.now);
+        let refused = waits.flat_map(|(name, until)| {
+            let hosts = scene.observed.refused.get(name).into_iter().flatten();
+            hosts.map(move |host| (host, (name, *until)))
+        });
+        let (homes, refused) = (homes.collect(), refused.collect());
+        Self { scene, taken, aside, given: BTreeSet::new(), refused, homes }
     }
 
     /// Hosts that this certificate shows and another one is to cover, and does not yet: they stay
@@ -194,6 +203,7 @@ impl<'s, 'a> Desk<'s, 'a> {
         self.note_key_type(wish, base, draft);
         let names: Vec<Hostname> =
             wish.names.iter().filter(|name| !self.is_aside(name, base)).cloned().collect();
+        let names = self.not_refused_elsewhere(wish, names, base, draft);
         let because = self.need(&names, base);
         if let Some(base) = base {
             draft.look_again_after(due_at(&base.facts), scene.now);
@@ -213,6 +223,24 @@ impl<'s, 'a> Desk<'s, 'a> {
             }
             None => Some(full),
         }
+    }
+
+    fn not_refused_elsewhere(
+        &self,
+        wish: &Wish,
+        mut names: Vec<Hostname>,
+        base: Option<&HeldVersion>,
+        draft: &mut Draft,
+    ) -> Vec<Hostname> {
+        let asked = matches!(self.scene.mode, Mode::Fix { .. });
+        names.retain(|name| match self.refused.get(name) {
+            Some((other, until)) if !asked && **other != wish.name => {
+                draft.look_again(*until);
+                base.is_some_and(|base| base.facts.covers(name))
+            }
+            _ => true,
+        });
+        names
     }
 
     fn is_aside(&self, name: &Hostname, base: Option<&HeldVersion>) -> bool {
@@ -357,38 +385,4 @@ fn held_back(order: &Order, refused: Option<&BTreeSet<Hostname>>, until: Timesta
     let message =
         format!("the CA refused {what}; the next try is at {until} (mailcert fix tries at once)");
     Finding::new(Code::HeldBack, &order.certificate, message)
-}
-
-/// Installed pairs that may be adopted, by the names on them.
-struct Adoptables<'a>(HashMap<&'a DnsId, Vec<&'a Adoptable>>);
-
-impl<'a> Adoptables<'a> {
-    fn of(scene: &Scene<'a>) -> Self {
-        let mut by_name: HashMap<&DnsId, Vec<&Adoptable>> = HashMap::new();
-        let good = scene.observed.adoptable.iter().filter(|pair| {
-            pair.facts.valid_at(scene.now)
-                && scene.guard.allows(&pair.facts)
-                && due_at(&pair.facts) > scene.now
-                && pair.facts.key_type == scene.desired.key_type
-        });
-        for pair in good {
-            for id in &pair.facts.names {
-                by_name.entry(id).or_default().push(pair);
-            }
-        }
-        Self(by_name)
-    }
-
-    /// The pair that covers all names of a wish; of several the one that ends last.
-    fn find(&self, wish: &Wish) -> Option<&'a Adoptable> {
-        let first = wish.names.first()?;
-        let wildcard = first.parent().map(DnsId::Wildcard);
-        let ids = std::iter::once(DnsId::Host(first.clone())).chain(wildcard);
-        let pairs: Vec<&Adoptable> =
-            ids.filter_map(|id| self.0.get(&id)).flatten().copied().collect();
-        pairs
-            .into_iter()
-            .filter(|pair| wish.names.iter().all(|name| pair.facts.covers(name)))
-            .min_by_key(|pair| (std::cmp::Reverse(pair.facts.not_after), &pair.chain))
-    }
 }

@@ -50,7 +50,9 @@ impl Sheet<'_> {
             None => Part::Default,
         };
         let proof: Option<&(Version, Timestamp)> = self.seen.proofs.get(&certificate.cloned());
-        let proof = proof.filter(|(version, _)| *version == shown.version);
+        // What was seen before the hook-in lines was not of our files.
+        let proof = proof
+            .filter(|(version, _)| *version == shown.version && self.seen.hook != Hook::Missing);
         let is_stale = certificate.is_some_and(|name| self.seen.stale.contains(name));
         let aged = proof.map(|(_, at)| at.plus(scene.desired.prove_every));
         // What shows only after the deferred reload is looked at after it.

@@ -138,9 +138,10 @@ impl<'a> Sheet<'a> {
             };
             let because = match (&part, coming) {
                 (_, Some(_)) => Reason::Follows,
-                (Part::Certificate(name), None) => {
-                    versions.get(name).map_or(because.clone(), |shown| older(scene, shown, because))
-                }
+                (Part::Certificate(name), None) => match versions.get(name) {
+                    Some(shown) => older(scene, shown, because),
+                    None => because,
+                },
                 _ if because == Reason::Differs && !needs.is_empty() => Reason::Follows,
                 _ => because,
             };
@@ -156,7 +157,7 @@ impl<'a> Sheet<'a> {
     fn default_needs(&self, coming: Option<&Pending>) -> Vec<usize> {
         let own = self.default.clone().map(Part::Certificate);
         let own = own.and_then(|part| self.installs.get(&part).copied());
-        own.or(coming.map(|coming| coming.step)).into_iter().collect()
+        own.or_else(|| coming.map(|coming| coming.step)).into_iter().collect()
     }
 
     /// The parts with a file that is not as wanted, in the order of installation: certificates,
