@@ -63,9 +63,6 @@ impl Sheet<'_> {
             _ if ready && self.installs.contains_key(&own) => Some(Reason::Follows),
             (None, _) if ready => Some(Reason::Unproved),
             _ if is_stale && !self.deferred => Some(Reason::Stale),
-            (Some((_, at)), _) if matches!(scene.mode, Mode::Fix { .. }) && *at < scene.now => {
-                Some(Reason::Asked)
-            }
             (_, Some(aged)) if aged <= scene.now => Some(Reason::ProofAged),
             (_, aged) => {
                 if let Some(aged) = aged {

@@ -218,20 +218,22 @@ impl<'a> Sheet<'a> {
         Some(files.into_iter().filter(differs).map(|want| want.part).collect())
     }
 
-    /// Plans the hook-in lines where the admin consented; else says that they are missing.
+    /// Plans the hook-in lines. Without consent the step is there to be seen, is skipped when the
+    /// plan is carried out, and nothing stands on it.
     fn hook(&mut self, scene: &Scene<'_>, needs: &[usize], draft: &mut Draft) -> Option<usize> {
         let id = self.seen.id();
         let consent = matches!(scene.mode, Mode::Fix { hook: true });
         match &self.seen.hook {
             // Without a default certificate the lines would take TLS down.
-            Hook::Missing if consent && self.default.is_some() => {
-                self.hooked = true;
+            Hook::Missing if self.default.is_some() => {
+                self.hooked = consent;
                 let action = Action::Hook { server: id.clone() };
                 let mut needs = needs.to_vec();
                 needs.extend(self.installs.get(&Part::Default));
                 needs.sort_unstable();
                 needs.dedup();
-                return Some(draft.push(action, Reason::NotHooked, needs));
+                let step = draft.push(action, Reason::NotHooked, needs);
+                return consent.then_some(step);
             }
             Hook::Missing => {
                 let message = format!(
