@@ -166,7 +166,7 @@ impl Store for Notes {
     }
 
     fn lock(&self) -> Result<Lock, StoreError> {
-        Ok(Lock { file: None })
+        Ok(Lock::default())
     }
 }
 

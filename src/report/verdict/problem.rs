@@ -3,6 +3,7 @@
 use super::{mode, place, sender};
 use crate::model::{Code, Inspection, Problem};
 use crate::report::Verified;
+use crate::report::explain::title;
 
 /// One problem and everywhere it was met.
 struct Met<'a> {
@@ -31,7 +32,7 @@ pub(super) fn all(verified: &Verified) -> String {
 fn block(met: &Met<'_>, profile: &str) -> String {
     let (problem, first) = (met.problem, met.at[0]);
     let code = problem.code;
-    let mut text = format!("\n{} {code}: {}\n", problem.level.mark(), headline(code));
+    let mut text = format!("\n{} {code}: {}\n", problem.level.mark(), title(code));
     let domain = match &first.domain {
         Some(domain) if *domain != first.host => format!(" ({domain})"),
         _ => String::new(),
@@ -117,63 +118,5 @@ fn fix(problem: &Problem, at: &Inspection) -> String {
         }
         _ if at.ours.is_none() => format!("on that server: mailcert fix {host}"),
         _ => format!("mailcert fix {host}"),
-    }
-}
-
-/// What a code means, in one line.
-pub(super) fn headline(code: Code) -> &'static str {
-    match code {
-        Code::SelfSigned => "the certificate is signed with its own key",
-        Code::UntrustedRoot => "the chain ends at a root that senders do not know",
-        Code::MissingIntermediate => "the issuer's certificate is not sent along",
-        Code::WrongIntermediate => "the issuer's certificate that is sent is another one",
-        Code::LeafNotFirst => "the first certificate sent is not the server's own",
-        Code::IntermediateExpired => "a certificate in the chain has expired",
-        Code::NotACa => "a certificate in the chain may not sign others",
-        Code::NameConstraint => "an issuer may not sign this name",
-        Code::WrongPurpose => "the certificate is not one for TLS servers",
-        Code::NameMismatch => "the certificate does not cover the name the sender uses",
-        Code::NoSan => "the certificate has no subjectAltName",
-        Code::Expired => "the certificate has expired",
-        Code::NotYetValid => "the certificate is not valid yet",
-        Code::WeakKey => "the key is too short",
-        Code::WeakSignature => "the signature algorithm is broken",
-        Code::Revoked => "the issuer has revoked the certificate",
-        Code::ProtocolTooOld => "TLS 1.0 or 1.1 at best",
-        Code::TlsAlert => "the server ends the handshake with an alert",
-        Code::NotTls => "what comes is not TLS",
-        Code::HandshakeFailed => "the TLS handshake fails",
-        Code::NoStarttls => "the server does not offer STARTTLS",
-        Code::StarttlsRefused => "STARTTLS is offered and then refused",
-        Code::ConnectionClosed => "the server hangs up",
-        Code::GreetingRefused => "the server's greeting is a refusal",
-        Code::ConnectionRefused => "nothing listens on the port",
-        Code::ProtocolViolation => "the server breaks the protocol",
-        Code::ClientCertRequired => "the server wants a certificate from the client",
-        Code::Flapping => "two looks at one address see different quality",
-        Code::NoAuthOffered => "the submission port offers no AUTH that Gmail can use",
-        Code::Timeout => "no answer in time",
-        Code::Unreachable => "no way to the address",
-        Code::TemporaryRefusal => "the server says to come back later",
-        Code::DnsFailure => "the DNS gives no answer",
-        Code::NoSuchHost => "the name has no address",
-        Code::ProxyProtocolExpected => "the listener waits for a PROXY header",
-        Code::ExpiresSoon => "the certificate ends soon",
-        Code::ChainOrder => "the chain is sent in a wrong order",
-        Code::ChainDuplicate => "a certificate is sent twice",
-        Code::ChainExtra => "an unrelated certificate is sent along",
-        Code::RootSent => "the root is sent along",
-        Code::ChainTooLong => "more certificates than any sender needs",
-        Code::LargeCertificate => "an unusually large certificate",
-        Code::UnusualKey => "a kind of key that a sender may not know",
-        Code::NoSniDiffers => "clients without SNI get a certificate for other names",
-        Code::NoSniFails => "clients without SNI get no session",
-        Code::StarttlsInjection => "commands sent before TLS are obeyed after it",
-        Code::OldProtocolOffered => "TLS 1.0 or 1.1 is still offered",
-        Code::WeakCiphers => "only ciphers that modern libraries refuse",
-        Code::NoForwardSecrecy => "only key exchanges without forward secrecy",
-        Code::ImplicitTlsExpected => "the port speaks TLS at once",
-        Code::AddressesDiffer => "the addresses of one host differ in quality",
-        _ => "see below",
     }
 }
