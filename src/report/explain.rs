@@ -111,7 +111,9 @@ pub fn list() -> String {
 
 fn of_level(level: Level) -> String {
     let codes = Code::ALL.iter().copied().filter(|code| code.level() == level);
-    codes.map(|code| format!("{code:23} {:7} {}\n", level.mark(), headline(code))).collect()
+    codes
+        .map(|code| format!("{:23} {:7} {}\n", code.as_str(), level.mark(), headline(code)))
+        .collect()
 }
 
 /// The first line without the word.
