@@ -84,12 +84,8 @@ async fn command(cli: Cli) -> Result<u8, Failure> {
     let output = Output::new(&cli.global);
     let named = cli.global.config.as_deref();
     match cli.command {
-        Command::Verify(typed) => {
-            look::verify(load_if_any(named)?, typed, &output).await
-        }
-        Command::Discover(typed) => {
-            look::discover(load_if_any(named)?, typed, &output).await
-        }
+        Command::Verify(typed) => look::verify(load_if_any(named)?, typed, &output).await,
+        Command::Discover(typed) => look::discover(load_if_any(named)?, typed, &output).await,
         Command::Explain(typed) => Ok(texts::explain(typed.code, &output)),
         Command::Completions(typed) => Ok(texts::completions(typed.shell, &output)),
         Command::Man(typed) => texts::man(&typed.directory, &output),

@@ -6,9 +6,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::app::progress::Progress;
 use crate::app::session::{self, Loaded};
 use crate::app::{Failure, Output, environment};
-use crate::app::progress::Progress;
 use crate::cli;
 use crate::config::{self, Config, Domain, Profile};
 use crate::discover::{self, Discovered, Rules};
@@ -222,9 +222,8 @@ pub(super) fn targets_file(path: &Path) -> Result<Vec<(Target, Vec<IpAddr>)>, Fa
     } else {
         std::fs::read_to_string(path)
     };
-    let text = text.map_err(|error| {
-        Failure::Usage(format!("error: --targets {}: {error}", path.display()))
-    })?;
+    let text = text
+        .map_err(|error| Failure::Usage(format!("error: --targets {}: {error}", path.display())))?;
     let mut targets = Vec::new();
     for (index, line) in text.lines().enumerate() {
         let parsed = Target::parse_line(line).map_err(|error| {
@@ -234,4 +233,3 @@ pub(super) fn targets_file(path: &Path) -> Result<Vec<(Target, Vec<IpAddr>)>, Fa
     }
     Ok(targets)
 }
-

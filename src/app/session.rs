@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use crate::cli;
 use crate::config::{self, Config, Http01, RootChoice};
+use crate::discover;
 use crate::dns::{Asker, Resolver};
 use crate::flow::{Event, Means};
 use crate::http::Http;
@@ -20,7 +21,6 @@ use crate::model::{Finding, Hostname, Timestamp};
 use crate::store::Files;
 use crate::trust::Roots;
 use crate::verify::{self, How};
-use crate::discover;
 
 /// Where the configuration is unless somebody says otherwise.
 pub(super) const CONFIG: &str = "/etc/mailcert/mailcert.toml";
@@ -257,9 +257,8 @@ pub(super) fn root_choice(typed: &cli::Roots) -> Result<RootChoice, Failure> {
 /// [`Failure::Usage`] with the first that does not.
 pub(super) fn known(config: &Config, names: &[Hostname]) -> Result<(), Failure> {
     for name in names {
-        let of = |domain: &config::Domain| {
-            name.is_within(&domain.name) || domain.hosts.contains(name)
-        };
+        let of =
+            |domain: &config::Domain| name.is_within(&domain.name) || domain.hosts.contains(name);
         if !config.domains.iter().any(of) {
             return Err(Failure::Usage(format!(
                 "error: {name} belongs to no domain of the configuration\n  = help: add \

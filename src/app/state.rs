@@ -26,7 +26,9 @@ pub(super) fn status(
         .filter_map(|held| certificate(held, &seen, session))
         .collect();
     let due = rows.iter().any(|row| {
-        row.renew_at <= session.now || row.shown_by.is_empty() || row.verdict == Some(Verdict::Refused)
+        row.renew_at <= session.now
+            || row.shown_by.is_empty()
+            || row.verdict == Some(Verdict::Refused)
     });
     let failed = findings.iter().any(|finding| finding.level == Level::Fail);
     let work = due || failed || rows.is_empty() || !diary.owed.is_empty();

@@ -24,8 +24,7 @@ pub(super) async fn plan(
     let tell = |event: &flow::Event| progress.tell(event);
     let means = session.means(&tell);
     let discovered = flow::discover(&means, fresh, Notes::None).await.map_err(Failure::store)?;
-    let scene =
-        flow::look(&means, &discovered, mode, Notes::None).await.map_err(Failure::store)?;
+    let scene = flow::look(&means, &discovered, mode, Notes::None).await.map_err(Failure::store)?;
     let code = match (scene.plan.steps.is_empty(), ours(&scene.findings)) {
         (false, _) => 3,
         (true, true) => 1,
@@ -112,7 +111,8 @@ async fn work(
     let inspections = std::mem::take(&mut done.inspections);
     let verified = Verified::of(session.config.verify.profile.as_str(), inspections);
     // A server that runs elsewhere is not looked at: nothing of it is unknown then.
-    let looked_at = if verified.endpoints.is_empty() { Verdict::Accepted } else { verified.verdict };
+    let looked_at =
+        if verified.endpoints.is_empty() { Verdict::Accepted } else { verified.verdict };
     let stopped = session.stopped();
     let code = if stopped { 1 } else { exit_code(&done, looked_at, output.strict()) };
     let Done { outcomes, wake, findings, .. } = done;
@@ -159,4 +159,3 @@ async fn consent(session: &Session) -> Result<bool, Failure> {
     super::say(&shown);
     Ok(ask_consent("Apply these lines?"))
 }
-

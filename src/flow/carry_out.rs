@@ -7,7 +7,9 @@ use crate::disk::Access;
 use crate::flow::{Event, Means, Scene};
 use crate::hook;
 use crate::model::{CertName, Finding, Host, Hostname};
-use crate::plan::{self, Action, Fate, Held, HeldVersion, Layout, Mode, Observed, Outcome, Seen, Step};
+use crate::plan::{
+    self, Action, Fate, Held, HeldVersion, Layout, Mode, Observed, Outcome, Seen, Step,
+};
 use crate::servers::{self, Part, Server, ServerId, Want};
 use crate::store::{Diary, Entry, Proof, StoreError};
 use crate::{deploy, verify};

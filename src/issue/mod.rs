@@ -16,10 +16,10 @@ mod webroot;
 pub use acme::{Acme, Directory, Meta};
 pub use caa::{Caa, check as check_caa};
 pub use listen::Listener;
+pub use listen::port_holder;
 pub use memory::{Fetch, MemoryCa};
 pub use preflight::{Seen, preflight};
 pub use run::issue;
-pub use listen::port_holder;
 pub use webroot::Webroot;
 
 use std::sync::Arc;

@@ -117,7 +117,8 @@ fn of_level(level: Level) -> String {
 }
 
 /// The first line without the word.
-fn headline(code: Code) -> &'static str {
+#[must_use]
+pub fn headline(code: Code) -> &'static str {
     let first = explain(code).lines().next().unwrap_or_default();
     first.split_once(": ").map_or(first, |(_, headline)| headline)
 }

@@ -18,7 +18,6 @@ pub use adopt::adoptable;
 pub use files::{file_print, files};
 pub use observe::{Anew, Look, Observation, damaged, held, observe};
 
-
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -7,7 +7,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::model::{CertName, Code, Facts, Finding, Host, Hostname, Inspection, Timestamp};
-use crate::plan::{self, Adoptable, Desired, Held, HeldVersion, Layout, Mode, Observed, Pins, Seen};
+use crate::plan::{
+    self, Adoptable, Desired, Held, HeldVersion, Layout, Mode, Observed, Pins, Seen,
+};
 use crate::servers::{self, Part, Server, Shown};
 use crate::store::{Diary, FilePrint, Kept, Proof};
 use crate::survey::live::{self, Known};
@@ -102,10 +104,8 @@ pub async fn observe(
     let forgiven = |name: &CertName| {
         Hostname::parse(name.as_str()).is_ok_and(|name| look.anew.takes_in(&name))
     };
-    let waits = diary
-        .waits
-        .iter()
-        .filter(|(name, wait)| wait.noted >= look.began || !forgiven(name));
+    let waits =
+        diary.waits.iter().filter(|(name, wait)| wait.noted >= look.began || !forgiven(name));
     let waits: BTreeMap<_, _> = waits.map(|(name, wait)| (name.clone(), wait)).collect();
     let mut observed = Observed {
         waits: waits.iter().map(|(name, wait)| (name.clone(), wait.until)).collect(),
@@ -161,7 +161,8 @@ async fn look_where_no_proof_stands(
     for (index, asked) in asked.iter().enumerate() {
         let layout = plan::layout(desired, observed, &observed.servers[index], look.mode, look.now);
         let void = voided(&asked.server, &layout, diary);
-        let default = layout.shown.iter().find(|shown| Some(&shown.name) == layout.default.as_ref());
+        let default =
+            layout.shown.iter().find(|shown| Some(&shown.name) == layout.default.as_ref());
         let subjects = layout.shown.iter().map(|shown| (Some(shown.name.clone()), shown));
         for (subject, shown) in subjects.chain(default.map(|shown| (None, shown))) {
             let proof = diary.proofs.get(&(asked.server.id.0.clone(), subject.clone()));

@@ -58,6 +58,6 @@ impl Store for Accounts {
     }
 
     fn lock(&self) -> Result<Lock, StoreError> {
-        Ok(Lock { file: None })
+        Ok(Lock::default())
     }
 }

@@ -3,7 +3,7 @@
 use super::{mode, place, sender};
 use crate::model::{Code, Inspection, Problem};
 use crate::report::Verified;
-use crate::report::explain::title;
+use crate::report::explain::headline;
 
 /// One problem and everywhere it was met.
 struct Met<'a> {
@@ -32,7 +32,7 @@ pub(super) fn all(verified: &Verified) -> String {
 fn block(met: &Met<'_>, profile: &str) -> String {
     let (problem, first) = (met.problem, met.at[0]);
     let code = problem.code;
-    let mut text = format!("\n{} {code}: {}\n", problem.level.mark(), title(code));
+    let mut text = format!("\n{} {code}: {}\n", problem.level.mark(), headline(code));
     let domain = match &first.domain {
         Some(domain) if *domain != first.host => format!(" ({domain})"),
         _ => String::new(),
