@@ -3,7 +3,7 @@
 use super::{mode, place, sender};
 use crate::model::{Code, Inspection, Problem};
 use crate::report::Verified;
-use crate::report::explain::title;
+use crate::report::explain::explain;
 
 /// One problem and everywhere it was met.
 struct Met<'a> {
@@ -119,4 +119,10 @@ fn fix(problem: &Problem, at: &Inspection) -> String {
         _ if at.ours.is_none() => format!("on that server: mailcert fix {host}"),
         _ => format!("mailcert fix {host}"),
     }
+}
+
+/// What a code means, in one line: the first of its text, `CODE: headline`.
+fn title(code: Code) -> &'static str {
+    let first = explain(code).lines().next().unwrap_or_default();
+    first.split_once(": ").map_or(first, |(_, title)| title)
 }

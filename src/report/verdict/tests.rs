@@ -93,7 +93,7 @@ fn a_refusal_names_each_problem_once_with_its_cure() {
           192.0.2.8:25              ok      ok       ok       ok        ok    FAIL ok
           [2001:db8:1:2:3:4:5:6]:25 ok      ok       ok       ok        ok    FAIL ok
 
-        FAIL name-mismatch: the certificate is not for the name the sender uses
+        FAIL name-mismatch: The certificate lacks the name senders use
           where     mx2.example.org 192.0.2.8:25 STARTTLS (example.org)
           also      [2001:db8:1:2:3:4:5:6]:25
           expected  mx2.example.org
@@ -148,7 +148,7 @@ fn a_blocked_port_25_is_said_first() {
         mx1.example.org
           192.0.2.7:25              ?       -        -        -         -     -    -
 
-        unknown timeout: no answer in time
+        unknown timeout: No answer in time
           where     mx1.example.org 192.0.2.7:25 STARTTLS (example.org)
           expected  a connection within 10 seconds
           found     no answer, or one that did not end
