@@ -112,7 +112,7 @@ fn fix(problem: &Problem, at: &Inspection) -> String {
         }
         Code::StarttlsInjection => "update the mail server".to_owned(),
         Code::ImplicitTlsExpected => format!("use TLS at once on port {port}"),
-        _ if at.ours == Some(false) => {
+        _ if at.ours == Some(false) && !at.address.is_some_and(|address| address.is_loopback()) => {
             let address = at.address.map(|address| format!(" ({address})")).unwrap_or_default();
             format!("its admin{address} must renew it, there: mailcert fix {host}")
         }
