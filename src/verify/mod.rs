@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::Profile;
-use crate::model::{Code, Endpoint, Hostname, Inspection, Stage, Timestamp};
+use crate::model::{Code, Endpoint, Hostname, Stage, Timestamp};
 use crate::trust::Roots;
 
 /// One thing that is wrong, before a profile has weighed it.

@@ -111,6 +111,10 @@ fn a_chain_is_judged_by_what_is_sent() {
         excluded_subtrees: vec![],
     });
     let narrow = under(narrow, &pki.root);
+    let mut namesake = leaf_params(&["mx.example.org"]);
+    namesake.distinguished_name = named("Private Root");
+    namesake.use_authority_key_identifier_extension = false;
+    let namesake = leaf(&namesake, &pki.other);
     let twin = under(ca_params("Good CA 1"), &pki.root);
     let cases: &[(&str, Vec<Vec<u8>>, &[Code])] = &[
         ("good", vec![good.clone(), middle.clone()], &[]),
@@ -121,6 +125,7 @@ fn a_chain_is_judged_by_what_is_sent() {
             vec![alone, middle.clone()],
             &[Code::SelfSigned, Code::ChainExtra],
         ),
+        ("named as its issuer", vec![namesake], &[Code::MissingIntermediate]),
         ("leaf alone", vec![good.clone()], &[Code::MissingIntermediate]),
         ("with the root only", vec![good.clone(), root.clone()], &[Code::MissingIntermediate]),
         ("another CA's", vec![good.clone(), other.clone()], &[Code::WrongIntermediate]),
