@@ -56,7 +56,7 @@ fn the_other_world_has_a_signed_zone_and_a_tlsproxy() {
 #[test]
 #[ignore = "needs root and mail servers; tests/run runs it"]
 fn debians_exim_makes_up_a_certificate() {
-    for mode in [Mode::Split, Mode::Unsplit, Mode::Own] {
+    for mode in [Mode::Split, Mode::Unsplit, Mode::Generated] {
         let world = World::start(Wish { exim: Exim::Debian(mode), ..Wish::default() });
         let (address, name) = (world.exim(), "mx.gamma.test");
         let said = openssl(&world, address, PORTS[0], Some(name), name).unwrap_err();

@@ -73,7 +73,8 @@ fn fill_up(world: &mut World, directory: &str) -> std::path::PathBuf {
     let (path, copy) = (world.path(directory), world.path("copy"));
     run("cp", &["-a", text(&path), text(&copy)]);
     run("mount", &["-t", "tmpfs", "-o", "size=4m,mode=0755", "tmpfs", text(&path)]);
-    world.daemons.at_the_end(&format!("umount {}", text(&path)));
+    // Lazily: Postfix, which has the map open, ends after this.
+    world.daemons.at_the_end(&format!("umount --lazy {}", text(&path)));
     run("sh", &["-c", &format!("cp -a {}/. {}", text(&copy), text(&path))]);
     let ballast = path.join("ballast");
     let error = fs::write(&ballast, vec![0; 4 << 20]).unwrap_err();
