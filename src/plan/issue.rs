@@ -232,9 +232,8 @@ impl<'s, 'a> Desk<'s, 'a> {
         base: Option<&HeldVersion>,
         draft: &mut Draft,
     ) -> Vec<Hostname> {
-        let asked = matches!(self.scene.mode, Mode::Fix { .. });
         names.retain(|name| match self.refused.get(name) {
-            Some((other, until)) if !asked && **other != wish.name => {
+            Some((other, until)) if **other != wish.name => {
                 draft.look_again(*until);
                 base.is_some_and(|base| base.facts.covers(name))
             }
@@ -303,9 +302,6 @@ impl<'s, 'a> Desk<'s, 'a> {
         };
         if partial.is_some() {
             return partial;
-        }
-        if matches!(scene.mode, Mode::Fix { .. }) {
-            return Some(full);
         }
         draft.look_again(until);
         draft.findings.push(held_back(&full, refused, until));
