@@ -20,7 +20,7 @@ use crate::issue::{Ca, Solver};
 use crate::model::{CertName, Finding, Host, Hostname, Inspection, Sha256, Timestamp};
 use crate::plan::{self, Action, Desired, Fate, Mode, Observed, Outcome, Pins, Plan, Step};
 use crate::store::{Entry, Remembered, Store, StoreError};
-use crate::survey::{self, Anew, Asked, Look};
+use crate::survey::{self, Anew, Asked, Earlier, Look};
 use crate::verify::{self, How};
 
 /// Old versions kept of each certificate, the one shown included.
@@ -133,25 +133,43 @@ pub async fn run(means: &Means<'_>, mode: &Mode) -> Result<Done, StoreError> {
     let fresh = if *mode == Mode::Run { Fresh::Remembered } else { Fresh::Anew };
     let discovered = discover(means, fresh, Notes::Written).await?;
     let mut done = Done::default();
+    let mut earlier = Earlier::default();
+    let mut noticed = Vec::new();
     for _ in 0..ROUNDS {
-        let scene = look(means, &discovered, mode, Notes::Written).await?;
-        done.findings.clone_from(&scene.findings);
+        let scene = look(means, &discovered, mode, Some(&mut earlier)).await?;
         done.wake = scene.plan.wake;
         let (outcomes, found) = carry_out::carry_out(means, &scene, mode).await?;
-        done.findings.extend(found);
-        let got_somewhere = outcomes.iter().any(|outcome| outcome.fate == Fate::Done);
+        done.findings = scene.findings;
+        noticed.extend(found);
+        let got_somewhere = outcomes.iter().any(|outcome| outcome.fate != Fate::Skipped);
+        outcomes.iter().for_each(|outcome| remember(outcome, &mut earlier));
         done.outcomes.extend(outcomes);
         if !got_somewhere || means.stopped() {
             break;
         }
     }
     done.inspections = proved(means)?;
+    done.findings.extend(noticed);
     done.findings.extend(refusals(means)?);
     Ok(done)
 }
 
-/// What is wanted, what is there, and what is to be done; with [`Notes::None`] nothing is
-/// written.
+/// A failed order is waited for and a look that was taken stands, for the rest of the run.
+fn remember(outcome: &Outcome, earlier: &mut Earlier) {
+    match (&outcome.step.action, outcome.fate) {
+        (_, Fate::Skipped) => {}
+        (Action::Issue { certificate, .. }, _) => {
+            earlier.ordered.insert(certificate.clone());
+        }
+        (Action::Prove { server, certificate }, _) => {
+            earlier.looked_at.insert((server.0.clone(), certificate.clone()));
+        }
+        _ => {}
+    }
+}
+
+/// What is wanted, what is there, and what is to be done. In a run, what `earlier` rounds did
+/// counts and what is seen is noted; without it nothing is written.
 ///
 /// # Errors
 /// [`StoreError`] when the state cannot be read.
@@ -159,7 +177,7 @@ pub async fn look(
     means: &Means<'_>,
     discovered: &[Discovered],
     mode: &Mode,
-    notes: Notes,
+    earlier: Option<&mut Earlier>,
 ) -> Result<Scene, StoreError> {
     (means.tell)(&Event::Surveying);
     let diary = means.store.diary()?;
@@ -176,12 +194,13 @@ pub async fn look(
         anew: if fix { means.anew() } else { Anew::Nothing },
         mode,
         pins: Vec::new(),
-        began: means.now,
+        earlier: earlier.as_deref().cloned().unwrap_or_default(),
         now: means.how.moment(),
     };
     let seen = survey::observe(&desired, held, &asked, &diary, &look).await;
-    if notes == Notes::Written {
+    if let Some(earlier) = earlier {
         for (server, certificate, proof) in seen.proofs {
+            earlier.looked_at.insert((server.clone(), certificate.clone()));
             means.store.note(&Entry::Proof { server, certificate, proof: Some(proof) })?;
         }
     }

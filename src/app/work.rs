@@ -24,7 +24,7 @@ pub(super) async fn plan(
     let tell = |event: &flow::Event| progress.tell(event);
     let means = session.means(&tell);
     let discovered = flow::discover(&means, fresh, Notes::None).await.map_err(Failure::store)?;
-    let scene = flow::look(&means, &discovered, mode, Notes::None).await.map_err(Failure::store)?;
+    let scene = flow::look(&means, &discovered, mode, None).await.map_err(Failure::store)?;
     let code = match (scene.plan.steps.is_empty(), ours(&scene.findings)) {
         (false, _) => 3,
         (true, true) => 1,

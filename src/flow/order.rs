@@ -71,7 +71,6 @@ impl Round<'_> {
             let refusals = before.unwrap_or(0) + 1;
             let pause = backoff(refusals).max(refusal.retry_after.unwrap_or_default());
             Wait {
-                noted: now,
                 until: now.plus(pause.min(LONGEST_WAIT)),
                 refusals,
                 findings: refusal.findings,

@@ -70,8 +70,6 @@ pub struct Remembered {
 /// Waiting after a refusal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Wait {
-    /// When this was written.
-    pub noted: Timestamp,
     /// Not before this moment.
     pub until: Timestamp,
     /// Refusals in a row.
@@ -288,7 +286,7 @@ mod tests {
 
     fn wait(refusals: u32) -> Wait {
         let (findings, refused) = (Vec::new(), Vec::new());
-        Wait { noted: at(9), until: at(99), refusals, findings, refused }
+        Wait { until: at(99), refusals, findings, refused }
     }
 
     fn asked(domain: Hostname, seconds: i64) -> Entry {

@@ -16,7 +16,7 @@ mod postfix;
 
 pub use adopt::adoptable;
 pub use files::{file_print, files};
-pub use observe::{Anew, Look, Observation, damaged, held, observe};
+pub use observe::{Anew, Earlier, Look, Observation, damaged, held, observe};
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};

@@ -30,10 +30,19 @@ pub struct Look<'a> {
     pub mode: &'a Mode,
     /// Published pins, where they were asked for.
     pub pins: Vec<Pins>,
-    /// When the run began.
-    pub began: Timestamp,
+    /// What earlier rounds of this run did.
+    pub earlier: Earlier,
     /// The moment it is.
     pub now: Timestamp,
+}
+
+/// What the rounds of a run before this one did: it is not done again.
+#[derive(Clone, Debug, Default)]
+pub struct Earlier {
+    /// Certificates that were ordered, whatever came of it: a wait for them is a wait.
+    pub ordered: BTreeSet<CertName>,
+    /// What was looked at, by server and certificate: the proof stands, whatever it showed.
+    pub looked_at: BTreeSet<(String, Option<CertName>)>,
 }
 
 /// The names that are looked at as if nothing were remembered.
@@ -104,8 +113,10 @@ pub async fn observe(
     let forgiven = |name: &CertName| {
         Hostname::parse(name.as_str()).is_ok_and(|name| look.anew.takes_in(&name))
     };
-    let waits =
-        diary.waits.iter().filter(|(name, wait)| wait.noted >= look.began || !forgiven(name));
+    let waits = diary
+        .waits
+        .iter()
+        .filter(|(name, _)| look.earlier.ordered.contains(*name) || !forgiven(name));
     let waits: BTreeMap<_, _> = waits.map(|(name, wait)| (name.clone(), wait)).collect();
     let mut observed = Observed {
         waits: waits.iter().map(|(name, wait)| (name.clone(), wait.until)).collect(),
@@ -165,9 +176,10 @@ async fn look_where_no_proof_stands(
             layout.shown.iter().find(|shown| Some(&shown.name) == layout.default.as_ref());
         let subjects = layout.shown.iter().map(|shown| (Some(shown.name.clone()), shown));
         for (subject, shown) in subjects.chain(default.map(|shown| (None, shown))) {
-            let proof = diary.proofs.get(&(asked.server.id.0.clone(), subject.clone()));
-            let standing = proof.filter(|proof| {
-                !void.contains(&subject) && stands(proof, shown, asked.edited_at, look)
+            let key = (asked.server.id.0.clone(), subject.clone());
+            let of_this_run = look.earlier.looked_at.contains(&key);
+            let standing = diary.proofs.get(&key).filter(|proof| {
+                !void.contains(&subject) && stands(proof, of_this_run, shown, asked.edited_at, look)
             });
             if let Some(proof) = standing {
                 observed.servers[index].proofs.insert(subject, (proof.version, proof.at));
@@ -198,8 +210,13 @@ async fn look_where_no_proof_stands(
 }
 
 /// Whether what was seen once still speaks for today.
-fn stands(proof: &Proof, shown: &Shown, edited: Option<Timestamp>, look: &Look<'_>) -> bool {
-    let of_this_run = proof.at >= look.began;
+fn stands(
+    proof: &Proof,
+    of_this_run: bool,
+    shown: &Shown,
+    edited: Option<Timestamp>,
+    look: &Look<'_>,
+) -> bool {
     proof.version == shown.version
         && !proof.void
         && (of_this_run
