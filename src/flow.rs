@@ -6,6 +6,7 @@
 mod carry_out;
 mod order;
 mod prove;
+mod published;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -14,11 +15,11 @@ use std::sync::atomic::AtomicBool;
 
 use crate::config::{Config, Domain};
 use crate::discover::{self, Discovered, Rules};
-use crate::dns::{Dns, Kind, Record, Reply};
+use crate::dns::Dns;
 use crate::http::Http;
 use crate::issue::{Ca, Solver};
-use crate::model::{CertName, Finding, Host, Hostname, Inspection, Sha256, Timestamp};
-use crate::plan::{self, Action, Desired, Fate, Mode, Observed, Outcome, Pins, Plan, Step};
+use crate::model::{Finding, Host, Hostname, Inspection, Sha256, Timestamp};
+use crate::plan::{self, Action, Desired, Fate, Mode, Observed, Outcome, Plan, Step};
 use crate::store::{Entry, Remembered, Store, StoreError};
 use crate::survey::{self, Anew, Asked, Earlier, Look};
 use crate::verify::{self, How};
@@ -134,10 +135,12 @@ pub async fn run(means: &Means<'_>, mode: &Mode) -> Result<Done, StoreError> {
     let discovered = discover(means, fresh, Notes::Written).await?;
     let mut done = Done::default();
     let mut earlier = Earlier::default();
+    let mut servers = BTreeSet::new();
     let mut noticed = Vec::new();
     for _ in 0..ROUNDS {
         let scene = look(means, &discovered, mode, Some(&mut earlier)).await?;
         done.wake = scene.plan.wake;
+        servers = scene.asked.iter().map(|asked| asked.server.id.0.clone()).collect();
         let (outcomes, found) = carry_out::carry_out(means, &scene, mode).await?;
         done.findings = scene.findings;
         noticed.extend(found);
@@ -148,7 +151,9 @@ pub async fn run(means: &Means<'_>, mode: &Mode) -> Result<Done, StoreError> {
             break;
         }
     }
-    done.inspections = proved(means)?;
+    let idle = done.outcomes.is_empty();
+    done.inspections =
+        published::served_here(means, &discovered, &servers, idle && *mode == Mode::Run).await?;
     done.findings.extend(noticed);
     done.findings.extend(refusals(means)?);
     Ok(done)
@@ -206,7 +211,7 @@ pub async fn look(
     }
     let mut observed = seen.observed;
     let mut plan = plan::plan(&desired, &observed, mode, means.how.moment());
-    look.pins = pins(means.dns, &plan, &desired).await;
+    look.pins = survey::pins(means.dns, &plan, &desired).await;
     if !look.pins.is_empty() {
         observed.pins = look.pins;
         plan = plan::plan(&desired, &observed, mode, means.how.moment());
@@ -330,58 +335,6 @@ fn reached(hosts: &[Host], machine: &[IpAddr]) -> Vec<IpAddr> {
     let here: BTreeSet<IpAddr> =
         wanted.filter(|address| machine.contains(address)).copied().collect();
     here.into_iter().collect()
-}
-
-/// The authenticated pins of the hosts for which the plan makes or shows another key; nobody
-/// else's are asked for.
-async fn pins(dns: &dyn Dns, plan: &Plan, desired: &Desired) -> Vec<Pins> {
-    let changed: BTreeSet<&CertName> =
-        plan.steps.iter().filter_map(|step| shown_anew(&step.action)).collect();
-    let wishes = desired.certificates.iter().filter(|wish| changed.contains(&wish.name));
-    let mut pins = Vec::new();
-    for host in wishes.flat_map(|wish| &wish.names) {
-        let answer = dns.ask(&format!("_25._tcp.{host}"), Kind::Tlsa).await;
-        let Reply::Records(records) = answer.reply else { continue };
-        let keys: Vec<Sha256> = records.iter().filter_map(pinned_key).collect();
-        if answer.authenticated && !keys.is_empty() {
-            pins.push(Pins { host: host.clone(), keys });
-        }
-    }
-    pins
-}
-
-/// The certificate a step makes or shows anew.
-fn shown_anew(action: &Action) -> Option<&CertName> {
-    match action {
-        Action::Issue { .. } | Action::Install { .. } => action.certificate(),
-        _ => None,
-    }
-}
-
-/// The key hash of a TLSA record for an end entity's key: usage 3 or 1, selector 1, matching 1
-/// (RFC 6698 section 2.1).
-fn pinned_key(record: &Record) -> Option<Sha256> {
-    match record {
-        Record::Tlsa { usage: 1 | 3, selector: 1, matching: 1, data } => {
-            data.as_slice().try_into().ok().map(Sha256)
-        }
-        _ => None,
-    }
-}
-
-/// What every proof of the diary saw, each endpoint once.
-fn proved(means: &Means<'_>) -> Result<Vec<Inspection>, StoreError> {
-    let diary = means.store.diary()?;
-    let with_sni = diary.proofs.into_iter().filter(|((_, certificate), _)| certificate.is_some());
-    let mut newest: BTreeMap<_, Inspection> = BTreeMap::new();
-    for inspection in with_sni.flat_map(|(_, proof)| proof.inspections) {
-        let key = (inspection.host.clone(), inspection.address, inspection.port);
-        match newest.get(&key) {
-            Some(known) if known.proved_at >= inspection.proved_at => {}
-            _ => drop(newest.insert(key, inspection)),
-        }
-    }
-    Ok(newest.into_values().collect())
 }
 
 /// What the CA said of the names it refused, until they are cured.

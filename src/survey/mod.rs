@@ -13,10 +13,12 @@ pub mod live;
 mod machine;
 mod observe;
 mod postfix;
+mod tlsa;
 
 pub use adopt::adoptable;
 pub use files::{file_print, files};
 pub use observe::{Anew, Earlier, Look, Observation, damaged, held, observe};
+pub use tlsa::pins;
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};

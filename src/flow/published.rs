@@ -1,0 +1,91 @@
+//! The endpoints that the DNS publishes on this machine and that no server of ours was proved to
+//! serve: they count as well, since a sender finds them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use crate::discover::Discovered;
+use crate::flow::Means;
+use crate::model::{Hostname, Inspection, Verdict, Version};
+use crate::store::{Diary, Entry, Proof, StoreError};
+use crate::verify::{self, Ask};
+
+/// Where the diary keeps what was seen there.
+const PUBLISHED: &str = "published";
+
+/// What tells one endpoint from another.
+type Place = (Hostname, Option<IpAddr>, u16);
+
+/// Everything served here, each endpoint once: what the proofs saw, and what is published beside.
+/// Where nothing was done (`idle`), what was seen and accepted within the usual time is not looked at
+/// again.
+pub(super) async fn served_here(
+    means: &Means<'_>,
+    discovered: &[Discovered],
+    servers: &BTreeSet<String>,
+    idle: bool,
+) -> Result<Vec<Inspection>, StoreError> {
+    let diary = means.store.diary()?;
+    let mut served = proved(&diary, servers);
+    let asks: Vec<Ask> = discovered
+        .iter()
+        .flat_map(|found| {
+            let machine = Some(means.machine.as_slice());
+            verify::asks_of(&found.domain, &found.hosts, &found.not_offered, machine)
+        })
+        .filter(|ask| ask.ours == Some(true) && !served.contains_key(&place_of(ask)))
+        .collect();
+    let key = (PUBLISHED.to_owned(), None);
+    let known = diary.proofs.get(&key);
+    let known = known.filter(|known| idle && stands(known, &asks, means));
+    let beside = match known {
+        Some(known) => known.inspections.clone(),
+        None => {
+            let seen = verify::inspect_all(&asks, &means.how, &|_| {}).await;
+            if !asks.is_empty() || diary.proofs.contains_key(&key) {
+                let (version, at) = (Version(0), means.how.moment());
+                let proof = Proof { version, at, void: false, inspections: seen.clone() };
+                let (server, certificate) = key;
+                means.store.note(&Entry::Proof { server, certificate, proof: Some(proof) })?;
+            }
+            seen
+        }
+    };
+    served.extend(beside.into_iter().map(|seen| (place(&seen), seen)));
+    Ok(served.into_values().collect())
+}
+
+/// What the proofs of these servers saw with SNI, each endpoint once.
+fn proved(diary: &Diary, servers: &BTreeSet<String>) -> BTreeMap<Place, Inspection> {
+    let mut newest: BTreeMap<Place, Inspection> = BTreeMap::new();
+    let with_sni = diary
+        .proofs
+        .iter()
+        .filter(|((server, certificate), _)| certificate.is_some() && servers.contains(server));
+    for seen in with_sni.flat_map(|(_, proof)| &proof.inspections) {
+        match newest.get(&place(seen)) {
+            Some(known) if known.proved_at >= seen.proved_at => {}
+            _ => drop(newest.insert(place(seen), seen.clone())),
+        }
+    }
+    newest
+}
+
+fn stands(known: &Proof, asks: &[Ask], means: &Means<'_>) -> bool {
+    let asked: BTreeSet<Place> = asks.iter().map(place_of).collect();
+    let seen: BTreeSet<Place> = known.inspections.iter().map(place).collect();
+    let unseen = |ask: &&Ask| !ask.optional && !seen.contains(&place_of(ask));
+    means.now.since(known.at) < means.config.verify.every
+        && seen.is_subset(&asked)
+        && !asks.iter().any(|ask| unseen(&ask))
+        && known.inspections.iter().all(|seen| seen.verdict == Verdict::Accepted)
+}
+
+fn place(seen: &Inspection) -> Place {
+    (seen.host.clone(), seen.address, seen.port)
+}
+
+fn place_of(ask: &Ask) -> Place {
+    let endpoint = &ask.endpoint;
+    (endpoint.host.clone(), endpoint.address, endpoint.port)
+}
