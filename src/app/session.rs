@@ -38,7 +38,7 @@ pub(super) struct Loaded {
 /// # Errors
 /// [`Failure::Usage`] with every problem of the file.
 pub(super) fn load(named: Option<&Path>) -> Result<Loaded, Failure> {
-    let path = named.unwrap_or(Path::new(CONFIG));
+    let path = named.unwrap_or_else(|| Path::new(CONFIG));
     let usage = |why: String| Failure::Usage(why);
     let bytes = trusted(path).map_err(|why| {
         usage(format!(

@@ -59,7 +59,7 @@ pub(super) async fn init(
 ) -> Result<u8, Failure> {
     let machine = session::machine(&crate::config::builtin());
     let text = init::text(&found(typed.domains, &machine).await);
-    let path = named.unwrap_or(Path::new(CONFIG));
+    let path = named.unwrap_or_else(|| Path::new(CONFIG));
     if typed.print {
         output.text(&text);
         return Ok(0);

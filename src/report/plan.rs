@@ -12,15 +12,13 @@ const WIDTH: usize = 80;
 
 /// The fields of `plan --json` that stand beside those every answer has: `steps` and `wake`
 /// (contract.md).
-#[must_use]
-pub fn plan_json(plan: &Plan) -> Value {
+pub(super) fn plan_json(plan: &Plan) -> Value {
     let steps: Vec<Value> = plan.steps.iter().map(step_json).collect();
     json!({ "steps": steps, "wake": plan.wake })
 }
 
 /// The `steps` of `run --json` and `fix --json`: as in a plan, with `fate` and `error`.
-#[must_use]
-pub fn outcomes_json(outcomes: &[Outcome]) -> Value {
+pub(super) fn outcomes_json(outcomes: &[Outcome]) -> Value {
     let outcome = |outcome: &Outcome| {
         let mut value = step_json(&outcome.step);
         value["fate"] = json!(outcome.fate);
@@ -31,8 +29,7 @@ pub fn outcomes_json(outcomes: &[Outcome]) -> Value {
 }
 
 /// The plan for a person: numbered steps with their reasons, then what cannot be mended here.
-#[must_use]
-pub fn plan_text(plan: &Plan) -> String {
+pub(super) fn plan_text(plan: &Plan) -> String {
     let mut text = match (plan.steps.len(), plan.wake) {
         (0, Some(wake)) => format!("Nothing to do until {wake}.\n"),
         (0, None) => "Nothing to do.\n".to_owned(),
@@ -59,8 +56,12 @@ pub fn step_text(step: &Step) -> String {
 
 /// What a run did, for a person: what did not work, in full, and the rest as a number, since
 /// progress has told it.
-#[must_use]
-pub fn run_text(outcomes: &[Outcome], wake: Option<Timestamp>, ok: bool, all: bool) -> String {
+pub(super) fn run_text(
+    outcomes: &[Outcome],
+    wake: Option<Timestamp>,
+    ok: bool,
+    all: bool,
+) -> String {
     let done = outcomes.iter().filter(|outcome| outcome.fate == Fate::Done).count();
     let told = |outcome: &&Outcome| all || outcome.fate != Fate::Done;
     let told: Vec<Outcome> = outcomes.iter().filter(told).cloned().collect();
@@ -81,8 +82,7 @@ pub fn run_text(outcomes: &[Outcome], wake: Option<Timestamp>, ok: bool, all: bo
 }
 
 /// What became of the steps, for a person: one line each, and why where one did not work.
-#[must_use]
-pub fn outcomes_text(outcomes: &[Outcome]) -> String {
+pub(super) fn outcomes_text(outcomes: &[Outcome]) -> String {
     let mut text = String::new();
     for outcome in outcomes {
         let front = format!("{:<8}", outcome.fate.as_str());
