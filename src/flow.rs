@@ -140,6 +140,10 @@ pub async fn run(means: &Means<'_>, mode: &Mode) -> Result<Done, StoreError> {
         let (outcomes, found) = carry_out::carry_out(means, &scene, mode).await?;
         done.findings.extend(found);
         let got_somewhere = outcomes.iter().any(|outcome| outcome.fate == Fate::Done);
+        // Hook-in lines that nobody consented to are in every round's plan, and told once.
+        done.outcomes.retain(|before| {
+            before.fate != Fate::Skipped || !matches!(before.step.action, Action::Hook { .. })
+        });
         done.outcomes.extend(outcomes);
         if !got_somewhere || means.stopped() {
             break;
@@ -174,7 +178,6 @@ pub async fn look(
         how: &means.how,
         every: means.config.verify.every,
         anew: if fix { means.anew() } else { Anew::Nothing },
-        mode,
         pins: Vec::new(),
         began: means.now,
         now: means.how.moment(),
@@ -265,11 +268,13 @@ fn remembered(domain: &Hostname, known: &Remembered) -> Discovered {
 /// answers, for a silent domain all its hosts (design rule 9).
 fn keep_unanswered(found: &mut Discovered, known: &Remembered) {
     for old in &known.hosts {
-        let silent = !found.complete || found.undecided.contains(&old.host);
         match found.hosts.iter_mut().find(|host| host.host == old.host) {
-            Some(host) if silent && !host.included => host.clone_from(old),
-            None if silent => found.hosts.push(old.clone()),
-            _ => {}
+            Some(host) if host.undecided => host.clone_from(old),
+            Some(_) => {}
+            None if !found.complete || found.undecided.contains(&old.host) => {
+                found.hosts.push(old.clone());
+            }
+            None => {}
         }
     }
 }

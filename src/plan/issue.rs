@@ -26,9 +26,6 @@ struct Order {
 /// Plans every order and every adoption, the most urgent first, and says what they will bring.
 pub(super) fn orders(scene: &Scene<'_>, draft: &mut Draft) -> BTreeMap<CertName, Pending> {
     let mut pending = BTreeMap::new();
-    if matches!(scene.mode, Mode::Rollback(_)) {
-        return pending;
-    }
     let adoptables = Adoptables::of(scene);
     let mut desk = Desk::new(scene);
     let mut orders = Vec::new();

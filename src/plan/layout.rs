@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
 
 use crate::model::{CertName, DnsId, Facts, Host, Hostname, Service, Timestamp, Version, Why};
-use crate::plan::held::{best, previous};
+use crate::plan::held::best;
 use crate::plan::pins::Guard;
 use crate::plan::{Desired, FileSeen, Held, HeldVersion, Mode, Observed, Seen, Wish};
 use crate::servers::{Kind, Part, Server, Shown, wants};
@@ -23,14 +23,9 @@ pub struct Layout {
 /// A plan is made with this, and a step is carried out with it: after the orders of a plan the
 /// store holds more than before, so it is asked again, once for each server.
 #[must_use]
-pub fn layout(
-    desired: &Desired,
-    observed: &Observed,
-    server: &Seen,
-    mode: &Mode,
-    now: Timestamp,
-) -> Layout {
-    let scene = Scene::new(desired, observed, mode, now);
+pub fn layout(desired: &Desired, observed: &Observed, server: &Seen, now: Timestamp) -> Layout {
+    // What is shown does not depend on the kind of run.
+    let scene = Scene::new(desired, observed, &Mode::Run, now);
     let shown = scene.shown(server, &BTreeMap::new());
     let default = scene.default(server, &shown).0;
     Layout { shown, default }
@@ -107,12 +102,7 @@ impl<'a> Scene<'a> {
     /// `None` where they allow none.
     pub(super) fn choice(&self, held: &'a Held) -> Option<&'a HeldVersion> {
         let allowed = held.versions.iter().filter(|version| self.guard.allows(&version.facts));
-        let shown = best(allowed, self.now)?;
-        if *self.mode != Mode::Rollback(held.name.clone()) {
-            return Some(shown);
-        }
-        let before = previous(held, shown.version, self.now);
-        before.filter(|old| self.guard.allows(&old.facts)).or(Some(shown))
+        best(allowed, self.now)
     }
 
     /// What a server is to show, with what earlier steps bring. A path of ours that is no regular
