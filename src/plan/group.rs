@@ -151,8 +151,13 @@ impl<'a> Covering<'a> {
 }
 
 /// A certificate name of the same group that nobody has: for names that must not wait for one
-/// that cannot be validated any more.
-pub(super) fn free_name(beside: &CertName, taken: impl Fn(&CertName) -> bool) -> CertName {
+/// that cannot be validated any more. `first` remembers of each group the number below which all
+/// are taken, so that many of one group cost no square.
+pub(super) fn free_name(
+    beside: &CertName,
+    first: &mut HashMap<Hostname, usize>,
+    taken: impl Fn(&CertName) -> bool,
+) -> CertName {
     let text = beside.as_str();
     let base = match text.rsplit_once('-') {
         Some((front, number)) if number.bytes().all(|b| b.is_ascii_digit()) => front,
@@ -160,10 +165,11 @@ pub(super) fn free_name(beside: &CertName, taken: impl Fn(&CertName) -> bool) ->
     };
     let base = Hostname::parse(base).or_else(|_| Hostname::parse(text));
     let Ok(base) = base else { return beside.clone() };
-    let mut number = 2;
+    let mut number = first.get(&base).copied().unwrap_or(2);
     loop {
         let name = CertName::of_group(&base, number);
         if !taken(&name) {
+            first.insert(base, number);
             return name;
         }
         number += 1;

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
+use std::path::{Path, PathBuf};
 
 use crate::model::{CertName, DnsId, Facts, Host, Hostname, Service, Timestamp, Version, Why};
 use crate::plan::held::best;
@@ -172,16 +173,40 @@ impl<'a> Scene<'a> {
         })
     }
 
-    /// Leaves out the certificates whose place is taken by something that is no regular file.
+    /// Leaves out the certificates whose place is taken by something that is no regular file. A
+    /// new name may be what brought that: then an older version stays until it ends.
     fn without_blocked(&self, seen: &Seen, mut certificates: Vec<Shown>) -> Vec<Shown> {
-        if seen.files.values().any(|file| matches!(file, FileSeen::Other(_))) {
+        let is_other = |path: &Path| matches!(seen.files.get(path), Some(FileSeen::Other(_)));
+        if !seen.files.keys().any(|path| is_other(path)) {
+            return certificates;
+        }
+        let is_free = |shown: &Shown| {
+            !parts(&seen.server, std::slice::from_ref(shown)).any(|(_, path)| is_other(&path))
+        };
+        // What one leaves may be what blocks another that has the name too.
+        loop {
             let blocked: HashSet<CertName> = parts(&seen.server, &certificates)
-                .filter(|(_, path)| matches!(seen.files.get(path), Some(FileSeen::Other(_))))
+                .filter(|(_, path)| is_other(path))
                 .map(|(name, _)| name)
                 .collect();
-            certificates.retain(|shown| !blocked.contains(&shown.name));
+            if blocked.is_empty() {
+                return certificates;
+            }
+            let unblocked = |shown: Shown| {
+                if !blocked.contains(&shown.name) {
+                    return Some(shown);
+                }
+                let held = self.held.get(&shown.name)?;
+                let older = held.versions.iter().rev().filter(|old| {
+                    old.version < shown.version
+                        && !old.bad
+                        && old.facts.valid_at(self.now)
+                        && self.guard.allows(&old.facts)
+                });
+                older.map(|old| self.show(held, old)).find(is_free)
+            };
+            certificates = certificates.into_iter().filter_map(unblocked).collect();
         }
-        certificates
     }
 
     /// The version of a certificate that lies on a server already, where the TLSA records allow
@@ -237,10 +262,7 @@ impl<'a> Scene<'a> {
 }
 
 /// The files of each certificate on a server.
-fn parts(
-    server: &Server,
-    certificates: &[Shown],
-) -> impl Iterator<Item = (CertName, std::path::PathBuf)> {
+fn parts(server: &Server, certificates: &[Shown]) -> impl Iterator<Item = (CertName, PathBuf)> {
     let files =
         if certificates.is_empty() { Vec::new() } else { wants(server, certificates, None) };
     files.into_iter().filter_map(|want| match want.part {

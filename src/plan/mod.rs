@@ -16,7 +16,7 @@ pub use world::{
     Adoptable, Desired, FileSeen, Held, HeldVersion, Hook, Observed, Pins, Seen, Wish,
 };
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -31,8 +31,8 @@ pub enum Mode {
     /// The timer's: the admin's configuration is not touched, waits are kept, aged proofs are
     /// renewed, a reload that would publish an unfinished edit is deferred.
     Run,
-    /// After a breakage, and after a rollback: waits end, every reload takes place; `hook` when
-    /// the admin consented to hook-in lines.
+    /// After a breakage, and after a rollback: no reload is deferred; `hook` when the admin
+    /// consented to hook-in lines.
     Fix {
         /// Whether hook-in lines may be applied.
         hook: bool,
@@ -249,7 +249,7 @@ pub fn plan(desired: &Desired, observed: &Observed, mode: &Mode, now: Timestamp)
     for sheet in &sheets {
         sheet.prove(&scene, &pending, &mut draft);
     }
-    prune(&scene, &mut draft);
+    prune(&scene, &sheets, &mut draft);
     Plan { steps: draft.steps, wake: draft.wake, findings: draft.findings }
 }
 
@@ -281,7 +281,9 @@ impl Draft {
 }
 
 /// Forgets what is not kept, of certificates with which nothing else is to be done.
-fn prune(scene: &Scene<'_>, draft: &mut Draft) {
+fn prune(scene: &Scene<'_>, sheets: &[server::Sheet<'_>], draft: &mut Draft) {
+    let shown = sheets.iter().flat_map(|sheet| &sheet.shown);
+    let in_use: HashSet<_> = shown.map(|shown| (&shown.name, shown.version)).collect();
     let busy: BTreeSet<CertName> =
         draft.steps.iter().filter_map(|step| step.action.certificate()).cloned().collect();
     for held in scene.observed.held.iter().filter(|held| !busy.contains(&held.name)) {
@@ -295,6 +297,7 @@ fn prune(scene: &Scene<'_>, draft: &mut Draft) {
         let wish = scene.wished.get(&held.name);
         let pinned = wish.and_then(|wish| scene.guard.reuse(held, &wish.names));
         let old = held::superseded(held, shown.version, scene.desired.keep);
+        let old = old.filter(|version| !in_use.contains(&(&held.name, *version)));
         for version in old.filter(|version| Some(*version) != pinned) {
             let action = Action::Prune { certificate: held.name.clone(), version };
             draft.push(action, Reason::Superseded, Vec::new());

@@ -313,7 +313,7 @@ impl<'a> Sheet<'a> {
         let ends = self.shown.iter().flat_map(|shown| {
             let held = scene.held.get(&shown.name);
             let before = held.and_then(|held| {
-                held.versions.iter().rev().find(|old| old.version < shown.version)
+                held.versions.iter().rev().find(|old| old.version < shown.version && !old.bad)
             });
             let before = before.map(|old| old.facts.not_after);
             before.into_iter().chain([shown.facts.not_after])
@@ -348,7 +348,11 @@ fn older(scene: &Scene<'_>, shown: &Shown, because: Reason) -> Reason {
     let newest = newest.filter(|newest| newest.version > shown.version);
     match (newest, &because) {
         (Some(newest), Reason::Differs | Reason::NotInstalled) => {
-            if newest.bad { Reason::RolledBack } else { Reason::Pinned(shown.facts.spki) }
+            if newest.bad {
+                Reason::RolledBack
+            } else {
+                Reason::Pinned(shown.facts.spki)
+            }
         }
         _ => because,
     }

@@ -7,9 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::model::{CertName, Code, Facts, Finding, Host, Hostname, Inspection, Timestamp};
-use crate::plan::{
-    self, Adoptable, Desired, Held, HeldVersion, Layout, Observed, Pins, Seen,
-};
+use crate::plan::{self, Adoptable, Desired, Held, HeldVersion, Layout, Observed, Pins, Seen};
 use crate::servers::{self, Part, Server, Shown};
 use crate::store::{Diary, FilePrint, Kept, Proof};
 use crate::survey::live::{self, Known};
