@@ -141,9 +141,7 @@ pub async fn run(means: &Means<'_>, mode: &Mode) -> Result<Done, StoreError> {
         done.findings.extend(found);
         let got_somewhere = outcomes.iter().any(|outcome| outcome.fate == Fate::Done);
         // Hook-in lines that nobody consented to are in every round's plan, and told once.
-        done.outcomes.retain(|before| {
-            before.fate != Fate::Skipped || !matches!(before.step.action, Action::Hook { .. })
-        });
+        done.outcomes.retain(|old| old.fate == Fate::Done || mode.consents_to(&old.step.action));
         done.outcomes.extend(outcomes);
         if !got_somewhere || means.stopped() {
             break;
