@@ -146,6 +146,8 @@ pub async fn run(means: &Means<'_>, mode: &Mode) -> Result<Done, StoreError> {
         noticed.extend(found);
         let got_somewhere = outcomes.iter().any(|outcome| outcome.fate != Fate::Skipped);
         outcomes.iter().for_each(|outcome| remember(outcome, &mut earlier));
+        // Hook-in lines that nobody consented to are in every round's plan, and told once.
+        done.outcomes.retain(|old| old.fate == Fate::Done || mode.consents_to(&old.step.action));
         done.outcomes.extend(outcomes);
         if !got_somewhere || means.stopped() {
             break;
@@ -197,7 +199,6 @@ pub async fn look(
         how: &means.how,
         every: means.config.verify.every,
         anew: if fix { means.anew() } else { Anew::Nothing },
-        mode,
         pins: Vec::new(),
         earlier: earlier.as_deref().cloned().unwrap_or_default(),
         now: means.how.moment(),
@@ -289,11 +290,13 @@ fn remembered(domain: &Hostname, known: &Remembered) -> Discovered {
 /// answers, for a silent domain all its hosts (design rule 9).
 fn keep_unanswered(found: &mut Discovered, known: &Remembered) {
     for old in &known.hosts {
-        let silent = !found.complete || found.undecided.contains(&old.host);
         match found.hosts.iter_mut().find(|host| host.host == old.host) {
-            Some(host) if silent && !host.included => host.clone_from(old),
-            None if silent => found.hosts.push(old.clone()),
-            _ => {}
+            Some(host) if host.undecided => host.clone_from(old),
+            Some(_) => {}
+            None if !found.complete || found.undecided.contains(&old.host) => {
+                found.hosts.push(old.clone());
+            }
+            None => {}
         }
     }
 }

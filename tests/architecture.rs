@@ -14,8 +14,7 @@ const IMPORTS: &[(&str, &str)] = &[
     ("lib", "app"),
     ("cli", "model"),
     ("app", "*"),
-    ("flow", "* but app cli watch"),
-    ("watch", "flow model config"),
+    ("flow", "* but app cli"),
     ("model", ""),
     ("config", "model"),
     ("dns", "model"),
@@ -24,16 +23,14 @@ const IMPORTS: &[(&str, &str)] = &[
     ("http", "model trust"),
     ("trust", "model"),
     ("store", "model disk"),
-    ("source", "model config"),
     ("discover", "model config dns"),
     ("servers", "model config"),
-    ("survey", "model config dns store source servers command verify issue"),
+    ("survey", "model config dns store servers command verify"),
     ("plan", "model config servers"),
     ("issue", "model config dns http disk store"),
-    ("deploy", "model servers store source disk command trust"),
+    ("deploy", "model servers store disk command"),
     ("hook", "model servers disk command store"),
     ("verify", "model dns http trust"),
-    ("notify", "model report command http"),
     ("report", "model plan servers"),
 ];
 
@@ -54,7 +51,6 @@ const PURE: &[&str] = &[
     "servers",
     "report",
     "verify/starttls",
-    "verify/hello",
     "verify/judge",
     "verify/profiles",
 ];
@@ -307,6 +303,54 @@ fn the_tables_are_up_to_date() {
     assert!(BESIDES.iter().all(|(_, _, reason)| !reason.is_empty()));
     for (table, _) in TABLES {
         assert!(Path::new(table).exists(), "{table} may be long and does not exist");
+    }
+}
+
+/// Every room with what it may import, as a row of ARCHITECTURE.md's table.
+#[test]
+fn the_tables_are_those_of_architecture_md() {
+    let text = fs::read_to_string("ARCHITECTURE.md").unwrap();
+    let mut told: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    let rows = text.lines().skip_while(|line| !line.contains("may import")).skip(2);
+    for row in rows.take_while(|line| line.starts_with('|')) {
+        let cells: Vec<&str> = row.trim_matches('|').split(" | ").collect();
+        let allowed = format!(" {} ", cells.last().unwrap().replace(',', "").trim());
+        let allowed = allowed.replace(" all ", " * ").replace(" - ", "");
+        let allowed: BTreeSet<String> = allowed.split_whitespace().map(str::to_owned).collect();
+        for name in cells[0].split('`').skip(1).step_by(2) {
+            let room = name.trim_end_matches('/').trim_end_matches(".rs");
+            told.insert(room.to_owned(), allowed.clone());
+        }
+    }
+    let rooms: BTreeSet<String> = sources().into_iter().map(|source| source.room).collect();
+    let mut enforced: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for (room, allowed) in IMPORTS {
+        assert!(rooms.contains(*room), "no room is called {room}");
+        let besides = BESIDES.iter().filter(|(name, ..)| name == room);
+        let besides = besides.map(|(_, path, _)| path.split("::").next().unwrap());
+        let all = allowed.split_whitespace().chain(besides).map(str::to_owned);
+        enforced.insert((*room).to_owned(), all.collect());
+    }
+    let rooms = told.keys().chain(enforced.keys()).collect::<BTreeSet<_>>().into_iter();
+    let differing = rooms.filter(|room| told.get(*room) != enforced.get(*room));
+    let say = |room: &String| {
+        format!("{room}: told {:?}, enforced {:?}", told.get(room), enforced.get(room))
+    };
+    none_broken(differing.map(say).collect());
+    let pure = PURE.join(" ").replace('/', "::");
+    let said = text.split("pure rooms (`").nth(1).unwrap().split('`').next().unwrap();
+    let said = said.split_whitespace().flat_map(spelled_out).collect::<Vec<_>>().join(" ");
+    assert_eq!(said, pure, "the pure rooms that are told and those that are enforced");
+}
+
+/// `a::{b,c}` as `a::b` and `a::c`.
+fn spelled_out(path: &str) -> Vec<String> {
+    match path.split_once("::{") {
+        Some((room, files)) => {
+            let files = files.trim_end_matches('}').split(',');
+            files.map(|file| format!("{room}::{file}")).collect()
+        }
+        None => vec![path.to_owned()],
     }
 }
 

@@ -84,8 +84,6 @@ pub(super) struct Judged {
     pub(super) host: Host,
     /// What was found.
     pub(super) findings: Vec<Finding>,
-    /// The DNS did not say where it points: no answer, or an empty one.
-    pub(super) undecided: bool,
 }
 
 /// Decides whether a host is included: it points here at least partly and is not excluded.
@@ -127,9 +125,10 @@ pub(super) fn judge(
         addresses: addresses.found.clone(),
         points,
         included: why_not.is_none(),
+        undecided,
         why_not,
     };
-    Judged { host, findings, undecided }
+    Judged { host, findings }
 }
 
 /// What is odd wherever the host points.

@@ -35,7 +35,7 @@ pub(super) async fn discover_one(domain: &Domain, dns: &dyn Dns, rules: &Rules<'
     let mut hosts = Vec::new();
     let mut findings = published.findings.clone();
     for judged in judge_all(domain, reasons, dns, rules).await {
-        let Judged { host, findings: found, undecided: unsure } = judged;
+        let Judged { host, findings: found } = judged;
         if host.reasons.contains(&Why::NoMx) {
             let nowhere = found.iter().any(|finding| finding.code == Code::NoSuchHost);
             findings.push(no_mx(name, nowhere));
@@ -44,7 +44,7 @@ pub(super) async fn discover_one(domain: &Domain, dns: &dyn Dns, rules: &Rules<'
                 continue;
             }
         }
-        if unsure {
+        if host.undecided {
             undecided.push(host.host.clone());
         }
         findings.extend(found);

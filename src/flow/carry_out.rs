@@ -75,8 +75,7 @@ impl Round<'_> {
         if let Some(need) = blocked {
             return Some(format!("step {} did not work", need + 1));
         }
-        let consent = matches!(self.mode, Mode::Fix { hook: true });
-        (matches!(step.action, Action::Hook { .. }) && !consent).then(|| {
+        (!self.mode.consents_to(&step.action)).then(|| {
             "the hook-in lines are missing: `mailcert setup` shows them, `mailcert fix --yes` \
              applies them"
                 .to_owned()
@@ -215,7 +214,7 @@ impl Round<'_> {
                 ..Observed::default()
             };
             let (desired, seen) = (&self.scene.desired, self.seen(id));
-            let layout = plan::layout(desired, &observed, seen, self.mode, self.means.how.moment());
+            let layout = plan::layout(desired, &observed, seen, self.means.how.moment());
             let mut wants: BTreeMap<Part, Vec<Want>> = BTreeMap::new();
             for want in servers::wants(&seen.server, &layout.shown, layout.default.as_ref()) {
                 wants.entry(want.part.clone()).or_default().push(want);

@@ -61,6 +61,10 @@ pub struct Host {
     pub points: Points,
     /// Whether it gets a certificate here.
     pub included: bool,
+    /// Left out only because nobody knows now where it points: the DNS gave no answer (SERVFAIL,
+    /// a time-out, a forged one) or an empty one. A certificate that covers it keeps it. A host
+    /// that does not exist (NXDOMAIN), points elsewhere or is excluded is decided.
+    pub undecided: bool,
     /// Why not, as a sentence, where it is left out.
     pub why_not: Option<String>,
 }

@@ -10,8 +10,8 @@ use crate::plan::{Held, Wish};
 /// registered domain; at most `limit` names each. Stable: a name stays on the held certificate
 /// that covers it, new names fill up or open a new one.
 ///
-/// A host of which the DNS said nothing is no reason to lose it: it stays where a held
-/// certificate covers it. Where several cover a host, it belongs to the one that ends last.
+/// An undecided host stays where a held certificate covers it: silence is no reason to lose a
+/// name. One that is certainly gone is left out of the next order, and orders none by itself. Where several cover a host, it belongs to the one that ends last.
 #[must_use]
 pub fn group(hosts: &[Host], domains: &[Hostname], held: &[Held], limit: usize) -> Vec<Wish> {
     let limit = limit.max(1);
@@ -77,20 +77,11 @@ fn distinct(hosts: &[Host]) -> BTreeMap<&Hostname, bool> {
     for host in hosts {
         if host.included {
             all.insert(&host.host, true);
-        } else if unanswered(host) {
+        } else if host.undecided {
             all.entry(&host.host).or_insert(false);
         }
     }
     all
-}
-
-/// Whether a host is left out only because nothing is known of it. A host that points elsewhere
-/// has addresses; one that the configuration excludes is certainly unwanted.
-///
-/// A host without any address may be gone (NXDOMAIN) or silent (SERVFAIL): the vocabulary does
-/// not tell them apart, and a name that works is worth more than one too many on a certificate.
-fn unanswered(host: &Host) -> bool {
-    !host.included && host.addresses.is_empty()
 }
 
 /// The domain whose group a host belongs to: the longest configured one that is a suffix, else
@@ -160,8 +151,13 @@ impl<'a> Covering<'a> {
 }
 
 /// A certificate name of the same group that nobody has: for names that must not wait for one
-/// that cannot be validated any more.
-pub(super) fn free_name(beside: &CertName, taken: impl Fn(&CertName) -> bool) -> CertName {
+/// that cannot be validated any more. `first` remembers of each group the number below which all
+/// are taken, so that many of one group cost no square.
+pub(super) fn free_name(
+    beside: &CertName,
+    first: &mut HashMap<Hostname, usize>,
+    taken: impl Fn(&CertName) -> bool,
+) -> CertName {
     let text = beside.as_str();
     let base = match text.rsplit_once('-') {
         Some((front, number)) if number.bytes().all(|b| b.is_ascii_digit()) => front,
@@ -169,10 +165,11 @@ pub(super) fn free_name(beside: &CertName, taken: impl Fn(&CertName) -> bool) ->
     };
     let base = Hostname::parse(base).or_else(|_| Hostname::parse(text));
     let Ok(base) = base else { return beside.clone() };
-    let mut number = 2;
+    let mut number = first.get(&base).copied().unwrap_or(2);
     loop {
         let name = CertName::of_group(&base, number);
         if !taken(&name) {
+            first.insert(base, number);
             return name;
         }
         number += 1;
@@ -194,17 +191,19 @@ mod tests {
     }
 
     /// `mx.example.org` is included, `?mx.example.org` did not answer, `!mx.example.org` points
-    /// elsewhere.
+    /// elsewhere, `-mx.example.org` does not exist.
     fn host(text: &str) -> Host {
-        let (included, addresses) = match text.chars().next() {
-            Some('?') => (false, vec![]),
-            Some('!') => (false, vec!["198.51.100.1".parse().unwrap()]),
-            _ => (true, vec!["192.0.2.7".parse().unwrap()]),
+        let front = text.chars().next().filter(|front| ['?', '!', '-'].contains(front));
+        let addresses = match front {
+            None => vec!["192.0.2.7".parse().unwrap()],
+            Some('!') => vec!["198.51.100.1".parse().unwrap()],
+            Some(_) => vec![],
         };
-        let host = name(text.trim_start_matches(['?', '!']));
+        let host = name(text.trim_start_matches(['?', '!', '-']));
+        let (included, undecided) = (front.is_none(), front == Some('?'));
         let points = if included { Points::All } else { Points::None };
         let (domain, reasons) = (name("example.org"), vec![Why::Config]);
-        Host { host, domain, reasons, addresses, points, included, why_not: None }
+        Host { host, domain, reasons, addresses, points, included, undecided, why_not: None }
     }
 
     fn held(certificate: &str, names: &str, ends: i64) -> Held {
@@ -267,13 +266,15 @@ mod tests {
                 2,
                 "example.org: b.example.org c.example.org; example.org-2: a.example.org; ",
             ),
-            // Silence keeps a covered name and asks for no new one; what points elsewhere goes.
+            // Silence keeps a covered name and asks for no new one; what points elsewhere or does
+            // not exist goes.
             (
                 "?a.example.org ?b.example.org !c.example.org",
                 &old,
                 25,
                 "example.org: b.example.org; ",
             ),
+            ("b.example.org -c.example.org", &old, 25, "example.org: b.example.org; "),
             (
                 "a.example.org ?b.example.org",
                 &wild,

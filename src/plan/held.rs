@@ -50,14 +50,6 @@ pub(super) fn best<'a>(
         .or_else(|| newest(|_, _| true))
 }
 
-/// The newest good version before `shown`, if it is within its dates: what a rollback shows.
-pub(super) fn previous(held: &Held, shown: Version, now: Timestamp) -> Option<&HeldVersion> {
-    held.versions
-        .iter()
-        .rev()
-        .find(|old| old.version < shown && !old.bad && old.facts.valid_at(now))
-}
-
 /// Until when no further version is ordered, because the newest made a name worse: another one
 /// from the same CA is likely to do the same, and a loop would eat its rate limit.
 pub(super) fn bad_until(held: &Held) -> Option<Timestamp> {

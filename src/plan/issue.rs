@@ -26,9 +26,6 @@ struct Order {
 /// Plans every order and every adoption, the most urgent first, and says what they will bring.
 pub(super) fn orders(scene: &Scene<'_>, draft: &mut Draft) -> BTreeMap<CertName, Pending> {
     let mut pending = BTreeMap::new();
-    if matches!(scene.mode, Mode::Rollback(_)) {
-        return pending;
-    }
     let adoptables = Adoptables::of(scene);
     let mut desk = Desk::new(scene);
     let mut orders = Vec::new();
@@ -129,6 +126,8 @@ struct Desk<'s, 'a> {
     aside: BTreeSet<&'a Hostname>,
     /// Names given to certificates split off in this plan.
     given: BTreeSet<CertName>,
+    /// Of each group, the number below which all names are in use.
+    numbers: HashMap<Hostname, usize>,
     /// Hosts the CA refused on a certificate that waits, and until when: having found another
     /// home is no reason to ask again at once.
     refused: HashMap<&'a Hostname, (&'a CertName, Timestamp)>,
@@ -163,7 +162,8 @@ impl<'s, 'a> Desk<'s, 'a> {
             hosts.map(move |host| (host, (name, *until)))
         });
         let (homes, refused) = (homes.collect(), refused.collect());
-        Self { scene, taken, aside, given: BTreeSet::new(), refused, homes }
+        let (given, numbers) = (BTreeSet::new(), HashMap::new());
+        Self { scene, taken, aside, given, numbers, refused, homes }
     }
 
     /// Hosts that this certificate shows and another one is to cover, and does not yet: they stay
@@ -319,8 +319,9 @@ impl<'s, 'a> Desk<'s, 'a> {
         let scene = self.scene;
         let late = last_call(&base.facts) <= scene.now;
         draft.look_again_after(last_call(&base.facts), scene.now);
-        let certificate =
-            free_name(beside, |name| self.taken.contains(name) || self.given.contains(name));
+        let (taken, given) = (&self.taken, &self.given);
+        let is_taken = |name: &CertName| taken.contains(name) || given.contains(name);
+        let certificate = free_name(beside, &mut self.numbers, is_taken);
         let waits = scene.observed.waits.get(&certificate).filter(|until| **until > scene.now);
         let refused = scene.observed.refused.get(&certificate);
         if waits.is_some() && refused.is_none_or(BTreeSet::is_empty) {

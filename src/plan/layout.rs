@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
+use std::path::{Path, PathBuf};
 
 use crate::model::{CertName, DnsId, Facts, Host, Hostname, Service, Timestamp, Version, Why};
-use crate::plan::held::{best, previous};
+use crate::plan::held::best;
 use crate::plan::pins::Guard;
 use crate::plan::{Desired, FileSeen, Held, HeldVersion, Mode, Observed, Seen, Wish};
 use crate::servers::{Kind, Part, Server, Shown, wants};
@@ -23,14 +24,9 @@ pub struct Layout {
 /// A plan is made with this, and a step is carried out with it: after the orders of a plan the
 /// store holds more than before, so it is asked again, once for each server.
 #[must_use]
-pub fn layout(
-    desired: &Desired,
-    observed: &Observed,
-    server: &Seen,
-    mode: &Mode,
-    now: Timestamp,
-) -> Layout {
-    let scene = Scene::new(desired, observed, mode, now);
+pub fn layout(desired: &Desired, observed: &Observed, server: &Seen, now: Timestamp) -> Layout {
+    // What is shown does not depend on the kind of run.
+    let scene = Scene::new(desired, observed, &Mode::Run, now);
     let shown = scene.shown(server, &BTreeMap::new());
     let default = scene.default(server, &shown).0;
     Layout { shown, default }
@@ -107,12 +103,7 @@ impl<'a> Scene<'a> {
     /// `None` where they allow none.
     pub(super) fn choice(&self, held: &'a Held) -> Option<&'a HeldVersion> {
         let allowed = held.versions.iter().filter(|version| self.guard.allows(&version.facts));
-        let shown = best(allowed, self.now)?;
-        if *self.mode != Mode::Rollback(held.name.clone()) {
-            return Some(shown);
-        }
-        let before = previous(held, shown.version, self.now);
-        before.filter(|old| self.guard.allows(&old.facts)).or(Some(shown))
+        best(allowed, self.now)
     }
 
     /// What a server is to show, with what earlier steps bring. A path of ours that is no regular
@@ -182,16 +173,40 @@ impl<'a> Scene<'a> {
         })
     }
 
-    /// Leaves out the certificates whose place is taken by something that is no regular file.
+    /// Leaves out the certificates whose place is taken by something that is no regular file. A
+    /// new name may be what brought that: then an older version stays until it ends.
     fn without_blocked(&self, seen: &Seen, mut certificates: Vec<Shown>) -> Vec<Shown> {
-        if seen.files.values().any(|file| matches!(file, FileSeen::Other(_))) {
+        let is_other = |path: &Path| matches!(seen.files.get(path), Some(FileSeen::Other(_)));
+        if !seen.files.keys().any(|path| is_other(path)) {
+            return certificates;
+        }
+        let is_free = |shown: &Shown| {
+            !parts(&seen.server, std::slice::from_ref(shown)).any(|(_, path)| is_other(&path))
+        };
+        // What one leaves may be what blocks another that has the name too.
+        loop {
             let blocked: HashSet<CertName> = parts(&seen.server, &certificates)
-                .filter(|(_, path)| matches!(seen.files.get(path), Some(FileSeen::Other(_))))
+                .filter(|(_, path)| is_other(path))
                 .map(|(name, _)| name)
                 .collect();
-            certificates.retain(|shown| !blocked.contains(&shown.name));
+            if blocked.is_empty() {
+                return certificates;
+            }
+            let unblocked = |shown: Shown| {
+                if !blocked.contains(&shown.name) {
+                    return Some(shown);
+                }
+                let held = self.held.get(&shown.name)?;
+                let older = held.versions.iter().rev().filter(|old| {
+                    old.version < shown.version
+                        && !old.bad
+                        && old.facts.valid_at(self.now)
+                        && self.guard.allows(&old.facts)
+                });
+                older.map(|old| self.show(held, old)).find(is_free)
+            };
+            certificates = certificates.into_iter().filter_map(unblocked).collect();
         }
-        certificates
     }
 
     /// The version of a certificate that lies on a server already, where the TLSA records allow
@@ -247,10 +262,7 @@ impl<'a> Scene<'a> {
 }
 
 /// The files of each certificate on a server.
-fn parts(
-    server: &Server,
-    certificates: &[Shown],
-) -> impl Iterator<Item = (CertName, std::path::PathBuf)> {
+fn parts(server: &Server, certificates: &[Shown]) -> impl Iterator<Item = (CertName, PathBuf)> {
     let files =
         if certificates.is_empty() { Vec::new() } else { wants(server, certificates, None) };
     files.into_iter().filter_map(|want| match want.part {

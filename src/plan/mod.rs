@@ -16,12 +16,12 @@ pub use world::{
     Adoptable, Desired, FileSeen, Held, HeldVersion, Hook, Observed, Pins, Seen, Wish,
 };
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{CertName, Code, Finding, Hostname, KeyHash, Timestamp, Version};
+use crate::model::{CertName, Finding, Hostname, KeyHash, Timestamp, Version};
 use crate::plan::layout::Scene;
 use crate::servers::{Part, ServerId};
 
@@ -31,13 +31,21 @@ pub enum Mode {
     /// The timer's: the admin's configuration is not touched, waits are kept, aged proofs are
     /// renewed, a reload that would publish an unfinished edit is deferred.
     Run,
-    /// After a breakage: everything is proved; `hook` when the admin consented to hook-in lines.
+    /// After a breakage, and after a rollback: no reload is deferred; `hook` when the admin
+    /// consented to hook-in lines.
     Fix {
         /// Whether hook-in lines may be applied.
         hook: bool,
     },
-    /// `rollback NAME`: show the previous version of this certificate.
-    Rollback(CertName),
+}
+
+impl Mode {
+    /// Whether a step may be carried out: hook-in lines only on consent. Without it their step is
+    /// in the plan to be seen, and is skipped.
+    #[must_use]
+    pub fn consents_to(&self, action: &Action) -> bool {
+        !matches!(action, Action::Hook { .. }) || *self == Self::Fix { hook: true }
+    }
 }
 
 /// What is to be done, in order.
@@ -175,8 +183,6 @@ pub enum Reason {
     Unproved,
     /// Last looked at too long ago.
     ProofAged,
-    /// The admin asked.
-    Asked,
     /// The server does not use our files.
     NotHooked,
     /// A newer version made a name worse, or the admin rolled back.
@@ -243,8 +249,7 @@ pub fn plan(desired: &Desired, observed: &Observed, mode: &Mode, now: Timestamp)
     for sheet in &sheets {
         sheet.prove(&scene, &pending, &mut draft);
     }
-    prune(&scene, &mut draft);
-    note_rollback(&scene, &mut draft);
+    prune(&scene, &sheets, &mut draft);
     Plan { steps: draft.steps, wake: draft.wake, findings: draft.findings }
 }
 
@@ -276,10 +281,9 @@ impl Draft {
 }
 
 /// Forgets what is not kept, of certificates with which nothing else is to be done.
-fn prune(scene: &Scene<'_>, draft: &mut Draft) {
-    if matches!(scene.mode, Mode::Rollback(_)) {
-        return;
-    }
+fn prune(scene: &Scene<'_>, sheets: &[server::Sheet<'_>], draft: &mut Draft) {
+    let shown = sheets.iter().flat_map(|sheet| &sheet.shown);
+    let in_use: HashSet<_> = shown.map(|shown| (&shown.name, shown.version)).collect();
     let busy: BTreeSet<CertName> =
         draft.steps.iter().filter_map(|step| step.action.certificate()).cloned().collect();
     for held in scene.observed.held.iter().filter(|held| !busy.contains(&held.name)) {
@@ -293,21 +297,10 @@ fn prune(scene: &Scene<'_>, draft: &mut Draft) {
         let wish = scene.wished.get(&held.name);
         let pinned = wish.and_then(|wish| scene.guard.reuse(held, &wish.names));
         let old = held::superseded(held, shown.version, scene.desired.keep);
+        let old = old.filter(|version| !in_use.contains(&(&held.name, *version)));
         for version in old.filter(|version| Some(*version) != pinned) {
             let action = Action::Prune { certificate: held.name.clone(), version };
             draft.push(action, Reason::Superseded, Vec::new());
         }
-    }
-}
-
-/// Says so where there is nothing to roll back to.
-fn note_rollback(scene: &Scene<'_>, draft: &mut Draft) {
-    let Mode::Rollback(name) = scene.mode else { return };
-    let held = scene.held.get(name).copied();
-    let newest = held.and_then(|held| held::best(held.versions.iter(), scene.now));
-    let shown = held.and_then(|held| scene.choice(held));
-    if newest.is_none() || shown.map(|shown| shown.version) == newest.map(|newest| newest.version) {
-        let message = format!("{name} has no earlier version that is good and within its dates");
-        draft.findings.push(Finding::new(Code::RolledBack, name, message));
     }
 }

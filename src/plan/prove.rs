@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::model::{CertName, Timestamp, Version};
 use crate::plan::layout::{Pending, Scene};
 use crate::plan::server::Sheet;
-use crate::plan::{Action, Draft, Hook, Mode, Reason};
+use crate::plan::{Action, Draft, Hook, Reason};
 use crate::servers::{Part, Shown, needs_reload};
 
 impl Sheet<'_> {
@@ -26,9 +26,6 @@ impl Sheet<'_> {
         });
         let named = self.shown.iter().map(|shown| (Some(shown.name.clone()), shown));
         for (certificate, shown) in named.chain(without_sni) {
-            if matches!(scene.mode, Mode::Rollback(name) if *name != shown.name) {
-                continue;
-            }
             if let Some(because) = self.unproved(scene, certificate.as_ref(), shown, draft) {
                 let needs = self.proof_needs(&because, certificate.as_ref(), shown, pending);
                 let action = Action::Prove { server: seen.id().clone(), certificate };

@@ -222,12 +222,12 @@ impl<'a> Sheet<'a> {
     /// plan is carried out, and nothing stands on it.
     fn hook(&mut self, scene: &Scene<'_>, needs: &[usize], draft: &mut Draft) -> Option<usize> {
         let id = self.seen.id();
-        let consent = matches!(scene.mode, Mode::Fix { hook: true });
         match &self.seen.hook {
             // Without a default certificate the lines would take TLS down.
             Hook::Missing if self.default.is_some() => {
-                self.hooked = consent;
                 let action = Action::Hook { server: id.clone() };
+                let consent = scene.mode.consents_to(&action);
+                self.hooked = consent;
                 let mut needs = needs.to_vec();
                 needs.extend(self.installs.get(&Part::Default));
                 needs.sort_unstable();
@@ -313,7 +313,7 @@ impl<'a> Sheet<'a> {
         let ends = self.shown.iter().flat_map(|shown| {
             let held = scene.held.get(&shown.name);
             let before = held.and_then(|held| {
-                held.versions.iter().rev().find(|old| old.version < shown.version)
+                held.versions.iter().rev().find(|old| old.version < shown.version && !old.bad)
             });
             let before = before.map(|old| old.facts.not_after);
             before.into_iter().chain([shown.facts.not_after])
@@ -348,8 +348,11 @@ fn older(scene: &Scene<'_>, shown: &Shown, because: Reason) -> Reason {
     let newest = newest.filter(|newest| newest.version > shown.version);
     match (newest, &because) {
         (Some(newest), Reason::Differs | Reason::NotInstalled) => {
-            let asked = *scene.mode == Mode::Rollback(shown.name.clone());
-            if asked || newest.bad { Reason::RolledBack } else { Reason::Pinned(shown.facts.spki) }
+            if newest.bad {
+                Reason::RolledBack
+            } else {
+                Reason::Pinned(shown.facts.spki)
+            }
         }
         _ => because,
     }

@@ -87,6 +87,7 @@ mod tests {
             addresses: vec!["192.0.2.7".parse().unwrap()],
             points,
             included: why_not.is_none(),
+            undecided: false,
             why_not: why_not.map(ToOwned::to_owned),
         };
         let rows = [

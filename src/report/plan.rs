@@ -191,7 +191,6 @@ fn because(step: &Step) -> String {
         Reason::Stale => "the server still shows another certificate".to_owned(),
         Reason::Unproved => "nobody has looked since it changed".to_owned(),
         Reason::ProofAged => "the last look is too long ago".to_owned(),
-        Reason::Asked => "you asked".to_owned(),
         Reason::NotHooked => "the server does not use our files yet".to_owned(),
         Reason::RolledBack => "a newer version is not to be shown".to_owned(),
         Reason::Pinned(key) => format!("TLSA records name its key {key}"),

@@ -7,9 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::model::{CertName, Code, Facts, Finding, Host, Hostname, Inspection, Timestamp};
-use crate::plan::{
-    self, Adoptable, Desired, Held, HeldVersion, Layout, Mode, Observed, Pins, Seen,
-};
+use crate::plan::{self, Adoptable, Desired, Held, HeldVersion, Layout, Observed, Pins, Seen};
 use crate::servers::{self, Part, Server, Shown};
 use crate::store::{Diary, FilePrint, Kept, Proof};
 use crate::survey::live::{self, Known};
@@ -26,8 +24,6 @@ pub struct Look<'a> {
     pub every: Duration,
     /// For which names only proofs of this very run stand, and waits from before it do not count.
     pub anew: Anew<'a>,
-    /// What kind of run it is.
-    pub mode: &'a Mode,
     /// Published pins, where they were asked for.
     pub pins: Vec<Pins>,
     /// What earlier rounds of this run did.
@@ -170,7 +166,7 @@ async fn look_where_no_proof_stands(
     let mut asks: Vec<Ask> = Vec::new();
     let mut groups: Vec<(usize, Option<CertName>, Shown, usize)> = Vec::new();
     for (index, asked) in asked.iter().enumerate() {
-        let layout = plan::layout(desired, observed, &observed.servers[index], look.mode, look.now);
+        let layout = plan::layout(desired, observed, &observed.servers[index], look.now);
         let void = voided(&asked.server, &layout, diary);
         let default =
             layout.shown.iter().find(|shown| Some(&shown.name) == layout.default.as_ref());

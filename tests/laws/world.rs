@@ -1,6 +1,6 @@
 //! A world: what the planner is told, and what becomes of it when steps are carried out.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
@@ -9,16 +9,22 @@ use mailcert::model::{
     Why,
 };
 use mailcert::plan::{
-    Action, Adoptable, Desired, Fate, FileSeen, Held, HeldVersion, Hook, Mode, Observed, Pins,
-    Plan, Seen, Step, group, layout, plan,
+    Action, Desired, Fate, FileSeen, Held, HeldVersion, Hook, Mode, Observed, Plan, Seen, Step,
+    group, layout, plan,
 };
 use mailcert::servers::{Kind, Part, ServerId, needs_reload, wants};
 
 use super::chance::Chance;
-use super::sheet;
 
-const DAY: u64 = 86_400;
+pub(crate) const DAY: u64 = 86_400;
 const HOUR: Duration = Duration::from_secs(3_600);
+/// What a round takes.
+const MOMENT: Duration = Duration::from_secs(1);
+
+/// Whether a plan leaves nothing to do but what nobody consented to.
+pub(crate) fn rests(plan: &Plan, mode: &Mode) -> bool {
+    plan.steps.iter().all(|step| !mode.consents_to(&step.action))
+}
 
 #[derive(Clone, Debug)]
 pub(crate) struct World {
@@ -77,7 +83,7 @@ impl World {
         let desired = self.desired();
         let mut works = BTreeSet::new();
         for seen in &self.observed.servers {
-            let shown = layout(&desired, &self.observed, seen, &Mode::Run, self.now).shown;
+            let shown = layout(&desired, &self.observed, seen, self.now).shown;
             for wish in &desired.certificates {
                 for host in wish.names.iter().filter(|host| self.is_promised(seen, host)) {
                     let mut good = shown.iter().filter(|shown| shown.facts.valid_at(self.now));
@@ -122,7 +128,7 @@ impl World {
     pub(crate) fn come_to_rest(&mut self) {
         for _ in 0..8 {
             let plan = self.plan(&Mode::Run);
-            if plan.steps.is_empty() {
+            if rests(&plan, &Mode::Run) {
                 return;
             }
             self.carry_out(&plan, &Mode::Run, usize::MAX);
@@ -130,23 +136,25 @@ impl World {
         panic!("no rest: {:?}", self.plan(&Mode::Run).steps);
     }
 
-    /// Carries out the first steps of a plan.
+    /// Carries out the first steps of a plan, which takes a moment.
     pub(crate) fn carry_out(&mut self, plan: &Plan, mode: &Mode, steps: usize) -> Vec<Fate> {
         let desired = self.desired();
         let mut fates: Vec<Fate> = Vec::new();
         for step in plan.steps.iter().take(steps) {
             let ready = step.needs.iter().all(|needed| fates[*needed] == Fate::Done);
             let fate = match ready {
+                true if !mode.consents_to(&step.action) => Fate::Skipped,
                 false => Fate::Skipped,
-                true if self.act(step, &desired, mode) => Fate::Done,
+                true if self.act(step, &desired) => Fate::Done,
                 true => Fate::Failed,
             };
             fates.push(fate);
         }
+        self.now = self.now.plus(MOMENT);
         fates
     }
 
-    fn act(&mut self, step: &Step, desired: &Desired, mode: &Mode) -> bool {
+    fn act(&mut self, step: &Step, desired: &Desired) -> bool {
         match &step.action {
             Action::Issue { certificate, names, reuse_key } => {
                 return self.issue(certificate, names, *reuse_key);
@@ -157,7 +165,7 @@ impl World {
                 let facts = pair.facts.clone();
                 self.keep(certificate, facts);
             }
-            Action::Install { server, part, .. } => self.install(server, part, desired, mode),
+            Action::Install { server, part, .. } => self.install(server, part, desired),
             Action::Tighten { server, path } => self.tighten(server, path, desired),
             Action::Check { .. } => {}
             Action::Reload { server } => {
@@ -166,7 +174,7 @@ impl World {
                 seen.stale.clear();
             }
             Action::Prove { server, certificate } => {
-                self.prove(server, certificate.as_ref(), desired, mode);
+                return self.prove(server, certificate.as_ref(), desired);
             }
             Action::Hook { server } => {
                 let seen = self.seen(server);
@@ -186,7 +194,7 @@ impl World {
     fn tighten(&mut self, server: &ServerId, path: &Path, desired: &Desired) {
         let seen = self.observed.servers.iter().find(|seen| seen.id() == server);
         let seen = seen.expect("a server that is there");
-        let own = layout(desired, &self.observed, seen, &Mode::Run, self.now);
+        let own = layout(desired, &self.observed, seen, self.now);
         let files = wants(&seen.server, &own.shown, own.default.as_ref());
         let wanted = files.iter().find(|want| want.path == path).map(|want| want.mode);
         if let (Some(wanted), Some(FileSeen::Regular { mode, .. })) =
@@ -238,10 +246,10 @@ impl World {
         held.versions.push(HeldVersion { version: Version(number), facts, bad: false });
     }
 
-    fn install(&mut self, server: &ServerId, part: &Part, desired: &Desired, mode: &Mode) {
+    fn install(&mut self, server: &ServerId, part: &Part, desired: &Desired) {
         let seen = self.observed.servers.iter().find(|seen| seen.id() == server);
         let seen = seen.expect("a server that is there");
-        let own = layout(desired, &self.observed, seen, mode, self.now);
+        let own = layout(desired, &self.observed, seen, self.now);
         let files = wants(&seen.server, &own.shown, own.default.as_ref());
         let seen = self.seen(server);
         seen.owed |= needs_reload(&seen.server, part);
@@ -262,16 +270,17 @@ impl World {
         server: &ServerId,
         certificate: Option<&CertName>,
         desired: &Desired,
-        mode: &Mode,
-    ) {
+    ) -> bool {
         let now = self.now;
         let seen = self.observed.servers.iter().find(|seen| seen.id() == server);
         let seen = seen.expect("a server that is there");
-        let own = layout(desired, &self.observed, seen, mode, now);
+        let own = layout(desired, &self.observed, seen, now);
         let name = certificate.or(own.default.as_ref());
+        // Where an order failed, what was to be shown after it may not be.
         let shown = own.shown.iter().find(|shown| Some(&shown.name) == name);
-        let version = shown.expect("only what is shown is proved").version;
+        let Some(version) = shown.map(|shown| shown.version) else { return false };
         self.seen(server).proofs.insert(certificate.cloned(), (version, now));
+        true
     }
 }
 
@@ -314,158 +323,7 @@ pub(crate) fn host(chance: &mut Chance, label: &str, domain: &str) -> Host {
         addresses: vec!["192.0.2.7".parse().expect("an address")],
         points: Points::All,
         included: true,
+        undecided: false,
         why_not: None,
-    }
-}
-
-/// Any world.
-pub(crate) fn random(chance: &mut Chance) -> World {
-    let mut hosts = Vec::new();
-    let domains = ["example.org", "example.net", "sub.example.org"];
-    let count = 1 + chance.below(domains.len());
-    for domain in &domains[..count] {
-        for label in &["mx", "mail", "imap", "smtp"][..1 + chance.below(4)] {
-            let mut host = host(chance, label, domain);
-            match chance.below(8) {
-                // The DNS was silent; or the host is certainly elsewhere.
-                0 => (host.included, host.points, host.addresses) = (false, Points::None, vec![]),
-                1 => (host.included, host.points) = (false, Points::None),
-                _ => {}
-            }
-            hosts.push(host);
-        }
-    }
-    let names: Vec<Hostname> = hosts.iter().map(|host| host.host.clone()).collect();
-    let mut world = World {
-        hosts,
-        domains: domains[..count].iter().map(|domain| name(domain)).collect(),
-        limit: 1 + chance.below(4),
-        keep: 1 + chance.below(3),
-        observed: Observed { servers: sheet::some(chance, &names), ..Observed::default() },
-        dead: BTreeSet::new(),
-        now: Timestamp::from_unix(2_000_000_000),
-        issued: 1_000,
-    };
-    world.dead = names.iter().filter(|_| chance.once_in(8)).cloned().collect();
-    hold(chance, &mut world, &names);
-    if world.has_wildcard() {
-        // Hosts that only a wildcard covers find another place where it has too many of them;
-        // which, depends on the others.
-        world.limit = 25;
-    }
-    wait(chance, &mut world, &names);
-    lay_files(chance, &mut world);
-    world
-}
-
-/// Some names, by themselves or by a wildcard.
-fn ids(chance: &mut Chance, names: &[Hostname]) -> Vec<DnsId> {
-    let mut ids = BTreeSet::new();
-    for name in names {
-        match chance.below(12) {
-            0 => ids.extend(name.parent().map(DnsId::Wildcard)),
-            1..=5 => drop(ids.insert(DnsId::Host(name.clone()))),
-            _ => {}
-        }
-    }
-    if ids.is_empty() {
-        ids.extend(names.first().cloned().map(DnsId::Host));
-    }
-    ids.into_iter().collect()
-}
-
-/// Fills the store, the pins, and what could be adopted.
-fn hold(chance: &mut Chance, world: &mut World, names: &[Hostname]) {
-    let mut number = 0;
-    for cert in ["example.org", "example.org-2", "example.net", "sub.example.org"] {
-        if chance.once_in(2) {
-            continue;
-        }
-        let mut versions = Vec::new();
-        let mut ages: Vec<u64> = (0..chance.below(5)).map(|_| chance.below(110) as u64).collect();
-        ages.sort_unstable_by(|a, b| b.cmp(a));
-        let days = if chance.once_in(6) { 6 } else { 90 };
-        for (version, age) in (1..).zip(ages) {
-            number += 1;
-            let from = world.now.minus(Duration::from_secs(DAY * age));
-            let mut facts = facts(number, ids(chance, names), from, days);
-            if chance.once_in(8) {
-                facts.key_type = KeyType::EcdsaP384;
-            }
-            let bad = chance.once_in(8);
-            versions.push(HeldVersion { version: Version(version), facts, bad });
-        }
-        let name = CertName::parse(cert).expect("a certificate name");
-        world.observed.held.push(Held { name, versions });
-    }
-    if chance.once_in(3) {
-        let facts = facts(900, ids(chance, names), world.now, 90);
-        world.observed.adoptable.push(Adoptable {
-            chain: "/etc/ssl/a.pem".into(),
-            key: None,
-            facts,
-        });
-    }
-    for name in names {
-        if !chance.once_in(12) {
-            continue;
-        }
-        let spki = facts(1 + chance.below(6) as u64, Vec::new(), world.now, 1).spki;
-        world.observed.pins.push(Pins { host: name.clone(), keys: vec![spki] });
-    }
-}
-
-/// Makes some certificates wait after a refusal.
-fn wait(chance: &mut Chance, world: &mut World, names: &[Hostname]) {
-    for cert in ["example.org", "example.org-2", "example.org-3", "example.net"] {
-        if !chance.once_in(5) {
-            continue;
-        }
-        let cert = CertName::parse(cert).expect("a certificate name");
-        let refused = names.iter().filter(|_| chance.once_in(3)).cloned().collect();
-        world.observed.refused.insert(cert.clone(), refused);
-        let until = Duration::from_secs(chance.below(7_200) as u64);
-        let until = world.now.minus(Duration::from_secs(1_800)).plus(until);
-        world.observed.waits.insert(cert, until);
-    }
-}
-
-/// Puts some files where they belong, some right, some not, and some proofs.
-fn lay_files(chance: &mut Chance, world: &mut World) {
-    let desired = world.desired();
-    for at in 0..world.observed.servers.len() {
-        let seen = &world.observed.servers[at];
-        let own = layout(&desired, &world.observed, seen, &Mode::Run, world.now);
-        let mut files = BTreeMap::new();
-        for want in wants(&seen.server, &own.shown, own.default.as_ref()) {
-            let identity = Some(want.identity);
-            let (mode, uid, gid) = (want.mode, want.uid, want.gid);
-            let file = match chance.below(12) {
-                0 => FileSeen::Other("a link".to_owned()),
-                1 => FileSeen::Regular { identity: None, mode, uid, gid },
-                2 => FileSeen::Regular { identity, mode: 0o644, uid, gid },
-                3 => FileSeen::Regular { identity, mode, uid: 1_000, gid },
-                4 => FileSeen::Regular { identity: Some(Sha256([7; 32])), mode, uid, gid },
-                5 => continue,
-                _ => FileSeen::Regular { identity, mode, uid, gid },
-            };
-            files.insert(want.path, file);
-        }
-        let mut proofs = BTreeMap::new();
-        let mut stale = BTreeSet::new();
-        for shown in &own.shown {
-            let age = Duration::from_secs(3_600 * chance.below(30) as u64);
-            if !chance.once_in(3) {
-                proofs.insert(Some(shown.name.clone()), (shown.version, world.now.minus(age)));
-            }
-            if own.default.as_ref() == Some(&shown.name) && chance.once_in(2) {
-                proofs.insert(None, (shown.version, world.now.minus(age)));
-            }
-            if chance.once_in(8) {
-                stale.insert(shown.name.clone());
-            }
-        }
-        let seen = &mut world.observed.servers[at];
-        (seen.files, seen.proofs, seen.stale) = (files, proofs, stale);
     }
 }

@@ -101,6 +101,7 @@ fn host(name: &str, reasons: Vec<Why>, addresses: &[&str]) -> Host {
         addresses: addresses.iter().map(|address| address.parse().unwrap()).collect(),
         points: Points::All,
         included: true,
+        undecided: false,
         why_not: None,
     }
 }

@@ -1,0 +1,174 @@
+//! Worlds by chance: every state the planner may meet, right or not.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use mailcert::model::{
+    CertName, DnsId, Host, Hostname, KeyType, Points, Sha256, Timestamp, Version,
+};
+use mailcert::plan::{Adoptable, FileSeen, Held, HeldVersion, Observed, Pins, layout};
+use mailcert::servers::wants;
+
+use super::chance::Chance;
+use super::sheet;
+use super::world::{DAY, World, facts, host, name};
+
+/// A host that is certainly gone (NXDOMAIN).
+pub(crate) fn leave_out(host: &mut Host) {
+    (host.included, host.points, host.addresses) = (false, Points::None, vec![]);
+}
+
+/// Any world.
+pub(crate) fn random(chance: &mut Chance) -> World {
+    let mut hosts = Vec::new();
+    let domains = ["example.org", "example.net", "sub.example.org"];
+    let count = 1 + chance.below(domains.len());
+    for domain in &domains[..count] {
+        for label in &["mx", "mail", "imap", "smtp"][..1 + chance.below(4)] {
+            let mut host = host(chance, label, domain);
+            match chance.below(8) {
+                0 => {
+                    leave_out(&mut host);
+                    host.undecided = true;
+                }
+                1 => leave_out(&mut host),
+                _ => {}
+            }
+            hosts.push(host);
+        }
+    }
+    let names: Vec<Hostname> = hosts.iter().map(|host| host.host.clone()).collect();
+    let mut world = World {
+        hosts,
+        domains: domains[..count].iter().map(|domain| name(domain)).collect(),
+        limit: 1 + chance.below(4),
+        keep: 1 + chance.below(3),
+        observed: Observed { servers: sheet::some(chance, &names), ..Observed::default() },
+        dead: BTreeSet::new(),
+        now: Timestamp::from_unix(2_000_000_000),
+        issued: 1_000,
+    };
+    world.dead = names.iter().filter(|_| chance.once_in(8)).cloned().collect();
+    hold(chance, &mut world, &names);
+    if world.has_wildcard() {
+        // Hosts that only a wildcard covers find another place where it has too many of them;
+        // which, depends on the others.
+        world.limit = 25;
+    }
+    wait(chance, &mut world, &names);
+    lay_files(chance, &mut world);
+    world
+}
+
+/// Some names, by themselves or by a wildcard.
+fn ids(chance: &mut Chance, names: &[Hostname]) -> Vec<DnsId> {
+    let mut ids = BTreeSet::new();
+    for name in names {
+        match chance.below(12) {
+            0 => ids.extend(name.parent().map(DnsId::Wildcard)),
+            1..=5 => drop(ids.insert(DnsId::Host(name.clone()))),
+            _ => {}
+        }
+    }
+    if ids.is_empty() {
+        ids.extend(names.first().cloned().map(DnsId::Host));
+    }
+    ids.into_iter().collect()
+}
+
+/// Fills the store, the pins, and what could be adopted.
+fn hold(chance: &mut Chance, world: &mut World, names: &[Hostname]) {
+    let mut number = 0;
+    for cert in ["example.org", "example.org-2", "example.net", "sub.example.org"] {
+        if chance.once_in(2) {
+            continue;
+        }
+        let mut versions = Vec::new();
+        let mut ages: Vec<u64> = (0..chance.below(5)).map(|_| chance.below(110) as u64).collect();
+        ages.sort_unstable_by(|a, b| b.cmp(a));
+        let days = if chance.once_in(6) { 6 } else { 90 };
+        for (version, age) in (1..).zip(ages) {
+            number += 1;
+            // Nothing ends at this very second: time goes on while a plan is carried out.
+            let from = world.now.minus(Duration::from_secs(DAY * age + DAY / 2));
+            let mut facts = facts(number, ids(chance, names), from, days);
+            if chance.once_in(8) {
+                facts.key_type = KeyType::EcdsaP384;
+            }
+            let bad = chance.once_in(8);
+            versions.push(HeldVersion { version: Version(version), facts, bad });
+        }
+        let name = CertName::parse(cert).expect("a certificate name");
+        world.observed.held.push(Held { name, versions });
+    }
+    if chance.once_in(3) {
+        let facts = facts(900, ids(chance, names), world.now, 90);
+        world.observed.adoptable.push(Adoptable {
+            chain: "/etc/ssl/a.pem".into(),
+            key: None,
+            facts,
+        });
+    }
+    for name in names {
+        if !chance.once_in(12) {
+            continue;
+        }
+        let spki = facts(1 + chance.below(6) as u64, Vec::new(), world.now, 1).spki;
+        world.observed.pins.push(Pins { host: name.clone(), keys: vec![spki] });
+    }
+}
+
+/// Makes some certificates wait after a refusal.
+fn wait(chance: &mut Chance, world: &mut World, names: &[Hostname]) {
+    for cert in ["example.org", "example.org-2", "example.org-3", "example.net"] {
+        if !chance.once_in(5) {
+            continue;
+        }
+        let cert = CertName::parse(cert).expect("a certificate name");
+        let refused = names.iter().filter(|_| chance.once_in(3)).cloned().collect();
+        world.observed.refused.insert(cert.clone(), refused);
+        let until = Duration::from_secs(chance.below(7_200) as u64);
+        let until = world.now.minus(Duration::from_secs(1_800)).plus(until);
+        world.observed.waits.insert(cert, until);
+    }
+}
+
+/// Puts some files where they belong, some right, some not, and some proofs.
+fn lay_files(chance: &mut Chance, world: &mut World) {
+    let desired = world.desired();
+    for at in 0..world.observed.servers.len() {
+        let seen = &world.observed.servers[at];
+        let own = layout(&desired, &world.observed, seen, world.now);
+        let mut files = BTreeMap::new();
+        for want in wants(&seen.server, &own.shown, own.default.as_ref()) {
+            let identity = Some(want.identity);
+            let (mode, uid, gid) = (want.mode, want.uid, want.gid);
+            let file = match chance.below(12) {
+                0 => FileSeen::Other("a link".to_owned()),
+                1 => FileSeen::Regular { identity: None, mode, uid, gid },
+                2 => FileSeen::Regular { identity, mode: 0o644, uid, gid },
+                3 => FileSeen::Regular { identity, mode, uid: 1_000, gid },
+                4 => FileSeen::Regular { identity: Some(Sha256([7; 32])), mode, uid, gid },
+                5 => continue,
+                _ => FileSeen::Regular { identity, mode, uid, gid },
+            };
+            files.insert(want.path, file);
+        }
+        let mut proofs = BTreeMap::new();
+        let mut stale = BTreeSet::new();
+        for shown in &own.shown {
+            let age = Duration::from_secs(3_600 * chance.below(30) as u64);
+            if !chance.once_in(3) {
+                proofs.insert(Some(shown.name.clone()), (shown.version, world.now.minus(age)));
+            }
+            if own.default.as_ref() == Some(&shown.name) && chance.once_in(2) {
+                proofs.insert(None, (shown.version, world.now.minus(age)));
+            }
+            if chance.once_in(8) {
+                stale.insert(shown.name.clone());
+            }
+        }
+        let seen = &mut world.observed.servers[at];
+        (seen.files, seen.proofs, seen.stale) = (files, proofs, stale);
+    }
+}
