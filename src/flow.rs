@@ -353,22 +353,22 @@ fn pinned_key(record: &Record) -> Option<Sha256> {
 /// What every proof of the diary saw, each endpoint once.
 fn proved(means: &Means<'_>) -> Result<Vec<Inspection>, StoreError> {
     let diary = means.store.diary()?;
-    let with_sni = diary.proofs.into_iter().filter(|((_, certificate), _)| certificate.is_some());
-    let mut newest: BTreeMap<_, Inspection> = BTreeMap::new();
-    for inspection in with_sni.flat_map(|(_, proof)| proof.inspections) {
-        let key = (inspection.host.clone(), inspection.address, inspection.port);
+    let with_sni = diary.proofs.iter().filter(|((_, certificate), _)| certificate.is_some());
+    let mut newest: BTreeMap<_, &Inspection> = BTreeMap::new();
+    for inspection in with_sni.flat_map(|(_, proof)| &proof.inspections) {
+        let key = (&inspection.host, inspection.address, inspection.port);
         match newest.get(&key) {
             Some(known) if known.proved_at >= inspection.proved_at => {}
             _ => drop(newest.insert(key, inspection)),
         }
     }
-    Ok(newest.into_values().collect())
+    Ok(newest.into_values().cloned().collect())
 }
 
 /// What the CA said of the names it refused, until they are cured.
 fn refusals(means: &Means<'_>) -> Result<Vec<Finding>, StoreError> {
     let diary = means.store.diary()?;
-    Ok(diary.waits.into_values().flat_map(|wait| wait.findings).collect())
+    Ok(diary.waits.values().flat_map(|wait| wait.findings.iter().cloned()).collect())
 }
 
 impl Means<'_> {
