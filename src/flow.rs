@@ -343,7 +343,7 @@ fn reached(hosts: &[Host], machine: &[IpAddr]) -> Vec<IpAddr> {
 /// What the CA said of the names it refused, until they are cured.
 fn refusals(means: &Means<'_>) -> Result<Vec<Finding>, StoreError> {
     let diary = means.store.diary()?;
-    Ok(diary.waits.into_values().flat_map(|wait| wait.findings).collect())
+    Ok(diary.waits.values().flat_map(|wait| wait.findings.iter().cloned()).collect())
 }
 
 impl Means<'_> {

@@ -98,7 +98,7 @@ pub fn tighten(
     disk::tighten(path, access)?;
     let identity = if is_map(server, path) {
         // Only the diary knows what a built map holds, and only if nobody touched it since.
-        let noted = store.diary()?.installed.remove(path);
+        let noted = store.diary()?.installed.get(path).cloned();
         noted.filter(|noted| Some(&noted.print) == before.as_ref()).map(|noted| noted.identity)
     } else {
         Some(Sha256::of(&Zeroizing::new(disk::read(path, FILE_LIMIT)?)))
@@ -167,7 +167,7 @@ impl Work<'_> {
 
     /// Whether the map in place is the one that is wanted: nobody touched it since it was built.
     fn is_built(&self, want: &Want) -> Result<bool, DeployError> {
-        let noted = self.store.diary()?.installed.remove(&want.path);
+        let noted = self.store.diary()?.installed.get(&want.path).cloned();
         let Some(noted) = noted.filter(|noted| noted.identity == want.identity) else {
             return Ok(false);
         };

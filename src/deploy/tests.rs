@@ -213,7 +213,7 @@ async fn what_was_installed_before_the_failure_is_noted() {
     let second = Want { path: server.directory.join("b.pem"), ..first.clone() };
     let error = install(&server, &[first.clone(), second], true, &store, now()).await.unwrap_err();
     assert!(error.to_string().contains("a link, expected a regular file"), "{error}");
-    let noted: Vec<_> = store.diary().unwrap().installed.into_keys().collect();
+    let noted: Vec<_> = store.diary().unwrap().installed.keys().cloned().collect();
     assert_eq!(noted, [first.path]);
 }
 
@@ -329,11 +329,11 @@ async fn a_file_is_tightened_and_the_diary_still_knows_it() {
     let path = &wants[0].path;
     let access = |mode| Access { mode, uid: Some(0), gid: Some(12) };
     tighten(&server, path, access(0o600), &store).unwrap();
-    let noted = store.diary().unwrap().installed.remove(path).unwrap();
+    let noted = store.diary().unwrap().installed[path].clone();
     assert_eq!((noted.print.mode, fs::metadata(path).unwrap().mode() & 0o7777), (0o600, 0o600));
     fs::set_permissions(path, fs::Permissions::from_mode(0o666)).unwrap();
     tighten(&server, path, access(0o600), &store).unwrap();
-    let noted = store.diary().unwrap().installed.remove(path).unwrap();
+    let noted = store.diary().unwrap().installed[path].clone();
     assert_eq!((noted.print.mode, noted.identity), (0o600, wants[0].identity));
     let link = root.path().join("link");
     symlink(path, &link).unwrap();

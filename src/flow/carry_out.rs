@@ -11,7 +11,7 @@ use crate::plan::{
     self, Action, Fate, Held, HeldVersion, Layout, Mode, Observed, Outcome, Seen, Step,
 };
 use crate::servers::{self, Part, Server, ServerId, Want};
-use crate::store::{Diary, Entry, Proof, StoreError};
+use crate::store::{Entry, Proof, StoreError};
 use crate::{deploy, verify};
 
 /// What the steps of one round work on: the scene, and what has changed since it was seen.
@@ -19,7 +19,6 @@ pub(super) struct Round<'a> {
     pub(super) means: &'a Means<'a>,
     pub(super) scene: &'a Scene,
     pub(super) hosts: BTreeMap<&'a Hostname, &'a Host>,
-    pub(super) diary: Diary,
     pub(super) held: Vec<Held>,
     pub(super) findings: Vec<Finding>,
     layouts: BTreeMap<ServerId, (Layout, BTreeMap<Part, Vec<Want>>)>,
@@ -39,7 +38,6 @@ pub(super) async fn carry_out(
         means,
         scene,
         hosts: scene.desired.hosts.iter().map(|host| (&host.host, host)).collect(),
-        diary: means.store.diary()?,
         held: scene.observed.held.clone(),
         findings: Vec::new(),
         layouts: BTreeMap::new(),
@@ -181,18 +179,18 @@ impl Round<'_> {
     /// What was seen of the files before they change speaks for them no more. It is kept: it says
     /// what worked.
     fn void_proof(&mut self, id: &ServerId, subject: Option<CertName>) -> Result<(), StoreError> {
-        let Some(proof) = self.diary.proofs.get(&(id.0.clone(), subject.clone())) else {
-            return Ok(());
-        };
-        let proof = Some(Proof { void: true, ..proof.clone() });
-        self.note(Entry::Proof { server: id.0.clone(), certificate: subject, proof })
+        // Not held on to: the store would copy it to write on.
+        let diary = self.means.store.diary()?;
+        let proof = diary.proofs.get(&(id.0.clone(), subject.clone())).cloned();
+        drop(diary);
+        let Some(proof) = proof else { return Ok(()) };
+        let proof = Some(Proof { void: true, ..proof });
+        self.note(&Entry::Proof { server: id.0.clone(), certificate: subject, proof })
     }
 
-    /// Writes an entry and knows it.
-    pub(super) fn note(&mut self, entry: Entry) -> Result<(), StoreError> {
-        self.means.store.note(&entry)?;
-        self.diary.add(entry);
-        Ok(())
+    /// Writes an entry.
+    pub(super) fn note(&self, entry: &Entry) -> Result<(), StoreError> {
+        self.means.store.note(entry)
     }
 
     /// A new version is there: what servers want follows from it.

@@ -62,7 +62,7 @@ impl Round<'_> {
         certificate: &CertName,
         refusal: Option<Refusal>,
     ) -> Result<(), StoreError> {
-        let before = self.diary.waits.get(certificate).map(|wait| wait.refusals);
+        let before = self.means.store.diary()?.waits.get(certificate).map(|wait| wait.refusals);
         if refusal.is_none() && before.is_none() {
             return Ok(());
         }
@@ -77,7 +77,7 @@ impl Round<'_> {
                 refused: refusal.names,
             }
         });
-        self.note(Entry::Wait { certificate: certificate.clone(), wait })
+        self.note(&Entry::Wait { certificate: certificate.clone(), wait })
     }
 }
 

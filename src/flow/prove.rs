@@ -89,21 +89,28 @@ impl Round<'_> {
             Some(seen) => Err(sentence(seen, refused.len())),
             None => Ok(()),
         };
-        let worse = self.worse(&look, &refused);
+        let subject = (look.server.0.clone(), look.subject.clone());
+        let before = self.means.store.diary()?.proofs.get(&subject).cloned();
+        let worse = self.worse(&look, before.as_ref(), &refused);
         if let Some(why) = &worse {
             let (certificate, version) = (look.shown.name.clone(), look.shown.version);
-            self.note(Entry::Bad { certificate, version, why: why.clone() })?;
+            self.note(&Entry::Bad { certificate, version, why: why.clone() })?;
         }
         let (version, at) = (look.shown.version, self.means.how.moment());
         let proof = Some(Proof { version, at, void: worse.is_some(), inspections });
-        self.note(Entry::Proof { server: look.server.0, certificate: look.subject, proof })?;
+        self.note(&Entry::Proof { server: look.server.0, certificate: look.subject, proof })?;
         Ok(result)
     }
 
     /// What refuses this version, after several looks, where an earlier one was accepted and there
     /// is a good one to go back to (design rule 8).
-    fn worse(&self, look: &Look, refused: &[&Inspection]) -> Option<String> {
-        let before = self.diary.proofs.get(&(look.server.0.clone(), look.subject.clone()))?;
+    fn worse(
+        &self,
+        look: &Look,
+        before: Option<&Proof>,
+        refused: &[&Inspection],
+    ) -> Option<String> {
+        let before = before?;
         let held = self.held.iter().find(|held| held.name == look.shown.name)?;
         let now = self.means.how.moment();
         let better = held

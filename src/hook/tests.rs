@@ -131,7 +131,7 @@ impl World {
         let changes = self.changes().await.unwrap();
         let owner = fs::metadata(self.path("etc")).unwrap().uid();
         self.apply().await.unwrap();
-        let owed = self.store.diary().unwrap().owed;
+        let owed = self.store.diary().unwrap().owed.clone();
         assert_eq!(owed.get(&self.server.id.0), Some(&Timestamp::from_unix(7)));
         for change in &changes {
             assert_eq!(fs::read_to_string(&change.path).unwrap(), change.after);

@@ -10,7 +10,7 @@ use crate::model::{
 use crate::plan::group::free_name;
 use crate::plan::held::{Adoptables, bad_until, best, due_at, last_call};
 use crate::plan::layout::{Pending, Scene};
-use crate::plan::{Action, Adoptable, Draft, Held, HeldVersion, Mode, Reason, Step, Wish};
+use crate::plan::{Action, Adoptable, Draft, Held, HeldVersion, Reason, Step, Wish};
 use crate::servers::Kind;
 
 /// What is assumed of the life of a certificate that is not issued yet.

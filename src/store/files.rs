@@ -13,13 +13,13 @@ use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::fs::OFlags;
 use zeroize::Zeroizing;
 
-use crate::disk::{self, Access};
+use crate::disk::{self, Access, Look};
 use crate::model::{Bundle, CertName, Facts, Sha256, Version};
 use crate::store::certificates::Certificates;
 use crate::store::log::{Log, unreadable};
@@ -34,7 +34,15 @@ pub struct Files {
     root: PathBuf,
     certificates: Certificates,
     diary: Log,
+    remembered: Mutex<Option<Remembered>>,
     locked: Arc<AtomicBool>,
+}
+
+/// What the diary said, and how its file looked then: a run asks for it many times, and with
+/// 10,000 domains reading it takes a quarter of a second.
+struct Remembered {
+    look: Look,
+    diary: Arc<Diary>,
 }
 
 impl Files {
@@ -52,6 +60,7 @@ impl Files {
         Ok(Self {
             certificates: Certificates::new(root.join("certificates"), cache, facts),
             diary: Log::at(root.join("diary.jsonl")),
+            remembered: Mutex::default(),
             locked: Arc::new(AtomicBool::new(false)),
             root,
         })
@@ -72,12 +81,34 @@ impl Files {
         self.root.join("accounts").join(format!("{host}-{}.json", &hash[..16]))
     }
 
+    fn read_diary(&self) -> Result<Arc<Diary>, StoreError> {
+        let mut diary = Diary::default();
+        self.diary.read()?.into_iter().for_each(|entry| diary.add(entry));
+        Ok(Arc::new(diary))
+    }
+
+    /// Appends to the diary and to what is remembered of it.
+    fn write_diary(&self, entries: &[&Entry]) -> Result<(), StoreError> {
+        self.ensure_root()?;
+        let mut remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = self.diary.look()?;
+        let known = remembered.take().filter(|known| Some(known.look) == before);
+        self.diary.append(entries)?;
+        if let (Some(mut known), Some(look)) = (known, self.diary.look()?) {
+            let diary = Arc::make_mut(&mut known.diary);
+            entries.iter().for_each(|&entry| diary.add(entry.clone()));
+            *remembered = Some(Remembered { look, ..known });
+        }
+        Ok(())
+    }
+
     /// Sweeps what killed runs left behind and folds what has grown.
     fn tidy(&self) -> Result<(), StoreError> {
         disk::sweep(&self.root)?;
         disk::sweep(&self.root.join("accounts"))?;
         if self.diary.has_grown()? {
-            self.diary.fold(self.diary()?.into_entries())?;
+            let diary = Arc::unwrap_or_clone(self.read_diary()?);
+            self.diary.fold(diary.into_entries())?;
         }
         self.certificates.fold_cache()
     }
@@ -125,23 +156,26 @@ impl Store for Files {
         Ok(())
     }
 
-    fn diary(&self) -> Result<Diary, StoreError> {
-        let mut diary = Diary::default();
-        self.diary.read()?.into_iter().for_each(|entry| diary.add(entry));
+    fn diary(&self) -> Result<Arc<Diary>, StoreError> {
+        let mut remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
+        let look = self.diary.look()?;
+        if let Some(known) = remembered.as_ref().filter(|known| Some(known.look) == look) {
+            return Ok(Arc::clone(&known.diary));
+        }
+        let diary = self.read_diary()?;
+        *remembered = look.map(|look| Remembered { look, diary: Arc::clone(&diary) });
         Ok(diary)
     }
 
     fn note(&self, entry: &Entry) -> Result<(), StoreError> {
-        self.ensure_root()?;
-        self.diary.append(&[entry])
+        self.write_diary(&[entry])
     }
 
     fn note_all(&self, entries: &[Entry]) -> Result<(), StoreError> {
         if entries.is_empty() {
             return Ok(());
         }
-        self.ensure_root()?;
-        self.diary.append(entries)
+        self.write_diary(&entries.iter().collect::<Vec<_>>())
     }
 
     fn lock(&self) -> Result<Lock, StoreError> {

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::disk::{self, Access};
+use crate::disk::{self, Access, Look};
 use crate::store::StoreError;
 
 /// The first line.
@@ -37,6 +37,11 @@ pub(in crate::store) struct Log {
 impl Log {
     pub(in crate::store) fn at(path: PathBuf) -> Self {
         Self { path }
+    }
+
+    /// How the file looks: whatever is written changes inode or size.
+    pub(in crate::store) fn look(&self) -> Result<Option<Look>, StoreError> {
+        Ok(disk::look(&self.path)?)
     }
 
     /// Every entry, in order; none where there is no file.

@@ -21,7 +21,7 @@ struct State {
     bundles: BTreeMap<CertName, BTreeMap<Version, (Bundle, Facts)>>,
     highest: BTreeMap<CertName, Version>,
     accounts: BTreeMap<String, Zeroizing<String>>,
-    diary: Diary,
+    diary: Arc<Diary>,
 }
 
 impl Memory {
@@ -80,12 +80,12 @@ impl Store for Memory {
         Ok(())
     }
 
-    fn diary(&self) -> Result<Diary, StoreError> {
-        Ok(self.state().diary.clone())
+    fn diary(&self) -> Result<Arc<Diary>, StoreError> {
+        Ok(Arc::clone(&self.state().diary))
     }
 
     fn note(&self, entry: &Entry) -> Result<(), StoreError> {
-        self.state().diary.add(entry.clone());
+        Arc::make_mut(&mut self.state().diary).add(entry.clone());
         Ok(())
     }
 

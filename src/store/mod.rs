@@ -157,11 +157,11 @@ pub trait Store: Send + Sync {
     /// [`StoreError`] when it could not be written.
     fn keep_account(&self, directory: &str, account: &Account) -> Result<(), StoreError>;
 
-    /// Everything the diary says.
+    /// Everything the diary says. Cheap: it is read again only after somebody else wrote.
     ///
     /// # Errors
     /// [`StoreError`] when it cannot be read or is of another schema.
-    fn diary(&self) -> Result<Diary, StoreError>;
+    fn diary(&self) -> Result<Arc<Diary>, StoreError>;
 
     /// Writes one more entry, durably, before it returns.
     ///

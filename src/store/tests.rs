@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
@@ -79,7 +80,7 @@ fn a_missing_directory_is_an_empty_store_and_reading_makes_none() {
     let path = root.path().join("state");
     let store = store(&path);
     assert_eq!(store.certificates().unwrap(), []);
-    assert_eq!(store.diary().unwrap(), Diary::default());
+    assert_eq!(*store.diary().unwrap(), Diary::default());
     assert!(store.account("https://ca.test/dir").unwrap().is_none());
     assert!(matches!(
         store.bundle(&name("a.test"), Version(1)),
@@ -91,6 +92,26 @@ fn a_missing_directory_is_an_empty_store_and_reading_makes_none() {
     assert_eq!(mode(&path), 0o700);
     assert_eq!(mode(&path.join("certificates/a.test/1")), 0o700);
     assert_eq!(mode(&path.join("certificates/a.test/1/key.pem")), 0o600);
+}
+
+#[test]
+fn the_diary_is_read_again_only_after_somebody_else_wrote() {
+    let root = tempfile::tempdir().unwrap();
+    let (one, other) = (store(root.path()), store(root.path()));
+    let event = |text: &str| Entry::Event { at: Timestamp::from_unix(1), text: text.to_owned() };
+    let said = |store: &Files| {
+        let diary = store.diary().unwrap();
+        diary.events.iter().map(|(_, text)| text.clone()).collect::<Vec<_>>().concat()
+    };
+    one.note(&event("a")).unwrap();
+    assert_eq!((said(&one), said(&other)), ("a".to_owned(), "a".to_owned()));
+    let held = one.diary().unwrap();
+    assert!(Arc::ptr_eq(&held, &one.diary().unwrap()), "nothing was written");
+    one.note(&event("b")).unwrap();
+    assert_eq!(held.events.len(), 1, "what somebody holds does not change under him");
+    other.note(&event("c")).unwrap();
+    one.note(&event("d")).unwrap();
+    assert_eq!((said(&one), said(&other)), ("abcd".to_owned(), "abcd".to_owned()));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! A store that holds accounts and nothing else.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use mailcert::model::{Bundle, CertName, Facts, Version};
 use mailcert::store::{Account, Diary, Entry, Kept, Lock, Store, StoreError};
@@ -49,8 +49,8 @@ impl Store for Accounts {
         Ok(())
     }
 
-    fn diary(&self) -> Result<Diary, StoreError> {
-        Ok(Diary::default())
+    fn diary(&self) -> Result<Arc<Diary>, StoreError> {
+        Ok(Arc::default())
     }
 
     fn note(&self, _: &Entry) -> Result<(), StoreError> {

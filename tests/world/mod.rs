@@ -74,19 +74,30 @@ pub(crate) struct World {
 impl World {
     /// Starts every server and waits until all of them answer.
     pub(crate) fn start(wish: Wish) -> Self {
-        let block = Block::take(wish.blocks.clone());
-        let mut world = Self { daemons: Daemons::new(), block, wish, serial: 0, inside: None };
+        let mut world = Self::without_mail(wish);
         papers::self_signed(&world.path("snakeoil.pem"), &world.path("snakeoil.key"));
-        knot::start(&mut world);
-        if world.wish.signed {
-            unbound::start(&mut world);
-        }
-        pebble::start(&mut world);
         dovecot::start(&mut world);
         postfix::start(&mut world);
         exim::start(&mut world);
         world.write("mailcert.toml", &world.config(), 0o600);
         world
+    }
+
+    /// Starts the DNS server and the CA alone.
+    pub(crate) fn without_mail(wish: Wish) -> Self {
+        let block = Block::take(wish.blocks.clone());
+        let mut world = Self { daemons: Daemons::new(), block, wish, serial: 0, inside: None };
+        knot::start(&mut world);
+        if world.wish.signed {
+            unbound::start(&mut world);
+        }
+        pebble::start(&mut world);
+        world
+    }
+
+    /// The CA's directory.
+    pub(crate) fn ca(&self) -> String {
+        format!("https://{}:14000/dir", self.block.address(14))
     }
 
     /// A path inside the world's directory.
@@ -168,7 +179,7 @@ impl World {
         let (directory, one, two) = (self.directory().display(), self.postfix(), self.exim());
         format!(
             r#"[acme]
-directory = "https://{ca}:14000/dir"
+directory = "{ca}"
 ca-file = "{directory}/ca-https.pem"
 contact = ["mailto:postmaster@alpha.test"]
 agree-to-terms = true
@@ -218,7 +229,7 @@ config-file = "{directory}/dovecot/dovecot.conf"
 directory = "{directory}/dovecot/mailcert"
 reload = ["doveadm", "-c", "{directory}/dovecot/dovecot.conf", "reload"]
 "#,
-            ca = self.block.address(14),
+            ca = self.ca(),
             resolver = self.resolver(),
             map_type = self.wish.map_type,
             exim = exim::binary().display(),

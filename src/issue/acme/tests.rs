@@ -156,8 +156,8 @@ impl Store for Notes {
         Ok(())
     }
 
-    fn diary(&self) -> Result<Diary, StoreError> {
-        Ok(Diary::default())
+    fn diary(&self) -> Result<Arc<Diary>, StoreError> {
+        Ok(Arc::default())
     }
 
     fn note(&self, entry: &Entry) -> Result<(), StoreError> {
