@@ -364,4 +364,6 @@ async fn ask(argv: &[&str]) -> Result<String, String> {
 }
 
 #[cfg(test)]
+mod killed;
+#[cfg(test)]
 mod tests;

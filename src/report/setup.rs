@@ -87,7 +87,7 @@ pub fn listeners_text(rows: &[ListenerRow]) -> String {
         let before = row.before.as_ref().map_or_else(|| "not looked at".to_owned(), showing);
         let after = match &row.after {
             Some(names) => listed(names),
-            None => "the same, until `mailcert fix` brings certificates".to_owned(),
+            None => "the same (no certificate yet)".to_owned(),
         };
         let line = format!("{at}:{} {}  before: {before}  after: {after}", row.port, row.service);
         text.push_str(&super::wrapped(&line, "  "));
@@ -154,10 +154,10 @@ mod tests {
         ];
         let expected = "\
 what a client without SNI is shown:
-  192.0.2.7:587 submission  before: a.test (self-signed)  after: a.test,
-  b.test, c.test, d.test and 1 more
+  192.0.2.7:587 submission  before: a.test (self-signed)  after: a.test, b.test,
+  c.test, d.test and 1 more
   192.0.2.7:587 submission  before: no name to see (connection-refused)  after:
-  the same, until `mailcert fix` brings certificates
+  the same (no certificate yet)
   192.0.2.7:587 submission  before: not looked at  after: b.test
 ";
         assert_eq!(listeners_text(&rows), expected);
