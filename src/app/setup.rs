@@ -2,12 +2,13 @@
 
 use crate::app::session::Session;
 use crate::app::{Failure, Output, ask_consent};
-use crate::hook;
-use crate::model::{Code, Finding};
+use crate::model::{Code, Finding, Level};
 use crate::plan::Hook;
-use crate::report::{self, Body, Report};
+use crate::report::{self, Body, ChangeRow, ListenerRow, Report};
+use crate::servers::Server;
 use crate::store::Store;
 use crate::survey::{self, Asked};
+use crate::{deploy, hook, verify};
 
 /// `setup`: shows the lines, and applies them with consent.
 pub(super) async fn setup(
@@ -18,34 +19,43 @@ pub(super) async fn setup(
 ) -> Result<u8, Failure> {
     let (asked, found) = survey::servers(&session.config.servers, &session.machine).await;
     findings.extend(found);
-    let mut code = u8::from(findings.iter().any(|f| f.level == crate::model::Level::Fail));
+    let mut code = u8::from(findings.iter().any(|f| f.level == Level::Fail));
+    let (mut changes, mut listeners) = (Vec::new(), Vec::new());
     for asked in &asked {
         let id = &asked.server.id;
-        match shown(asked).await {
-            Ok(None) => output.text(&format!("{id}: uses the files of mailcert already\n")),
-            Ok(Some(diff)) => {
-                output.text(&diff);
-                if yes || ask_consent(&format!("Apply these lines to {id}?")) {
-                    let _lock = session.store.lock().map_err(Failure::store)?;
-                    hook::apply(&asked.server, &session.config.state, &*session.store, session.now)
-                        .await
-                        .map_err(Failure::work)?;
-                    output.text(&format!(
-                        "{id}: applied; `mailcert setup --undo` takes it back, `mailcert fix` \
-                         brings certificates and reloads\n"
-                    ));
-                } else {
-                    output.text(&format!("{id}: not applied; `mailcert setup --yes` does it\n"));
-                    code = code.max(3);
-                }
+        let shown = match shown(session, asked).await {
+            Ok(Some(shown)) => shown,
+            Ok(None) => {
+                output.text(&format!("{id}: uses the files of mailcert already\n"));
+                continue;
             }
+            Err(why) => {
+                findings.push(Finding::new(Code::HookMissing, id, why));
+                code = 1;
+                continue;
+            }
+        };
+        output.text(&shown.text);
+        changes.extend(shown.changes);
+        listeners.extend(shown.listeners);
+        if !yes && !ask_consent(&format!("Apply these lines to {id}?")) {
+            output.text(&format!("{id}: not applied; `mailcert setup --yes` does it\n"));
+            code = code.max(3);
+            continue;
+        }
+        let _lock = session.store.lock().map_err(Failure::store)?;
+        match apply(session, &asked.server).await {
+            Ok(()) => output.text(&format!(
+                "{id}: applied; `mailcert setup --undo` takes it back, `mailcert fix` brings \
+                 certificates and reloads\n"
+            )),
             Err(why) => {
                 findings.push(Finding::new(Code::HookMissing, id, why));
                 code = 1;
             }
         }
     }
-    answer(&asked, output, findings);
+    answer(Body::Setup { changes, listeners }, output, findings);
     Ok(code)
 }
 
@@ -68,19 +78,19 @@ pub(super) async fn undo(
         }
         if !yes && !ask_consent(&format!("Take mailcert's lines out of {id}'s configuration?")) {
             output.text(&format!("{id}: left as it is; `mailcert setup --undo --yes` does it\n"));
-            code = 3;
+            code = code.max(3);
             continue;
         }
         let (state, store) = (&session.config.state, &*session.store);
         match hook::undo(&asked.server, state, store, session.now).await {
             Ok(()) => output.text(&format!("{id}: restored; reload it when it suits you\n")),
             Err(error) => {
-                findings.push(Finding::new(Code::HookMissing, id, error.to_string()));
+                findings.push(Finding::new(Code::HookMissing, id, error.why));
                 code = 1;
             }
         }
     }
-    answer(&asked, output, findings);
+    answer(Body::Check(asked.iter().map(super::state::row).collect()), output, findings);
     Ok(code)
 }
 
@@ -89,33 +99,78 @@ pub(super) async fn missing(session: &Session) -> Result<String, Failure> {
     let (asked, _) = survey::servers(&session.config.servers, &session.machine).await;
     let mut text = String::new();
     for asked in asked.iter().filter(|asked| asked.hook == Hook::Missing) {
-        if let Ok(Some(diff)) = shown(asked).await {
-            text.push_str(&diff);
+        if let Ok(Some(shown)) = shown(session, asked).await {
+            text.push_str(&shown.text);
         }
     }
     Ok(text)
 }
 
+/// Brings the files the lines name, as copies of what is shown today where there is no
+/// certificate yet, then the lines.
+async fn apply(session: &Session, server: &Server) -> Result<(), String> {
+    let (store, now) = (&*session.store, session.now);
+    if let Some(pair) = hook::in_use(server).await.map_err(|error| error.why)? {
+        let seeded = deploy::seed(server, &pair.chain, pair.key.as_deref(), store, now).await;
+        seeded.map_err(|error| {
+            format!(
+                "what it shows today cannot be put in place for the lines to name ({error}); run \
+                 `mailcert fix --yes`, which brings certificates first"
+            )
+        })?;
+    }
+    hook::apply(server, &session.config.state, store, now).await.map_err(|error| error.why)
+}
+
+/// What would change at one server.
+struct Shown {
+    text: String,
+    changes: Vec<ChangeRow>,
+    listeners: Vec<ListenerRow>,
+}
+
 /// The change of one server as a diff, and what each listener serves; `None` where there is
 /// nothing to change.
-async fn shown(asked: &Asked) -> Result<Option<String>, String> {
+async fn shown(session: &Session, asked: &Asked) -> Result<Option<Shown>, String> {
+    let server = &asked.server;
     match &asked.hook {
         Hook::There | Hook::Unknown => return Ok(None),
-        Hook::ByHand(why) => return Err(why.clone()),
+        Hook::ByHand(why) => return Err(hook::by_hand(server, why).why),
         Hook::Missing => {}
     }
-    let changes = hook::changes(&asked.server).await.map_err(|error| error.to_string())?;
+    let changes = hook::changes(server).await.map_err(|error| error.why)?;
     if changes.is_empty() {
         return Ok(None);
     }
-    let mut text = format!("{}:\n", asked.server.id);
-    text.push_str(&hook::diff(&changes));
-    Ok(Some(text))
+    let mut text = format!("{}:\n{}", server.id, hook::diff(&changes));
+    let listeners = listeners(session, asked).await;
+    text.push_str(&report::listeners_text(&listeners));
+    for sentence in hook::beside(server).await.map_err(|error| error.why)? {
+        text.push_str(&report::wrapped(&sentence, "  "));
+    }
+    let row = |change: &hook::Change| ChangeRow {
+        server: server.id.clone(),
+        path: change.path.clone(),
+        diff: hook::diff(std::slice::from_ref(change)),
+    };
+    Ok(Some(Shown { text, changes: changes.iter().map(row).collect(), listeners }))
 }
 
-fn answer(asked: &[Asked], output: &Output, findings: Vec<Finding>) {
-    let servers = asked.iter().map(super::state::row).collect();
-    let report = Report { command: "setup", body: Body::Check(servers), findings };
+/// What each listener shows now, and is to show. One that does not run is not looked at.
+async fn listeners(session: &Session, asked: &Asked) -> Vec<ListenerRow> {
+    let server = &asked.server;
+    let after = survey::live::default_names(server);
+    let asks = match asked.running {
+        true => survey::live::asks_as_it_is(server, &session.machine),
+        false => Vec::new(),
+    };
+    let looks = verify::inspect_all(&asks, &session.how, &|_| {}).await;
+    let row = |(index, at)| ListenerRow::new(&server.id, at, looks.get(index), after.clone());
+    server.listeners.iter().enumerate().map(row).collect()
+}
+
+fn answer(body: Body, output: &Output, findings: Vec<Finding>) {
+    let report = Report { command: "setup", body, findings };
     if output.is_json() {
         output.answer(&report);
     } else {

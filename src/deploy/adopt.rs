@@ -22,8 +22,16 @@ const LIMIT: u64 = 1 << 20;
 pub fn adopt(chain: &Path, key: Option<&Path>) -> Result<Bundle, DeployError> {
     let certificates = text(chain)?;
     let keys = key.map(text).transpose()?;
+    pair(&certificates, keys.as_ref().unwrap_or(&certificates), (chain, key))
+}
+
+/// The first pair in these texts, which were read from the files named.
+pub(in crate::deploy) fn pair(
+    certificates: &str,
+    keys: &str,
+    (chain, key): (&Path, Option<&Path>),
+) -> Result<Bundle, DeployError> {
     let mut found_key = None;
-    let keys = keys.as_ref().unwrap_or(&certificates);
     for block in blocks(keys).filter(|block| block.is_key()) {
         found_key.get_or_insert_with(|| PrivateKey::from_pem(block.text.to_owned()));
     }
@@ -32,7 +40,7 @@ pub fn adopt(chain: &Path, key: Option<&Path>) -> Result<Bundle, DeployError> {
     };
     let mut pem = String::new();
     let mut keys_seen = 0;
-    for block in blocks(&certificates) {
+    for block in blocks(certificates) {
         keys_seen += usize::from(block.is_key());
         if keys_seen > 1 {
             break;
@@ -48,7 +56,7 @@ pub fn adopt(chain: &Path, key: Option<&Path>) -> Result<Bundle, DeployError> {
     Ok(bundle)
 }
 
-fn text(path: &Path) -> Result<Zeroizing<String>, DeployError> {
+pub(in crate::deploy) fn text(path: &Path) -> Result<Zeroizing<String>, DeployError> {
     String::from_utf8(disk::read(path, LIMIT)?)
         .map(Zeroizing::new)
         .map_err(|_| DeployError::gate(path, "no PEM"))

@@ -6,9 +6,11 @@
 
 mod adopt;
 mod map;
+mod seed;
 mod tell;
 
 pub use adopt::adopt;
+pub use seed::seed;
 pub use tell::{check, reload};
 
 use std::collections::BTreeMap;
@@ -254,16 +256,20 @@ fn ready_directories(server: &Server, wants: &[Want]) -> Result<(), DeployError>
     parents.dedup();
     let sweeps = wants.iter().any(|want| matches!(want.part, Part::Index | Part::Default));
     for path in parents {
-        let mode = servers::directory_mode(server);
-        let ensured = disk::ensure_directory(path, mode, Some(server.uid), Some(server.gid))?;
-        if ensured == Ensured::There {
-            safe_directory(server, path)?;
-        }
+        ready_directory(server, path)?;
         if sweeps {
             disk::sweep(path)?;
         }
     }
     Ok(())
+}
+
+fn ready_directory(server: &Server, path: &Path) -> Result<(), DeployError> {
+    let mode = servers::directory_mode(server);
+    match disk::ensure_directory(path, mode, Some(server.uid), Some(server.gid))? {
+        Ensured::There => safe_directory(server, path),
+        Ensured::Created => Ok(()),
+    }
 }
 
 /// A directory that was there is the admin's: it is used as it is, or not at all.

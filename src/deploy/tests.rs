@@ -11,11 +11,11 @@ use crate::servers::{Content, Exim, Kind, Part, Postfix, Server, ServerId, Want}
 use crate::store::{Memory, Store};
 use crate::verify::judge;
 
-fn now() -> Timestamp {
+pub(in crate::deploy) fn now() -> Timestamp {
     Timestamp::from_unix(1_000)
 }
 
-fn pair(name: &str) -> Bundle {
+pub(in crate::deploy) fn pair(name: &str) -> Bundle {
     let key = rcgen::KeyPair::generate().unwrap();
     let made = rcgen::CertificateParams::new(vec![name.to_owned()]).unwrap();
     let chain = made.self_signed(&key).unwrap().pem();
@@ -48,14 +48,14 @@ fn server(directory: &Path, kind: Kind) -> Server {
     }
 }
 
-fn exim(directory: &Path) -> Server {
+pub(in crate::deploy) fn exim(directory: &Path) -> Server {
     let (binary, config_file) = (PathBuf::from("exim4"), None);
     let layout = Default::default();
     server(directory, Kind::Exim(Exim { binary, config_file, layout, fixed_path: false }))
 }
 
 /// A Postfix whose main.cf lies in `root`.
-fn postfix(root: &Path, map_type: &str) -> Server {
+pub(in crate::deploy) fn postfix(root: &Path, map_type: &str) -> Server {
     let main = root.join("main.cf");
     disk::replace(&main, b"compatibility_level = 3.6\n", Access::PRIVATE).unwrap();
     // Postfix waits until main.cf is two seconds old.

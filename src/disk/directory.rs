@@ -65,8 +65,11 @@ pub fn sweep(path: &Path) -> Result<usize, DiskError> {
     let own = rustix::process::geteuid().as_raw();
     let mut swept = 0;
     for name in directory.names()? {
-        let Some(look) = directory.look(&name)?.filter(|look| is_temporary(&name, look, own))
-        else {
+        // By its name first: ten thousand certificates are not looked at for the sake of one.
+        if !is_named_as_ours(&name) {
+            continue;
+        }
+        let Some(look) = directory.look(&name)?.filter(|look| is_temporary(look, own)) else {
             continue;
         };
         match look.shape {
@@ -81,13 +84,17 @@ pub fn sweep(path: &Path) -> Result<usize, DiskError> {
     Ok(swept)
 }
 
-/// Only what we could have made: our suffix, our user, a plain file or directory.
-fn is_temporary(name: &OsStr, look: &Look, own: u32) -> bool {
+/// Hidden, with our suffix.
+fn is_named_as_ours(name: &OsStr) -> bool {
     let Some(name) = name.to_str().filter(|name| name.starts_with('.')) else { return false };
-    let ours = name.rsplit_once(MARK).is_some_and(|(front, tail)| {
+    name.rsplit_once(MARK).is_some_and(|(front, tail)| {
         front.len() > 1 && tail.len() == 16 && tail.bytes().all(|b| b.is_ascii_hexdigit())
-    });
-    ours && look.uid == own && matches!(look.shape, Shape::Regular | Shape::Directory)
+    })
+}
+
+/// Only what we could have made: our user, a plain file or directory.
+fn is_temporary(look: &Look, own: u32) -> bool {
+    look.uid == own && matches!(look.shape, Shape::Regular | Shape::Directory)
 }
 
 /// An open directory.

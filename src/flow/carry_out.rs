@@ -43,6 +43,11 @@ pub(super) async fn carry_out(
         layouts: BTreeMap::new(),
         mode,
     };
+    for seen in &scene.observed.servers {
+        // What a killed run left lies hidden; one that cannot be removed holds up nothing.
+        let _ = deploy::sweep(&seen.server);
+        let _ = hook::sweep(&seen.server, means.state());
+    }
     let steps = &scene.plan.steps;
     let mut outcomes: Vec<Outcome> = Vec::with_capacity(steps.len());
     while let Some(next) = steps.get(outcomes.len()) {

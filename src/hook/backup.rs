@@ -30,14 +30,19 @@ impl Edited {
         }
     }
 
-    /// Whether nobody edited it since; else what was edited, as a diff.
+    /// Whether nobody edited it since (or a killed run never came to it); else what was edited, as
+    /// a diff.
     pub(in crate::hook) fn is_as_left(&self) -> Result<(), String> {
         let path = self.path.display();
-        let now = disk::read(&self.path, LIMIT).map_err(|error| error.to_string())?;
-        let now = String::from_utf8_lossy(&now);
-        if now == self.after {
+        let now = match disk::read(&self.path, LIMIT) {
+            Err(error) if error.is_missing() => None,
+            read => Some(read.map_err(|error| error.to_string())?),
+        };
+        let now = now.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+        if now == self.before || now.as_ref() == Some(&self.after) {
             return Ok(());
         }
+        let now = now.unwrap_or_default();
         let since = text::unified("as it was left", &self.after, "now", &now);
         let ours = text::unified(
             "now",
@@ -66,7 +71,7 @@ impl Backup {
 
     /// Keeps the originals, durably, before anything is edited. What an earlier run left half
     /// done keeps its older original.
-    pub(in crate::hook) fn keep(&self, changes: &[Change]) -> Result<Vec<Edited>, DiskError> {
+    pub(in crate::hook) fn keep(&self, changes: &[Change]) -> Result<(), DiskError> {
         for directory in self.directory.ancestors().take(3).collect::<Vec<_>>().iter().rev() {
             disk::ensure_directory(directory, 0o700, None, None)?;
         }
@@ -87,9 +92,25 @@ impl Backup {
             }
             kept.push(Edited { path, before, after, mode, uid, gid });
         }
-        let text = serde_json::to_vec_pretty(&kept).expect("paths of text files are UTF-8");
-        disk::replace(&self.edits(), &text, Access::PRIVATE)?;
-        Ok(kept)
+        self.write(&kept)
+    }
+
+    /// Puts what an earlier run kept back in the place of what a failed one did.
+    pub(in crate::hook) fn fall_back(&self, earlier: &[Edited]) -> Result<(), DiskError> {
+        if earlier.is_empty() { self.forget() } else { self.write(earlier) }
+    }
+
+    fn write(&self, kept: &[Edited]) -> Result<(), DiskError> {
+        let text = serde_json::to_vec_pretty(kept).expect("paths of text files are UTF-8");
+        disk::replace(&self.edits(), &text, Access::PRIVATE).map(|_| ())
+    }
+
+    /// Removes the temporary files of killed runs, here and beside the files that were edited.
+    pub(in crate::hook) fn sweep(&self) -> Result<(), DiskError> {
+        let kept = self.kept().unwrap_or_default();
+        let beside = kept.iter().filter_map(|edited| edited.path.parent());
+        let own = [self.directory.as_path()].into_iter().chain(self.directory.parent());
+        own.chain(beside).try_for_each(|directory| disk::sweep(directory).map(|_| ()))
     }
 
     /// What was kept.

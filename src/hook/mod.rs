@@ -7,8 +7,11 @@
 mod backup;
 mod dovecot;
 mod exim;
+mod needs;
 mod postfix;
 mod text;
+
+pub use needs::InUse;
 
 use exim::Debian;
 
@@ -81,9 +84,23 @@ pub async fn beside(server: &Server) -> Result<Vec<String>, HookError> {
     }
 }
 
+/// The pair the server shows today, which `deploy::seed` puts where the lines will look for it;
+/// `None` where nothing is missing there, or the server shows nothing that can be copied.
+///
+/// # Errors
+/// [`HookError`] when the server cannot be asked.
+pub async fn in_use(server: &Server) -> Result<Option<InUse>, HookError> {
+    let debian = Debian::default();
+    let hooking = Hooking::of(server, &debian);
+    if needs::missing(server).map_err(|why| hooking.error(why))?.is_none() {
+        return Ok(None);
+    }
+    Ok(needs::in_use(server, &hooking.settings().await?))
+}
+
 /// Applies the lines through the server's own means, keeps a backup for `undo` below `state`, and
 /// proves that the server reads them. The reload that is owed then is noted before the first
-/// byte.
+/// byte. A server is not hooked to files that are missing: that would take its TLS down.
 ///
 /// # Errors
 /// [`HookError`]; the configuration is as it was then.
@@ -100,6 +117,22 @@ pub async fn apply(
 #[must_use]
 pub fn is_applied(server: &Server, state: &Path) -> bool {
     Backup::of(state, &server.id.0).kept().is_ok()
+}
+
+/// Removes the temporary files that killed runs left in the backup of this server and beside the
+/// files that were edited. Call it under the lock.
+///
+/// # Errors
+/// [`HookError`] when one cannot be removed.
+pub fn sweep(server: &Server, state: &Path) -> Result<(), HookError> {
+    let swept = Backup::of(state, &server.id.0).sweep();
+    swept.map_err(|error| HookError { server: server.id.to_string(), why: error.to_string() })
+}
+
+/// Why a configuration is not ours to edit, and the lines to put in.
+#[must_use]
+pub fn by_hand(server: &Server, why: &str) -> HookError {
+    Hooking::of(server, &Debian::default()).by_hand(why)
 }
 
 /// Restores what was there before [`apply`].
@@ -163,19 +196,30 @@ impl<'a> Hooking<'a> {
         if changes.is_empty() {
             return Ok(());
         }
+        if let Some(path) = needs::missing(self.server).map_err(|why| self.error(why))? {
+            return Err(self.error(format!(
+                "{} is not there yet, and hooked in without it the server could show no \
+                 certificate at all; run `mailcert fix --yes`, which brings certificates first",
+                path.display()
+            )));
+        }
         let backup = Backup::of(state, &self.server.id.0);
-        let kept = backup.keep(&changes).map_err(|error| self.failed(error))?;
+        let earlier = backup.kept().unwrap_or_default();
+        backup.keep(&changes).map_err(|error| self.failed(error))?;
         self.note(store, now, "hook-in lines applied")?;
         let mut applied = write_all(&changes).map_err(|error| error.to_string());
         if applied.is_ok() {
             applied = self.prove().await;
         }
         let Err(why) = applied else { return Ok(()) };
-        // As it was, and the server's derived files too.
-        let restored = kept.iter().try_for_each(Edited::restore);
+        // As it was a moment ago, which may be with lines of an earlier run; and the server's
+        // derived files too. The backup goes only when that worked.
+        let restored = put_back(&changes).map_err(|error| error.to_string());
         let derived = self.derive().await;
-        let _ = backup.forget();
-        let then = match restored.map_err(|error| error.to_string()).and(derived) {
+        let restored = restored.and_then(|()| {
+            backup.fall_back(&earlier).map_err(|error| error.to_string())
+        });
+        let then = match restored.and(derived) {
             Ok(()) => "the configuration is as it was".to_owned(),
             Err(error) => format!("and it could not be restored: {error}"),
         };
@@ -280,6 +324,17 @@ fn write_all(changes: &[Change]) -> Result<(), DiskError> {
     })
 }
 
+/// Undoes [`write_all`].
+fn put_back(changes: &[Change]) -> Result<(), DiskError> {
+    changes.iter().try_for_each(|change| match &change.before {
+        Some(before) => {
+            let access = access(&change.path)?;
+            disk::replace(&change.path, before.as_bytes(), access).map(|_| ())
+        }
+        None => disk::remove(&change.path).map(|_| ()),
+    })
+}
+
 fn access(path: &Path) -> Result<Access, DiskError> {
     Ok(match disk::look(path)? {
         Some(found) => Access { mode: found.mode, uid: Some(found.uid), gid: Some(found.gid) },
@@ -308,5 +363,7 @@ async fn ask(argv: &[&str]) -> Result<String, String> {
     Ok(ran.stdout)
 }
 
+#[cfg(test)]
+mod killed;
 #[cfg(test)]
 mod tests;

@@ -12,11 +12,11 @@ use crate::servers::{Dovecot, Exim, Kind, Postfix, Server, ServerId};
 use crate::store::{Memory, Store};
 
 /// A server whose configuration lies in a directory of its own.
-struct World {
+pub(in crate::hook) struct World {
     root: tempfile::TempDir,
-    server: Server,
+    pub(in crate::hook) server: Server,
     debian: Debian,
-    store: Memory,
+    pub(in crate::hook) store: Memory,
 }
 
 impl World {
@@ -24,10 +24,15 @@ impl World {
         let root = tempfile::tempdir().unwrap();
         let etc = root.path().join("etc");
         fs::create_dir(&etc).unwrap();
+        let directory = root.path().join("d/tls");
+        fs::create_dir_all(&directory).unwrap();
+        for name in ["default.pem", "sni.lmdb", "exim.crt", "exim.key"] {
+            disk::replace(&directory.join(name), b"", Access::PRIVATE).unwrap();
+        }
         let server = Server {
             id: ServerId(format!("it:{}", etc.display())),
             kind: kind(&etc),
-            directory: PathBuf::from("/d/tls"),
+            directory,
             reload: Vec::new(),
             default: None,
             own_name: None,
@@ -41,7 +46,7 @@ impl World {
         Self { server, debian: Debian { etc, update, output }, root, store: Memory::new() }
     }
 
-    fn postfix(main: &str) -> Self {
+    pub(in crate::hook) fn postfix(main: &str) -> Self {
         let world = Self::new(|etc| {
             let config_directory = etc.to_owned();
             let map_type = "lmdb".to_owned();
@@ -65,7 +70,7 @@ impl World {
         format!("queue_directory = {root}/spool\ndata_directory = {root}/lib\n")
     }
 
-    fn dovecot(text: &str) -> Self {
+    pub(in crate::hook) fn dovecot(text: &str) -> Self {
         let world = Self::new(|etc| {
             let config_file = etc.join("dovecot.conf");
             Kind::Dovecot(Dovecot { config_file, version: (2, 3) })
@@ -76,7 +81,7 @@ impl World {
 
     /// An Exim that reads options one a line, without macros, and Debian's program that makes
     /// them of macros.
-    fn exim(layout: EximLayout, own: Option<&str>) -> Self {
+    pub(in crate::hook) fn exim(layout: EximLayout, own: Option<&str>) -> Self {
         let world = Self::new(|etc| {
             let binary = etc.with_file_name("exim4");
             let config_file = own.map(|name| etc.join(name));
@@ -95,11 +100,11 @@ impl World {
         fs::set_permissions(self.path(name), mode).unwrap();
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(in crate::hook) fn path(&self, name: &str) -> PathBuf {
         self.root.path().join(name)
     }
 
-    fn put(&self, name: &str, text: &str) {
+    pub(in crate::hook) fn put(&self, name: &str, text: &str) {
         let path = self.path(name);
         disk::ensure_directory(path.parent().unwrap(), 0o755, None, None).unwrap();
         let access = Access { mode: 0o644, uid: None, gid: None };
@@ -108,20 +113,25 @@ impl World {
         fs::File::open(&path).unwrap().set_modified(std::time::UNIX_EPOCH).unwrap();
     }
 
-    fn text(&self, name: &str) -> String {
+    pub(in crate::hook) fn text(&self, name: &str) -> String {
         fs::read_to_string(self.path(name)).unwrap()
     }
 
-    async fn changes(&self) -> Result<Vec<Change>, HookError> {
+    /// A message without the world's place.
+    pub(in crate::hook) fn plain(&self, message: impl ToString) -> String {
+        message.to_string().replace(&self.root.path().display().to_string(), "")
+    }
+
+    pub(in crate::hook) async fn changes(&self) -> Result<Vec<Change>, HookError> {
         Hooking::of(&self.server, &self.debian).changes().await
     }
 
-    async fn apply(&self) -> Result<(), HookError> {
+    pub(in crate::hook) async fn apply(&self) -> Result<(), HookError> {
         let hooking = Hooking::of(&self.server, &self.debian);
         hooking.apply(&self.path("state"), &self.store, Timestamp::from_unix(7)).await
     }
 
-    async fn undo(&self) -> Result<(), HookError> {
+    pub(in crate::hook) async fn undo(&self) -> Result<(), HookError> {
         let hooking = Hooking::of(&self.server, &self.debian);
         hooking.undo(&self.path("state"), &self.store, Timestamp::from_unix(8)).await
     }
@@ -146,7 +156,19 @@ impl World {
         let error = self.undo().await.unwrap_err().to_string();
         assert!(error.contains("nothing to undo"), "{error}");
         assert_eq!(self.changes().await.unwrap(), changes, "not hooked again");
-        diff(&changes).replace(&self.root.path().display().to_string(), "")
+        self.plain(diff(&changes))
+    }
+
+    /// The admin chose another layout for this Exim.
+    pub(in crate::hook) fn lay_out(&mut self, layout: EximLayout) {
+        if let Kind::Exim(exim) = &mut self.server.kind {
+            exim.layout = layout;
+        }
+    }
+
+    /// From now on this Exim's check fails where its configuration has this word.
+    pub(in crate::hook) fn refuse(&self, word: &str) {
+        self.script("exim4", &self.text("exim4").replace("BROKEN", word));
     }
 }
 
@@ -204,7 +226,7 @@ async fn postfix_keeps_a_level_and_a_map_of_the_admins() {
 #[tokio::test]
 async fn what_is_not_ours_to_edit_is_only_printed_for() {
     let world = World::postfix("# Ansible managed: main.cf.j2\n");
-    let error = world.apply().await.unwrap_err().to_string();
+    let error = world.plain(world.apply().await.unwrap_err());
     assert!(error.contains("managed by another tool (# Ansible managed: main.cf.j2)"), "{error}");
     assert!(error.contains("\n    tls_server_sni_maps = lmdb:/d/tls/sni"), "{error}");
 
@@ -212,14 +234,14 @@ async fn what_is_not_ours_to_edit_is_only_printed_for() {
     fs::rename(world.path("etc/main.cf"), world.path("real")).unwrap();
     symlink(world.path("real"), world.path("etc/main.cf")).unwrap();
     let before = world.text("real");
-    let error = world.apply().await.unwrap_err().to_string();
+    let error = world.plain(world.apply().await.unwrap_err());
     assert!(error.contains("a link, expected a regular file"), "{error}");
     assert!(fs::symlink_metadata(world.path("etc/main.cf")).unwrap().is_symlink());
     assert_eq!(world.text("real"), before);
     assert!(world.store.diary().unwrap().owed.is_empty());
 
     let world = World::dovecot("# generated by a panel\nssl = yes\n");
-    let error = world.changes().await.unwrap_err().to_string();
+    let error = world.plain(world.changes().await.unwrap_err());
     assert!(error.ends_with("put in by hand:\n    !include_try /d/tls/mailcert.conf"), "{error}");
 }
 
@@ -238,7 +260,7 @@ async fn undo_leaves_alone_what_was_edited_since_and_shows_it() {
     world.apply().await.unwrap();
     let edited = format!("{}log_path = /x\n", world.text("etc/dovecot.conf"));
     world.put("etc/dovecot.conf", &edited);
-    let error = world.undo().await.unwrap_err().to_string();
+    let error = world.plain(world.undo().await.unwrap_err());
     assert!(error.contains("was edited since"), "{error}");
     assert!(error.contains("+log_path = /x"), "{error}");
     assert!(error.contains("-!include_try /d/tls/mailcert.conf"), "{error}");
@@ -326,7 +348,7 @@ async fn a_server_that_does_not_take_the_lines_keeps_what_it_had() {
     // The second `tls_certificate`, in the file behind the main one, wins in this Exim.
     let text = "begin acl\nx:\ntls_certificate = /wins\n";
     world.put("etc/mine.conf", text);
-    let error = world.apply().await.unwrap_err().to_string();
+    let error = world.plain(world.apply().await.unwrap_err());
     assert!(error.contains("the server still says: tls_certificate = /wins"), "{error}");
     assert!(error.contains("; the configuration is as it was; put in by hand:"), "{error}");
     assert_eq!(world.text("etc/mine.conf"), text);

@@ -7,6 +7,7 @@ mod check;
 pub mod explain;
 mod hosts;
 mod plan;
+mod setup;
 mod status;
 mod verdict;
 
@@ -19,6 +20,7 @@ use crate::plan::{Outcome, Plan};
 pub use check::{ServerRow, hook_word};
 pub use hosts::HostRow;
 pub use plan::step_text;
+pub use setup::{ChangeRow, ListenerRow, Showing, listeners_text};
 pub use status::CertificateRow;
 
 /// The answer of one command.
@@ -56,6 +58,13 @@ pub enum Body {
     Status(Vec<CertificateRow>),
     /// `check`: every mail server, configured or found.
     Check(Vec<ServerRow>),
+    /// `setup`: what it would change or has changed.
+    Setup {
+        /// Every file.
+        changes: Vec<ChangeRow>,
+        /// Every listener of the servers that change.
+        listeners: Vec<ListenerRow>,
+    },
 }
 
 /// The body of `verify`.
@@ -107,6 +116,9 @@ pub fn json(report: &Report) -> String {
         }),
         Body::Status(certificates) => json!({ "certificates": certificates }),
         Body::Check(servers) => json!({ "servers": servers }),
+        Body::Setup { changes, listeners } => {
+            json!({ "changes": changes, "listeners": listeners })
+        }
     };
     format!("{}\n", whole(report.command, body, &report.findings))
 }
@@ -139,6 +151,8 @@ pub fn human(report: &Report, detail: Detail) -> String {
         }
         Body::Status(certificates) => status::text(certificates),
         Body::Check(servers) => check::text(servers),
+        // It was shown before consent was asked for.
+        Body::Setup { .. } => String::new(),
     };
     body + &findings(&report.findings, detail)
 }

@@ -3,11 +3,11 @@
 //! Only what they are and whether they are there; `hook` shows and applies them.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::config::EximLayout;
 use crate::servers::dovecot::DROP_IN;
-use crate::servers::{Kind, Postfix, SNI_SOURCE, Server};
+use crate::servers::{Kind, Postfix, SNI_SOURCE, Server, Want, gitignore, postfix};
 
 /// One setting of a server's configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,6 +46,29 @@ pub fn hook_in(server: &Server) -> HookIn {
             HookIn::Exim { options, macros }
         }
         Kind::Dovecot(_) => HookIn::Dovecot(format!("!include_try {}", drop_in(server))),
+    }
+}
+
+/// The default file the lines name, or chain and key; none for Dovecot, whose `!include_try` takes
+/// the want of it in silence.
+#[must_use]
+pub fn default_files(server: &Server) -> Vec<PathBuf> {
+    let names: &[&str] = match &server.kind {
+        Kind::Exim(exim) if exim.layout == EximLayout::Split => &["exim.crt", "exim.key"],
+        Kind::Postfix(_) | Kind::Exim(_) => &["default.pem"],
+        Kind::Dovecot(_) => &[],
+    };
+    names.iter().map(|name| server.directory.join(name)).collect()
+}
+
+/// What must be there besides them, as it is without any certificate: Postfix turns away every
+/// client that sends SNI while the map is missing.
+#[must_use]
+pub fn groundwork(server: &Server) -> Vec<Want> {
+    match &server.kind {
+        Kind::Postfix(of) => postfix::wants(server, of, &[], None),
+        Kind::Exim(_) => gitignore(server).into_iter().collect(),
+        Kind::Dovecot(_) => Vec::new(),
     }
 }
 

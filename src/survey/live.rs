@@ -3,8 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 
+use zeroize::Zeroizing;
+
+use crate::config::EximLayout;
 use crate::model::{DnsId, Endpoint, Host, Hostname, Inspection, Sha256, Verdict};
-use crate::servers::{Listener, Server, Shown};
+use crate::servers::{Kind, Listener, Server, Shown};
+use crate::verify::judge::facts_of_chain;
 use crate::verify::{Ask, Sni};
 
 /// The hosts of all domains by name, and this machine's addresses.
@@ -43,6 +47,34 @@ pub fn asks_without_sni(server: &Server, default: &Shown, known: Known<'_>) -> V
             address.map(|address| ask(&name, host, listener, address, Sni::None))
         })
         .collect()
+}
+
+/// One look without SNI on every listener of `server`, whatever it shows: what setup changes. The
+/// answers come in the order of the listeners.
+#[must_use]
+pub fn asks_as_it_is(server: &Server, machine: &[IpAddr]) -> Vec<Ask> {
+    let any = Hostname::parse("any.invalid").ok();
+    let Some(name) = server.own_name.clone().or(any) else { return Vec::new() };
+    let at = |listener: &Listener| {
+        let reached = listener.address.or_else(|| machine.first().copied());
+        reached.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST))
+    };
+    server
+        .listeners
+        .iter()
+        .map(|listener| ask(&name, None, listener, at(listener), Sni::None))
+        .collect()
+}
+
+/// The names of the default certificate that lies in the server's directory; `None` where there
+/// is none yet.
+#[must_use]
+pub fn default_names(server: &Server) -> Option<Vec<String>> {
+    let is_split = matches!(&server.kind, Kind::Exim(exim) if exim.layout == EximLayout::Split);
+    let file = server.directory.join(if is_split { "exim.crt" } else { "default.pem" });
+    let text = Zeroizing::new(std::fs::read_to_string(file).ok()?);
+    let facts = facts_of_chain(&text).ok()?;
+    Some(facts.names.iter().map(ToString::to_string).collect())
 }
 
 /// Whether every look saw this leaf and nothing a sender refuses.
