@@ -113,7 +113,7 @@ mod tests {
             let found = fs::metadata(server.directory.join(file)).unwrap();
             assert_eq!(found.mode() & 0o7777, 0o600, "{file}");
         }
-        let noted = store.diary().unwrap().installed;
+        let noted = &store.diary().unwrap().installed;
         assert!(!noted.contains_key(&default), "the planner replaces it: {noted:?}");
 
         // Another time, with another pair: what is there stays.
