@@ -140,12 +140,20 @@ impl Silent {
     /// Takes what discovery found.
     fn note(&mut self, findings: &[Finding]) {
         for finding in findings {
-            let code = match finding.code {
-                Code::DnsFailure | Code::DnsBogus => Code::DnsFailure,
-                Code::NoSuchHost => Code::NoSuchHost,
-                _ => continue,
-            };
-            self.0.insert(finding.subject.clone(), (code, finding.message.clone()));
+            let (subject, message) = (finding.subject.clone(), finding.message.clone());
+            match finding.code {
+                Code::DnsFailure | Code::DnsBogus => {
+                    self.0.insert(subject, (Code::DnsFailure, message));
+                }
+                Code::NoSuchHost => {
+                    self.0.insert(subject, (Code::NoSuchHost, message));
+                }
+                Code::BadName | Code::MxIsAddress => {
+                    let message = "its records name no host that could be asked".to_owned();
+                    self.0.entry(subject).or_insert((Code::NoSuchHost, message));
+                }
+                _ => {}
+            }
         }
     }
 
@@ -311,6 +319,7 @@ mod tests {
             lost.example MX 10 mx.lost.example
             broken.example SERVFAIL
             forged.example BOGUS
+            odd.example MX 10 192.0.2.7
             null.example MX 0 .";
         for (domain, expected) in [
             ("good.example", vec!["mx.good.example [192.0.2.7]:25 tested"]),
@@ -319,6 +328,7 @@ mod tests {
             ("broken.example", vec!["broken.example:25 dns-failure"]),
             ("forged.example", vec!["forged.example:25 dns-failure"]),
             ("gone.example", vec!["gone.example:25 no-such-host"]),
+            ("odd.example", vec!["odd.example:25 no-such-host"]),
             ("null.example", vec![]),
         ] {
             assert_eq!(asked(zone, domain).await, expected, "{domain}");
