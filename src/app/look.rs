@@ -1,22 +1,22 @@
 //! `verify`, `discover`: looks at the world, with or without a configuration.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::app::asked::Asked;
 use crate::app::progress::Progress;
 use crate::app::session::{self, Loaded};
 use crate::app::{Failure, Output, environment};
 use crate::cli;
 use crate::config::{self, Config, Domain, Profile};
 use crate::discover::{self, Discovered, Rules};
-use crate::dns::{Asker, Dns, Kind, Record, Reply, Resolver};
+use crate::dns::{Asker, Dns, Resolver};
 use crate::flow::{self, Event};
-use crate::model::{Code, Finding, Host, Hostname, Inspection, Service, Verdict};
+use crate::model::{Finding, Hostname, Inspection, Verdict};
 use crate::report::{Body, Report, Verified};
-use crate::verify::{self, Ask, How, Target};
+use crate::verify::{self, How, Target};
 
 /// `discover`.
 pub(super) async fn discover(
@@ -52,56 +52,24 @@ pub(super) async fn verify(
     let dns = resolver(&config, &typed.dns)?;
     let how = how(&config, &typed)?;
     let targets = targets(&typed)?;
+    let domains =
+        if targets.is_empty() { config.domains.clone() } else { named(&config, &targets) };
+    if domains.is_empty() && targets.is_empty() {
+        return Err(Failure::Usage(
+            "error: no target is named and no configuration has a domain\n  = help: `mailcert \
+             verify example.org` or `mailcert verify mail.example.org:587`"
+                .to_owned(),
+        ));
+    }
     let machine = session::machine(&config);
-    let (mut asks, mut silent) = (Vec::new(), Silent::default());
-    let mut known = Vec::new();
-    if targets.is_empty() {
-        if config.domains.is_empty() {
-            return Err(Failure::Usage(
-                "error: no target is named and no configuration has a domain\n  = help: `mailcert \
-                 verify example.org` or `mailcert verify mail.example.org:587`"
-                    .to_owned(),
-            ));
-        }
-        known = found(&config.domains, &dns, &config, &machine).await;
-    }
-    for (target, addresses) in targets {
-        match target {
-            Target::Domain(domain) => {
-                let domains = domains(&config, &[domain]);
-                known.extend(found(&domains, &dns, &config, &machine).await);
-            }
-            Target::Server { host, service, port } => {
-                let at = if addresses.is_empty() && typed.connect.is_none() {
-                    addresses_of(&dns, &host, &mut silent).await
-                } else {
-                    addresses
-                };
-                asks.extend(verify::asks_of_server(&host, service, port, &at));
-            }
-        }
-    }
-    for domain in known {
-        silent.note(&domain.findings);
-        asks.extend(verify_domain(&domain, &silent));
-        findings.extend(domain.findings);
-    }
-    if let Some(address) = typed.connect {
-        connect_to(&mut asks, address);
-    }
-    for ask in &mut asks {
-        let address = ask.endpoint.address.filter(|_| !machine.is_empty());
-        ask.ours = address.map(|address| machine.contains(&address));
-    }
+    let known = found(&domains, &dns, &config, &machine).await;
+    findings.extend(known.iter().flat_map(|domain| domain.findings.clone()));
+    let asked = Asked::gather(&targets, &known, &dns, typed.connect, &machine).await;
     let progress = Progress::new(output.quiet());
-    let (nowhere, asks): (Vec<Ask>, Vec<Ask>) =
-        asks.into_iter().partition(|ask| silent.said(ask).is_some());
-    progress.tell(&Event::Verifying(asks.len()));
+    progress.tell(&Event::Verifying(asked.asks.len()));
     let seen = |inspection: &Inspection| progress.tell(&Event::Verified(inspection.clone()));
-    let mut endpoints = verify::inspect_all(&asks, &how, &seen).await;
-    endpoints.extend(nowhere.iter().filter_map(|ask| {
-        silent.said(ask).map(|(code, said)| verify::unresolved(ask, &how, *code, said))
-    }));
+    let looks = verify::inspect_all(&asked.asks, &how, &seen).await;
+    let mut endpoints = asked.entries(looks, &how);
     if typed.strict {
         endpoints = endpoints.into_iter().map(verify::profiles::strictly).collect();
     }
@@ -117,60 +85,6 @@ fn exit_code(verdict: Verdict) -> u8 {
         Verdict::Refused => 1,
         Verdict::Unknown => 4,
     }
-}
-
-/// The endpoints of a domain; where the DNS does not say who takes its mail, that is one that
-/// could not be tested.
-fn verify_domain(found: &Discovered, silent: &Silent) -> Vec<Ask> {
-    let mut asks = verify::asks_of(&found.domain, &found.hosts, &found.not_offered, None);
-    if !found.hosts.iter().any(Host::is_mx) && silent.0.contains_key(found.domain.as_str()) {
-        let service = Service::Smtp;
-        for ask in verify::asks_of_server(&found.domain, service, service.port(), &[]) {
-            asks.push(Ask { domain: Some(found.domain.clone()), ..ask });
-        }
-    }
-    asks
-}
-
-/// Names of which the DNS does not say where they are, each with the code and what it said.
-#[derive(Default)]
-struct Silent(BTreeMap<String, (Code, String)>);
-
-impl Silent {
-    /// Takes what discovery found.
-    fn note(&mut self, findings: &[Finding]) {
-        for finding in findings {
-            let (subject, message) = (finding.subject.clone(), finding.message.clone());
-            match finding.code {
-                Code::DnsFailure | Code::DnsBogus => {
-                    self.0.insert(subject, (Code::DnsFailure, message));
-                }
-                Code::NoSuchHost => {
-                    self.0.insert(subject, (Code::NoSuchHost, message));
-                }
-                Code::BadName | Code::MxIsAddress => {
-                    let message = "its records name no host that could be asked".to_owned();
-                    self.0.entry(subject).or_insert((Code::NoSuchHost, message));
-                }
-                _ => {}
-            }
-        }
-    }
-
-    /// What the DNS said of an endpoint that cannot be connected to for it.
-    fn said(&self, ask: &Ask) -> Option<&(Code, String)> {
-        let nowhere = ask.endpoint.address.is_none() && ask.connect.is_none();
-        self.0.get(ask.endpoint.host.as_str()).filter(|_| nowhere)
-    }
-}
-
-/// Every endpoint once, at this address instead of those in the DNS.
-fn connect_to(asks: &mut Vec<Ask>, address: IpAddr) {
-    for ask in asks.iter_mut() {
-        ask.endpoint.address = Some(address);
-    }
-    let mut seen = BTreeSet::new();
-    asks.retain(|ask| seen.insert(ask.endpoint.clone()));
 }
 
 fn parts(loaded: Option<Loaded>) -> (Config, Vec<Finding>) {
@@ -193,6 +107,18 @@ fn domains(config: &Config, typed: &[Hostname]) -> Vec<Domain> {
     typed.iter().map(domain).collect()
 }
 
+/// The mail domains among the targets, in their order.
+fn named(config: &Config, targets: &[(Target, Vec<IpAddr>)]) -> Vec<Domain> {
+    let typed: Vec<Hostname> = targets
+        .iter()
+        .filter_map(|(target, _)| match target {
+            Target::Domain(domain) => Some(domain.clone()),
+            Target::Server { .. } => None,
+        })
+        .collect();
+    if typed.is_empty() { Vec::new() } else { domains(config, &typed) }
+}
+
 async fn found(
     domains: &[Domain],
     dns: &dyn Dns,
@@ -206,25 +132,6 @@ async fn found(
         per_second: flow::QUESTIONS.1,
     };
     discover::discover(domains, dns, &rules).await
-}
-
-async fn addresses_of(dns: &dyn Dns, host: &Hostname, silent: &mut Silent) -> Vec<IpAddr> {
-    let mut addresses = Vec::new();
-    for kind in [Kind::Aaaa, Kind::A] {
-        let answer = dns.ask(host.as_str(), kind).await;
-        if let Reply::Failed(failure) = &answer.reply {
-            let said = format!("the DNS did not answer for {kind} of {host} ({failure})");
-            silent.0.insert(host.to_string(), (Code::DnsFailure, said));
-        }
-        for record in answer.records() {
-            match record {
-                Record::A(address) => addresses.push(IpAddr::V4(*address)),
-                Record::Aaaa(address) => addresses.push(IpAddr::V6(*address)),
-                _ => {}
-            }
-        }
-    }
-    addresses
 }
 
 /// What is asked for: the arguments, then the lines of `--targets`.
@@ -285,53 +192,4 @@ pub(super) fn targets_file(path: &Path) -> Result<Vec<(Target, Vec<IpAddr>)>, Fa
         targets.extend(parsed);
     }
     Ok(targets)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{Silent, found, verify_domain};
-    use crate::config::{self, Domain};
-    use crate::dns::Zone;
-    use crate::model::Hostname;
-
-    /// The endpoints of a domain, and what the DNS said of those that have no address.
-    async fn asked(zone: &str, domain: &str) -> Vec<String> {
-        let name = Hostname::parse(domain).unwrap();
-        let domain = Domain { name, hosts: Vec::new(), exclude: Vec::new() };
-        let zone = Zone::parse(zone).unwrap();
-        let found = found(&[domain], &zone, &config::builtin(), &[]).await;
-        let mut silent = Silent::default();
-        silent.note(&found[0].findings);
-        let asks = verify_domain(&found[0], &silent);
-        let written = |ask| {
-            let code = silent.said(ask).map_or("tested", |(code, _)| code.as_str());
-            format!("{} {code}", ask.endpoint)
-        };
-        asks.iter().filter(|ask| !ask.optional).map(written).collect()
-    }
-
-    #[tokio::test]
-    async fn a_domain_that_the_dns_is_silent_about_is_unknown_and_not_forgotten() {
-        let zone = "good.example MX 10 mx.good.example
-            mx.good.example A 192.0.2.7
-            half.example MX 10 mx.half.example
-            mx.half.example SERVFAIL
-            lost.example MX 10 mx.lost.example
-            broken.example SERVFAIL
-            forged.example BOGUS
-            odd.example MX 10 192.0.2.7
-            null.example MX 0 .";
-        for (domain, expected) in [
-            ("good.example", vec!["mx.good.example [192.0.2.7]:25 tested"]),
-            ("half.example", vec!["mx.half.example:25 dns-failure"]),
-            ("lost.example", vec!["mx.lost.example:25 no-such-host"]),
-            ("broken.example", vec!["broken.example:25 dns-failure"]),
-            ("forged.example", vec!["forged.example:25 dns-failure"]),
-            ("gone.example", vec!["gone.example:25 no-such-host"]),
-            ("odd.example", vec!["odd.example:25 no-such-host"]),
-            ("null.example", vec![]),
-        ] {
-            assert_eq!(asked(zone, domain).await, expected, "{domain}");
-        }
-    }
 }
