@@ -1,6 +1,7 @@
 //! One short function per subcommand; the only reader of clock, environment and terminal, and the
 //! only printer. Exit codes are decided here.
 
+mod asked;
 mod environment;
 mod look;
 mod progress;

@@ -1,22 +1,22 @@
 //! `verify`, `discover`: looks at the world, with or without a configuration.
 
-use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::app::asked::Asked;
 use crate::app::progress::Progress;
 use crate::app::session::{self, Loaded};
 use crate::app::{Failure, Output, environment};
 use crate::cli;
 use crate::config::{self, Config, Domain, Profile};
 use crate::discover::{self, Discovered, Rules};
-use crate::dns::{Asker, Dns, Kind, Record, Resolver};
+use crate::dns::{Asker, Dns, Resolver};
 use crate::flow::{self, Event};
 use crate::model::{Finding, Hostname, Inspection, Verdict};
 use crate::report::{Body, Report, Verified};
-use crate::verify::{self, Ask, How, Target};
+use crate::verify::{self, How, Target};
 
 /// `discover`.
 pub(super) async fn discover(
@@ -52,49 +52,24 @@ pub(super) async fn verify(
     let dns = resolver(&config, &typed.dns)?;
     let how = how(&config, &typed)?;
     let targets = targets(&typed)?;
+    let domains =
+        if targets.is_empty() { config.domains.clone() } else { named(&config, &targets) };
+    if domains.is_empty() && targets.is_empty() {
+        return Err(Failure::Usage(
+            "error: no target is named and no configuration has a domain\n  = help: `mailcert \
+             verify example.org` or `mailcert verify mail.example.org:587`"
+                .to_owned(),
+        ));
+    }
     let machine = session::machine(&config);
-    let mut asks = Vec::new();
-    if targets.is_empty() {
-        if config.domains.is_empty() {
-            return Err(Failure::Usage(
-                "error: no target is named and no configuration has a domain\n  = help: `mailcert \
-                 verify example.org` or `mailcert verify mail.example.org:587`"
-                    .to_owned(),
-            ));
-        }
-        let found = found(&config.domains, &dns, &config, &machine).await;
-        asks.extend(found.iter().flat_map(verify_domain));
-        findings.extend(found.into_iter().flat_map(|domain| domain.findings));
-    }
-    for (target, addresses) in targets {
-        match target {
-            Target::Domain(domain) => {
-                let domains = domains(&config, &[domain]);
-                let found = found(&domains, &dns, &config, &machine).await;
-                asks.extend(found.iter().flat_map(verify_domain));
-                findings.extend(found.into_iter().flat_map(|domain| domain.findings));
-            }
-            Target::Server { host, service, port } => {
-                let known = if addresses.is_empty() && typed.connect.is_none() {
-                    addresses_of(&dns, &host).await
-                } else {
-                    addresses
-                };
-                asks.extend(verify::asks_of_server(&host, service, port, &known));
-            }
-        }
-    }
-    if let Some(address) = typed.connect {
-        connect_to(&mut asks, address);
-    }
-    for ask in &mut asks {
-        let address = ask.endpoint.address.filter(|_| !machine.is_empty());
-        ask.ours = address.map(|address| machine.contains(&address));
-    }
+    let known = found(&domains, &dns, &config, &machine).await;
+    findings.extend(known.iter().flat_map(|domain| domain.findings.clone()));
+    let asked = Asked::gather(&targets, &known, &dns, typed.connect, &machine).await;
     let progress = Progress::new(output.quiet());
-    progress.tell(&Event::Verifying(asks.len()));
+    progress.tell(&Event::Verifying(asked.asks.len()));
     let seen = |inspection: &Inspection| progress.tell(&Event::Verified(inspection.clone()));
-    let mut endpoints = verify::inspect_all(&asks, &how, &seen).await;
+    let looks = verify::inspect_all(&asked.asks, &how, &seen).await;
+    let mut endpoints = asked.entries(looks, &how);
     if typed.strict {
         endpoints = endpoints.into_iter().map(verify::profiles::strictly).collect();
     }
@@ -110,19 +85,6 @@ fn exit_code(verdict: Verdict) -> u8 {
         Verdict::Refused => 1,
         Verdict::Unknown => 4,
     }
-}
-
-fn verify_domain(found: &Discovered) -> Vec<Ask> {
-    verify::asks_of(&found.domain, &found.hosts, &found.not_offered, None)
-}
-
-/// Every endpoint once, at this address instead of those in the DNS.
-fn connect_to(asks: &mut Vec<Ask>, address: IpAddr) {
-    for ask in asks.iter_mut() {
-        ask.endpoint.address = Some(address);
-    }
-    let mut seen = BTreeSet::new();
-    asks.retain(|ask| seen.insert(ask.endpoint.clone()));
 }
 
 fn parts(loaded: Option<Loaded>) -> (Config, Vec<Finding>) {
@@ -145,6 +107,18 @@ fn domains(config: &Config, typed: &[Hostname]) -> Vec<Domain> {
     typed.iter().map(domain).collect()
 }
 
+/// The mail domains among the targets, in their order.
+fn named(config: &Config, targets: &[(Target, Vec<IpAddr>)]) -> Vec<Domain> {
+    let typed: Vec<Hostname> = targets
+        .iter()
+        .filter_map(|(target, _)| match target {
+            Target::Domain(domain) => Some(domain.clone()),
+            Target::Server { .. } => None,
+        })
+        .collect();
+    if typed.is_empty() { Vec::new() } else { domains(config, &typed) }
+}
+
 async fn found(
     domains: &[Domain],
     dns: &dyn Dns,
@@ -158,20 +132,6 @@ async fn found(
         per_second: flow::QUESTIONS.1,
     };
     discover::discover(domains, dns, &rules).await
-}
-
-async fn addresses_of(dns: &dyn Dns, host: &Hostname) -> Vec<IpAddr> {
-    let mut addresses = Vec::new();
-    for kind in [Kind::Aaaa, Kind::A] {
-        for record in dns.ask(host.as_str(), kind).await.records() {
-            match record {
-                Record::A(address) => addresses.push(IpAddr::V4(*address)),
-                Record::Aaaa(address) => addresses.push(IpAddr::V6(*address)),
-                _ => {}
-            }
-        }
-    }
-    addresses
 }
 
 /// What is asked for: the arguments, then the lines of `--targets`.

@@ -166,6 +166,9 @@ pub struct Inspection {
     pub host: Hostname,
     /// The mail domain it was asked for, if one was.
     pub domain: Option<Hostname>,
+    /// Where a sender got the endpoint from, as in `MX 10 of example.org`, where that is known.
+    #[serde(default)]
+    pub origin: Option<String>,
     /// The protocol.
     pub service: Service,
     /// The port.

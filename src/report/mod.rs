@@ -154,7 +154,21 @@ pub fn human(report: &Report, detail: Detail) -> String {
         // It was shown before consent was asked for.
         Body::Setup { .. } => String::new(),
     };
-    body + &findings(&report.findings, detail)
+    body + &findings(&untold(report), detail)
+}
+
+/// The findings that no endpoint of the report tells already as its problem.
+fn untold(report: &Report) -> Vec<Finding> {
+    let endpoints = match &report.body {
+        Body::Verify(verified) => verified.endpoints.as_slice(),
+        _ => &[],
+    };
+    let told: std::collections::HashSet<_> = endpoints
+        .iter()
+        .flat_map(|look| look.problems.iter().map(|problem| (look.host.as_str(), problem.code)))
+        .collect();
+    let told = |finding: &Finding| told.contains(&(finding.subject.as_str(), finding.code));
+    report.findings.iter().filter(|finding| !told(finding)).cloned().collect()
 }
 
 /// The findings, worst first; notes only where asked for.

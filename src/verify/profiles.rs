@@ -1,7 +1,9 @@
 //! Which sender refuses what: the table of codes and profiles, and the sentences the senders show.
 
 use crate::config::Profile;
-use crate::model::{Code, Inspection, Level, Problem, Service, Stage, StageMark, Stages, Verdict};
+use crate::model::{
+    Code, Inspection, Level, Problem, Service, Stage, StageMark, Stages, TlsMode, Verdict,
+};
 use crate::verify::Fault;
 
 /// How much a code weighs with this sender.
@@ -75,7 +77,7 @@ pub fn weigh(fault: Fault, service: Service, profile: Profile) -> Problem {
     Problem {
         code: fault.code,
         level: level(fault.code, profile),
-        sender_says: sender_says(fault.code, service).map(str::to_owned),
+        sender_says: sender_says(fault.code, service, &fault.found),
         expected: fault.expected,
         found: fault.found,
         why: fault.why,
@@ -103,41 +105,27 @@ pub(super) fn mark(stages: &mut Stages, stage: Stage, level: Level) {
     }
 }
 
-/// What Gmail shows its user, word for word as reported since 2020. It speaks SMTP only; for the
-/// chain's and the dates' faults it is the expected text, since it shows one for all of them.
+/// What Gmail shows its user, word for word as people have reported it since 2020; `None` where
+/// nobody has. It speaks SMTP only, and after a refused STARTTLS it quotes the server (`found`).
 #[must_use]
-pub fn sender_says(code: Code, service: Service) -> Option<&'static str> {
+pub fn sender_says(code: Code, service: Service, found: &[String]) -> Option<String> {
     if !service.is_smtp() {
         return None;
     }
-    Some(match code {
-        Code::SelfSigned
-        | Code::UntrustedRoot
-        | Code::MissingIntermediate
-        | Code::WrongIntermediate
-        | Code::LeafNotFirst
-        | Code::IntermediateExpired
-        | Code::NotACa
-        | Code::NameConstraint
-        | Code::WrongPurpose
-        | Code::NameMismatch
-        | Code::NoSan
-        | Code::Expired
-        | Code::NotYetValid
-        | Code::WeakKey
-        | Code::WeakSignature
-        | Code::Revoked => "TLS Negotiation failed, the certificate doesn't match the host.",
+    let starttls = service.tls_mode() == TlsMode::Starttls;
+    let sentence = match code {
+        // One text for a wrong name and for an issuer that Gmail does not know.
+        Code::NameMismatch | Code::SelfSigned | Code::UntrustedRoot => {
+            "TLS Negotiation failed, the certificate doesn't match the host."
+        }
         Code::NoStarttls => "STARTTLS not supported and the user requires enforcement., code: 500",
-        Code::TlsAlert
-        | Code::NotTls
-        | Code::HandshakeFailed
-        | Code::ProtocolTooOld
-        | Code::ClientCertRequired => {
+        Code::TlsAlert | Code::NotTls | Code::HandshakeFailed if starttls => {
             "TLS Negotiation failed: FAILED_PRECONDITION: starttls error (0): protocol error"
         }
-        Code::StarttlsRefused => "454 TLS currently unavailable",
+        Code::StarttlsRefused => return found.first().cloned(),
         _ => return None,
-    })
+    };
+    Some(sentence.to_owned())
 }
 
 #[cfg(test)]
@@ -160,9 +148,27 @@ mod tests {
     }
 
     #[test]
-    fn gmail_says_nothing_of_imap() {
-        assert!(sender_says(Code::NameMismatch, Service::Smtp).is_some());
-        assert_eq!(sender_says(Code::NameMismatch, Service::Imaps), None);
-        assert_eq!(sender_says(Code::Timeout, Service::Smtp), None);
+    fn a_sentence_is_quoted_only_where_somebody_saw_it() {
+        let refused = ["454 4.7.0 TLS not available due to local problem".to_owned()];
+        for (code, service, expected) in [
+            (Code::NameMismatch, Service::Smtp, "TLS Negotiation failed, the certificate doesn't"),
+            (Code::SelfSigned, Service::Submissions, "TLS Negotiation failed, the certificate"),
+            (Code::NoStarttls, Service::Submission, "STARTTLS not supported and the user requires"),
+            (Code::TlsAlert, Service::Smtp, "TLS Negotiation failed: FAILED_PRECONDITION: start"),
+            (Code::StarttlsRefused, Service::Smtp, "454 4.7.0 TLS not available due to local"),
+        ] {
+            let said = sender_says(code, service, &refused);
+            assert!(said.is_some_and(|said| said.starts_with(expected)), "{code} {service}");
+        }
+        for (code, service) in [
+            (Code::NameMismatch, Service::Imaps),
+            (Code::Expired, Service::Smtp),
+            (Code::MissingIntermediate, Service::Submission),
+            (Code::ClientCertRequired, Service::Submission),
+            (Code::TlsAlert, Service::Submissions),
+            (Code::Timeout, Service::Smtp),
+        ] {
+            assert_eq!(sender_says(code, service, &refused), None, "{code} {service}");
+        }
     }
 }

@@ -193,7 +193,7 @@ pub fn asks_of_server(host: &Hostname, service: Service, port: u16, at: &[IpAddr
 
 /// The endpoints of a mail domain: its MX hosts on port 25, the services its SRV records publish at
 /// their ports, and, where it publishes no submission, ports 465 and 587 of its hosts, which count
-/// only if they answer. `machine` are this machine's addresses, where they are known; a service in
+/// only if they answer; those of a configured or guessed host that publishes none are tried anyway. `machine` are this machine's addresses, where they are known; a service in
 /// `not_offered` is left alone.
 #[must_use]
 pub fn asks_of(
@@ -212,7 +212,11 @@ pub fn asks_of(
     for host in &own {
         let mut wanted: Vec<(Service, u16, bool)> = Vec::new();
         wanted.extend(host.published().map(|(service, port)| (service, port, false)));
-        if !published {
+        // What the configuration names, or what is guessed and taken, gets a certificate without
+        // any record, so it is looked at where its users would connect.
+        let named = |why: &Why| matches!(why, Why::Config | Why::Guess(_));
+        let itself = host.published().any(|(service, _)| submission(service));
+        if !published || (!itself && host.reasons.iter().any(named)) {
             let both = [Service::Submissions, Service::Submission];
             wanted.extend(both.map(|service| (service, service.port(), true)));
         }

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use super::problem::shortened;
 use crate::model::{Hostname, Inspection, Service, Verdict};
 use crate::report::wrapped;
 
-/// One sentence for each domain (or host, where none was asked for) that has an SMTP server.
+/// One sentence for each domain (or host, where none was asked for) that has an SMTP server, and
+/// one for all of those for which there is nothing to type.
 pub(super) fn text(endpoints: &[Inspection]) -> String {
     let mut domains: BTreeMap<&Hostname, Vec<&Inspection>> = BTreeMap::new();
     for look in endpoints.iter().filter(|look| look.service.is_smtp()) {
@@ -13,28 +15,40 @@ pub(super) fn text(endpoints: &[Inspection]) -> String {
     }
     let several = domains.len() > 1;
     let mut text = String::new();
+    let mut without: BTreeMap<&'static str, Vec<String>> = BTreeMap::new();
     for (domain, looks) in domains {
-        let of = if several { format!("In Gmail, for {domain}") } else { "In Gmail".to_owned() };
-        text.push_str(&wrapped(&format!("{of}: {}", sentence(&looks)), ""));
+        match best(&looks) {
+            Some(best) if several => {
+                text.push_str(&wrapped(&format!("In Gmail, for {domain}: {best}"), ""));
+            }
+            Some(best) => text.push_str(&wrapped(&format!("In Gmail: {best}"), "")),
+            None => without.entry(why_none(&looks)).or_default().push(domain.to_string()),
+        }
+    }
+    for (why, domains) in without {
+        let of = if several { format!(", for {}", shortened(&domains)) } else { String::new() };
+        text.push_str(&wrapped(&format!("In Gmail{of}: {why}"), ""));
     }
     text
 }
 
-fn sentence(looks: &[&Inspection]) -> String {
+/// What to type, if there is a server that works at each of its addresses.
+fn best(looks: &[&Inspection]) -> Option<String> {
     let usable = looks.iter().filter(|look| {
         let same = |other: &&&Inspection| other.host == look.host && other.port == look.port;
         looks.iter().filter(same).all(|other| other.verdict == Verdict::Accepted)
     });
-    if let Some(best) = usable.min_by_key(|look| rank(look)) {
-        let secured = if best.service == Service::Submissions { "SSL" } else { "TLS" };
-        let (host, port) = (&best.host, best.port);
-        return format!("SMTP server {host}, port {port}, secured connection using {secured}");
-    }
-    let refused = looks.iter().any(|look| look.verdict == Verdict::Refused);
-    if refused {
-        "no server can be entered yet: each one is refused (see above)".to_owned()
+    let best = usable.min_by_key(|look| rank(look))?;
+    let secured = if best.service == Service::Submissions { "SSL" } else { "TLS" };
+    let (host, port) = (&best.host, best.port);
+    Some(format!("SMTP server {host}, port {port}, secured connection using {secured}"))
+}
+
+fn why_none(looks: &[&Inspection]) -> &'static str {
+    if looks.iter().any(|look| look.verdict == Verdict::Refused) {
+        "no server can be entered yet: each one is refused (see above)"
     } else {
-        "no server can be named: none could be tested from here (see above)".to_owned()
+        "no server can be named: none could be tested from here (see above)"
     }
 }
 

@@ -1,7 +1,7 @@
 //! Each distinct problem once: where, what was expected and found, who refuses, why, the cure.
 
 use super::{mode, place, sender};
-use crate::model::{Code, Inspection, Problem};
+use crate::model::{Code, Inspection, Level, Problem, Service, StageMark};
 use crate::report::Verified;
 use crate::report::explain::headline;
 
@@ -26,15 +26,28 @@ pub(super) fn all(verified: &Verified) -> String {
         }
     }
     met.sort_by_key(|met| (std::cmp::Reverse(met.problem.level), std::cmp::Reverse(met.at.len())));
-    met.iter().map(|met| block(met, verified.profile)).collect()
+    let blocks: String = met.iter().map(|met| block(met, verified.profile)).collect();
+    let delivery = |met: &Met<'_>| {
+        let refused = refusal(met, verified.profile).is_some();
+        refused && met.at.iter().any(|look| look.service == Service::Smtp)
+    };
+    let tolerated = verified.profile == "gmail" && met.iter().any(delivery);
+    blocks + if tolerated { DELIVERY } else { "" }
 }
+
+/// Who refuses at port 25: Gmail's delivery to an MX falls back silently.
+const DELIVERY: &str = "
+On port 25 these refuse: Gmail's \"Send mail as\", senders that obey an MTA-STS
+policy, Google Workspace's TLS rules. Gmail's delivery to an MX does not verify.
+";
 
 fn block(met: &Met<'_>, profile: &str) -> String {
     let (problem, first) = (met.problem, met.at[0]);
     let code = problem.code;
     let mut text = format!("\n{} {code}: {}\n", problem.level.mark(), headline(code));
-    let domain = match &first.domain {
-        Some(domain) if *domain != first.host => format!(" ({domain})"),
+    let domain = match (&first.origin, &first.domain) {
+        (Some(origin), _) => format!(" ({origin})"),
+        (None, Some(domain)) if *domain != first.host => format!(" ({domain})"),
         _ => String::new(),
     };
     field(&mut text, "where", &format!("{} {} {}{domain}", first.host, place(first), mode(first)));
@@ -50,11 +63,10 @@ fn block(met: &Met<'_>, profile: &str) -> String {
         field(&mut text, "expected", expected);
     }
     if !problem.found.is_empty() {
-        field(&mut text, "found", &shortened(&problem.found));
+        field(&mut text, "found", &folded(&format!("{}{}", shortened(&problem.found), by(met))));
     }
-    if let Some(sentence) = &problem.sender_says {
-        let who = if profile == "workspace" { sender(profile) } else { "Gmail" };
-        field(&mut text, "sender", &format!("{who} says: \"{sentence}\""));
+    if let Some(words) = refusal(met, profile) {
+        field(&mut text, "sender", &folded(&words));
     }
     if let Some(why) = &problem.why {
         field(&mut text, "why", why);
@@ -63,6 +75,48 @@ fn block(met: &Met<'_>, profile: &str) -> String {
     field(&mut text, "more", &format!("mailcert explain {code}"));
     text
 }
+
+/// Whose certificate it is and until when, where the names are the matter: the way to the file.
+fn by(met: &Met<'_>) -> String {
+    let seen = met.at[0].certificate.as_ref().filter(|_| met.problem.code == Code::NameMismatch);
+    seen.map(|seen| format!(" (issued by {}, ends {})", seen.issuer, seen.not_after))
+        .unwrap_or_default()
+}
+
+/// What the sender shows, or that nobody knows it.
+fn refusal(met: &Met<'_>, profile: &str) -> Option<String> {
+    let (problem, first) = (met.problem, met.at[0]);
+    if problem.level != Level::Fail || !first.service.is_smtp() || !is_of_tls(first, problem.code) {
+        return None;
+    }
+    let who = if profile == "workspace" { sender(profile) } else { "Gmail" };
+    Some(match &problem.sender_says {
+        Some(_) if problem.code == Code::StarttlsRefused => {
+            format!("the mail is not delivered; {who} quotes the server's words")
+        }
+        Some(sentence) => format!("{who} says: \"{sentence}\""),
+        None => format!("{who} refuses it; its exact words are not known"),
+    })
+}
+
+/// Whether a sender that got through to the server turns away at TLS or the certificate.
+fn is_of_tls(look: &Inspection, code: Code) -> bool {
+    let answered = look.stages.connect == Some(StageMark::Ok)
+        && !matches!(look.stages.greeting, Some(StageMark::Fail | StageMark::Unknown));
+    answered && !matches!(code, Code::ProtocolViolation | Code::ConnectionClosed | Code::Flapping)
+}
+
+/// Words of strangers that are longer than a line, broken: nobody pastes them.
+fn folded(text: &str) -> String {
+    let fold = |word: &str| {
+        let letters: Vec<char> = word.chars().collect();
+        letters.chunks(WIDTH).map(|piece| piece.iter().collect()).collect::<Vec<String>>().join(" ")
+    };
+    text.split(' ').map(fold).collect::<Vec<_>>().join(" ")
+}
+
+/// What is left of 80 columns beside the label.
+const WIDTH: usize = 68;
 
 /// At most three, and how many more.
 pub(super) fn shortened(all: &[String]) -> String {
@@ -87,7 +141,7 @@ fn fix(problem: &Problem, at: &Inspection) -> String {
         Code::ConnectionRefused => {
             format!("start the mail server, or open port {port} in its firewall")
         }
-        Code::Timeout if port == 25 => {
+        Code::Timeout if port == 25 && at.stages.connect == Some(StageMark::Unknown) => {
             "try from another network: port 25 is often blocked on the way out".to_owned()
         }
         Code::Timeout => format!("let senders reach port {port}: firewall, or a server that hangs"),
@@ -112,10 +166,10 @@ fn fix(problem: &Problem, at: &Inspection) -> String {
         }
         Code::StarttlsInjection => "update the mail server".to_owned(),
         Code::ImplicitTlsExpected => format!("use TLS at once on port {port}"),
-        _ if at.ours == Some(false) => {
-            let address = at.address.map(|address| format!(" ({address})")).unwrap_or_default();
-            format!("its admin{address} must renew it, there: mailcert fix {host}")
-        }
+        _ if at.ours == Some(false) => match at.address {
+            Some(address) => format!("on the server at {address}: mailcert fix {host}"),
+            None => format!("on that server: mailcert fix {host}"),
+        },
         _ if at.ours.is_none() => format!("on that server: mailcert fix {host}"),
         _ => format!("mailcert fix {host}"),
     }

@@ -27,6 +27,7 @@ fn look(host: &str, service: Service, address: &str, problems: Vec<Problem>) -> 
     Inspection {
         host: Hostname::parse(host).unwrap(),
         domain: Some(Hostname::parse("example.org").unwrap()),
+        origin: (service == Service::Smtp).then(|| "MX 10 of example.org".to_owned()),
         service,
         port: service.port(),
         address: address.parse().ok(),
@@ -98,7 +99,7 @@ fn a_refusal_names_each_problem_once_with_its_cure() {
           [2001:db8:1:2:3:4:5:6]:25 ok      ok       ok       ok        ok    FAIL ok
 
         FAIL name-mismatch: The certificate lacks the name senders use
-          where     mx2.example.org 192.0.2.8:25 STARTTLS (example.org)
+          where     mx2.example.org 192.0.2.8:25 STARTTLS (MX 10 of example.org)
           also      [2001:db8:1:2:3:4:5:6]:25
           expected  mx2.example.org
           found     www1.example.org, www2.example.org, www3.example.org and 2 more
@@ -108,11 +109,51 @@ fn a_refusal_names_each_problem_once_with_its_cure() {
           fix       mailcert fix mx2.example.org
           more      mailcert explain name-mismatch
 
+        On port 25 these refuse: Gmail's "Send mail as", senders that obey an MTA-STS
+        policy, Google Workspace's TLS rules. Gmail's delivery to an MX does not verify.
+
         2 of 4 endpoints without a fault
 
         In Gmail: SMTP server mx1.example.org, port 587, secured connection using TLS
     "#]]
     .assert_eq(&written(looks, Detail::Usual));
+}
+
+#[test]
+fn words_of_a_server_fit_the_width_and_sentences_nobody_saw_are_not_made_up() {
+    let expired = Problem { code: Code::Expired, sender_says: None, ..mismatch() };
+    let refused = Problem {
+        code: Code::StarttlsRefused,
+        found: vec![format!("454 {}", "x".repeat(150))],
+        sender_says: Some(format!("454 {}", "x".repeat(150))),
+        ..expired.clone()
+    };
+    let looks = vec![
+        look("mx1.example.org", Service::Submission, "192.0.2.7", vec![expired]),
+        look("mx2.example.org", Service::Submission, "192.0.2.7", vec![refused]),
+    ];
+    let text = written(looks, Detail::Usual);
+    for expected in [
+        "  sender    Gmail refuses it; its exact words are not known\n",
+        "  sender    the mail is not delivered; Gmail quotes the server's words\n",
+    ] {
+        assert!(text.contains(expected), "{text}");
+    }
+    assert!(text.contains(&"x".repeat(68)) && !text.contains(&"x".repeat(69)), "{text}");
+    assert!(!text.contains("On port 25"), "{text}");
+}
+
+#[test]
+fn many_domains_without_a_server_to_type_are_one_sentence() {
+    let looks = (1..6).map(|number| {
+        let host = format!("mx{number}.example.net");
+        let domain = Hostname::parse(&format!("d{number}.example.net")).ok();
+        Inspection { domain, ..look(&host, Service::Submission, "192.0.2.7", vec![mismatch()]) }
+    });
+    let text = written(looks.collect(), Detail::Usual);
+    let expected = "In Gmail, for d1.example.net, d2.example.net, d3.example.net and 2 more: no\n\
+                    server can be entered yet: each one is refused (see above)\n";
+    assert!(text.ends_with(expected), "{text}");
 }
 
 #[test]
@@ -153,7 +194,7 @@ fn a_blocked_port_25_is_said_first() {
           192.0.2.7:25              ?       -        -        -         -     -    -
 
         unknown timeout: No answer in time
-          where     mx1.example.org 192.0.2.7:25 STARTTLS (example.org)
+          where     mx1.example.org 192.0.2.7:25 STARTTLS (MX 10 of example.org)
           expected  a connection within 10 seconds
           found     no answer, or one that did not end
           fix       try from another network: port 25 is often blocked on the way out

@@ -60,6 +60,7 @@ fn blank(ask: &Ask, how: &How) -> Inspection {
     Inspection {
         host: ask.endpoint.host.clone(),
         domain: ask.domain.clone(),
+        origin: ask.origin.clone(),
         service: ask.endpoint.service,
         port: ask.endpoint.port,
         address: ask.endpoint.address.or_else(|| ask.connect.map(|to| to.ip())),

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::{AlertDescription, Error, PeerIncompatible};
+use rustls::{AlertDescription, Error, InvalidMessage, PeerIncompatible};
 use rustls_pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -240,6 +240,11 @@ fn broken(error: &io::Error, stage: Stage, capture: &Capture, first: &[u8]) -> B
         Some(Error::AlertReceived(alert)) => alerted(*alert, capture),
         Some(Error::PeerIncompatible(PeerIncompatible::ServerDoesNotSupportTls12Or13)) => {
             fault(Code::ProtocolTooOld, "TLS 1.2 or 1.3", "an older version".to_owned(), None)
+        }
+        Some(Error::InvalidMessage(InvalidMessage::HandshakePayloadTooLarge)) => {
+            let found = "certificates of more than 64 KiB in one message".to_owned();
+            let why = "most TLS libraries stop reading there, and so does ours";
+            fault(Code::HandshakeFailed, "certificates of at most 16 KiB", found, Some(why))
         }
         Some(Error::InvalidMessage(_)) => {
             fault(Code::NotTls, "a TLS handshake", "bytes that are no TLS".to_owned(), None)

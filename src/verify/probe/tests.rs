@@ -43,6 +43,8 @@ enum Mode {
     ClosesAtOnce,
     ClosesAfterStarttls,
     StallsHandshake,
+    /// Announces a handshake message of 16 MiB.
+    HugeHandshake,
     WrongKey,
 }
 
@@ -161,6 +163,12 @@ async fn answer(mut stream: TcpStream, mode: Mode, implicit: bool, tls: Arc<Serv
         if mode == Mode::StallsHandshake {
             return std::future::pending().await;
         }
+        if mode == Mode::HugeHandshake {
+            let mut record = b"\x16\x03\x03\x40\x00\x0b\xff\xff\xff".to_vec();
+            record.resize(5 + 0x4000, 0);
+            let _ = stream.write_all(&record).await;
+            return std::future::pending().await;
+        }
     }
     if let Ok(mut stream) = TlsAcceptor::from(tls).accept(stream).await {
         if implicit {
@@ -261,6 +269,7 @@ async fn every_way_a_server_can_behave_is_told() {
         (Mode::ClosesAtOnce, Service::Smtp, "ok fail - - - - -", &["connection-closed"]),
         (Mode::ClosesAtOnce, implicit, "ok - - fail - - -", &["connection-closed"]),
         (Mode::ClosesAfterStarttls, Service::Smtp, "ok ok ok fail - - -", &["connection-closed"]),
+        (Mode::HugeHandshake, Service::Smtp, "ok ok ok fail - - -", &["handshake-failed"]),
         (Mode::WrongKey, Service::Smtp, "ok ok ok fail - - -", &["handshake-failed"]),
     ];
     let mut asks = Vec::new();

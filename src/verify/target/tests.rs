@@ -142,11 +142,31 @@ fn a_domain_without_submission_records_has_its_ports_tried() {
 }
 
 #[test]
+fn a_host_without_records_is_looked_at_though_another_publishes_submission() {
+    let hosts = [
+        host("mail.example.org", vec![Why::Srv(Service::Submission, 587)], &["192.0.2.7"]),
+        host("old.example.org", vec![Why::Config], &["192.0.2.7"]),
+        host("smtp.example.org", vec![Why::Guess("smtp".to_owned())], &["192.0.2.7"]),
+        host("mx.example.org", vec![Why::Mx(10), Why::Config], &["192.0.2.7"]),
+    ];
+    assert_eq!(
+        listed(&hosts, &[Service::Submissions]),
+        [
+            "mail.example.org [192.0.2.7]:587 Some(true) false SRV _submission of example.org",
+            "old.example.org [192.0.2.7]:587 Some(true) true ",
+            "smtp.example.org [192.0.2.7]:587 Some(true) true ",
+            "mx.example.org [192.0.2.7]:25 Some(true) false MX 10 of example.org",
+            "mx.example.org [192.0.2.7]:587 Some(true) true ",
+        ]
+    );
+}
+
+#[test]
 fn published_services_are_asked_at_their_ports_and_no_others() {
     let reasons = vec![Why::Srv(Service::Submission, 1587), Why::Srv(Service::Imaps, 993)];
     let hosts = [
         host("mx.example.org", vec![Why::Mx(10)], &["192.0.2.7"]),
-        host("mail.example.org", reasons, &["192.0.2.7"]),
+        host("mail.example.org", [reasons, vec![Why::Config]].concat(), &["192.0.2.7"]),
     ];
     assert_eq!(
         listed(&hosts, &[Service::Pop3]),
