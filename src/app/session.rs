@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use crate::app::output::{Output, say};
 use crate::app::{Failure, environment};
 use tokio::time::Instant;
 
@@ -37,7 +38,7 @@ pub(super) struct Loaded {
 ///
 /// # Errors
 /// [`Failure::Usage`] with every problem of the file.
-pub(super) fn load(named: Option<&Path>) -> Result<Loaded, Failure> {
+pub(super) fn load(named: Option<&Path>, output: &Output) -> Result<Loaded, Failure> {
     let path = named.unwrap_or_else(|| Path::new(CONFIG));
     let usage = |why: String| Failure::Usage(why);
     let bytes = trusted(path).map_err(|why| {
@@ -50,7 +51,7 @@ pub(super) fn load(named: Option<&Path>) -> Result<Loaded, Failure> {
     let (config, notes) =
         config::read(path, text, &read).map_err(|faults| usage(faults.to_string()))?;
     for note in &notes {
-        super::say(&note.to_string());
+        output.warn(&note.to_string());
     }
     let findings = notes.iter().filter_map(config::Note::finding).collect();
     Ok(Loaded { config, findings })
@@ -77,11 +78,14 @@ fn trusted(path: &Path) -> Result<Vec<u8>, String> {
 ///
 /// # Errors
 /// [`Failure::Usage`] when it is there, or was named, and cannot be used.
-pub(super) fn load_if_any(named: Option<&Path>) -> Result<Option<Loaded>, Failure> {
+pub(super) fn load_if_any(
+    named: Option<&Path>,
+    output: &Output,
+) -> Result<Option<Loaded>, Failure> {
     if named.is_none() && !Path::new(CONFIG).exists() {
         return Ok(None);
     }
-    load(named).map(Some)
+    load(named, output).map(Some)
 }
 
 /// Everything a run needs.
@@ -93,6 +97,7 @@ pub(super) struct Session {
     pub(super) machine: Vec<IpAddr>,
     pub(super) now: Timestamp,
     pub(super) only: Vec<Hostname>,
+    pub(super) strict: bool,
     ca: Acme,
     solver: Box<dyn Solver>,
     http: Http,
@@ -128,6 +133,7 @@ impl Session {
             how: how(&config, (now, since))?,
             machine: machine(&config),
             only: Vec::new(),
+            strict: false,
             config,
             store,
             now,
@@ -141,6 +147,11 @@ impl Session {
     /// The same for these domains or hosts; none are all.
     pub(super) fn for_names(self, only: Vec<Hostname>) -> Self {
         Self { only, ..self }
+    }
+
+    /// The same, where what is wrong elsewhere counts, too.
+    pub(super) fn strictly(self, strict: bool) -> Self {
+        Self { strict, ..self }
     }
 
     /// The same, for the flow.
@@ -173,7 +184,7 @@ impl Session {
             tokio::spawn(async move {
                 while signals.recv().await.is_some() {
                     stop.store(true, Ordering::Relaxed);
-                    super::say("interrupted: the step under way is finished first");
+                    say("interrupted: the step under way is finished first");
                 }
             });
         }

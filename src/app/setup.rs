@@ -1,11 +1,12 @@
 //! `setup` and `setup --undo`: the lines in the admin's own configuration.
 
+use crate::app::Failure;
+use crate::app::output::{Output, ask_consent};
 use crate::app::session::Session;
-use crate::app::{Failure, Output, ask_consent};
 use crate::hook;
-use crate::model::{Code, Finding};
+use crate::model::{Code, Finding, Level};
 use crate::plan::Hook;
-use crate::report::{self, Body, Report};
+use crate::report::{Body, Report};
 use crate::store::Store;
 use crate::survey::{self, Asked};
 
@@ -16,26 +17,28 @@ pub(super) async fn setup(
     output: &Output,
     mut findings: Vec<Finding>,
 ) -> Result<u8, Failure> {
-    let (asked, found) = survey::servers(&session.config.servers, &session.machine).await;
+    let (mut asked, found) = survey::servers(&session.config.servers, &session.machine).await;
     findings.extend(found);
-    let mut code = u8::from(findings.iter().any(|f| f.level == crate::model::Level::Fail));
+    let mut code = u8::from(findings.iter().any(|f| f.level == Level::Fail));
+    let mut applied = false;
     for asked in &asked {
         let id = &asked.server.id;
         match shown(asked).await {
-            Ok(None) => output.text(&format!("{id}: uses the files of mailcert already\n")),
+            Ok(None) => output.text(&format!("{id}: uses the files of mailcert already\n"))?,
             Ok(Some(diff)) => {
-                output.text(&diff);
+                output.text(&diff)?;
                 if yes || ask_consent(&format!("Apply these lines to {id}?")) {
                     let _lock = session.store.lock().map_err(Failure::store)?;
                     hook::apply(&asked.server, &session.config.state, &*session.store, session.now)
                         .await
                         .map_err(Failure::work)?;
+                    applied = true;
                     output.text(&format!(
                         "{id}: applied; `mailcert setup --undo` takes it back, `mailcert fix` \
                          brings certificates and reloads\n"
-                    ));
+                    ))?;
                 } else {
-                    output.text(&format!("{id}: not applied; `mailcert setup --yes` does it\n"));
+                    output.text(&format!("{id}: not applied; `mailcert setup --yes` does it\n"))?;
                     code = code.max(3);
                 }
             }
@@ -45,7 +48,10 @@ pub(super) async fn setup(
             }
         }
     }
-    answer(&asked, output, findings);
+    if applied {
+        asked = survey::servers(&session.config.servers, &session.machine).await.0;
+    }
+    answer(&asked, output, findings)?;
     Ok(code)
 }
 
@@ -58,29 +64,30 @@ pub(super) async fn undo(
 ) -> Result<u8, Failure> {
     let (asked, found) = survey::servers(&session.config.servers, &session.machine).await;
     findings.extend(found);
-    let _lock = session.store.lock().map_err(Failure::store)?;
-    let mut code = 0;
+    let mut code = u8::from(findings.iter().any(|f| f.level == Level::Fail));
     for asked in &asked {
         let id = &asked.server.id;
         if !hook::is_applied(&asked.server, &session.config.state) {
-            output.text(&format!("{id}: nothing was applied here\n"));
+            output.text(&format!("{id}: nothing was applied here\n"))?;
             continue;
         }
         if !yes && !ask_consent(&format!("Take mailcert's lines out of {id}'s configuration?")) {
-            output.text(&format!("{id}: left as it is; `mailcert setup --undo --yes` does it\n"));
-            code = 3;
+            output
+                .text(&format!("{id}: left as it is; `mailcert setup --undo --yes` does it\n"))?;
+            code = code.max(3);
             continue;
         }
+        let _lock = session.store.lock().map_err(Failure::store)?;
         let (state, store) = (&session.config.state, &*session.store);
         match hook::undo(&asked.server, state, store, session.now).await {
-            Ok(()) => output.text(&format!("{id}: restored; reload it when it suits you\n")),
+            Ok(()) => output.text(&format!("{id}: restored; reload it when it suits you\n"))?,
             Err(error) => {
                 findings.push(Finding::new(Code::HookMissing, id, error.to_string()));
                 code = 1;
             }
         }
     }
-    answer(&asked, output, findings);
+    answer(&asked, output, findings)?;
     Ok(code)
 }
 
@@ -113,12 +120,11 @@ async fn shown(asked: &Asked) -> Result<Option<String>, String> {
     Ok(Some(text))
 }
 
-fn answer(asked: &[Asked], output: &Output, findings: Vec<Finding>) {
+fn answer(asked: &[Asked], output: &Output, findings: Vec<Finding>) -> Result<(), Failure> {
     let servers = asked.iter().map(super::state::row).collect();
-    let report = Report { command: "setup", body: Body::Check(servers), findings };
+    let report = Report::new("setup", Body::Check(servers), findings);
     if output.is_json() {
-        output.answer(&report);
-    } else {
-        output.text(&report::findings(&report.findings, output.detail()));
+        return output.answer(&report);
     }
+    output.text(&output.findings(&report))
 }

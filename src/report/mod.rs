@@ -10,10 +10,12 @@ mod plan;
 mod status;
 mod verdict;
 
+use std::path::PathBuf;
+
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::model::{Finding, Inspection, Level, Timestamp, Verdict};
+use crate::model::{Code, Finding, Inspection, Level, Timestamp, Verdict};
 use crate::plan::{Outcome, Plan};
 
 pub use check::{ServerRow, hook_word};
@@ -30,6 +32,16 @@ pub struct Report {
     pub body: Body,
     /// What was found.
     pub findings: Vec<Finding>,
+}
+
+impl Report {
+    /// An answer in which nothing stands twice.
+    #[must_use]
+    pub fn new(command: &'static str, body: Body, mut findings: Vec<Finding>) -> Self {
+        findings.sort();
+        findings.dedup();
+        Self { command, body, findings }
+    }
 }
 
 /// What only one command says.
@@ -56,6 +68,15 @@ pub enum Body {
     Status(Vec<CertificateRow>),
     /// `check`: every mail server, configured or found.
     Check(Vec<ServerRow>),
+    /// `explain`: these codes.
+    Explain(Vec<Code>),
+    /// `init`, `completions`, `man`.
+    Text {
+        /// The answer itself.
+        text: String,
+        /// The files that were written.
+        files: Vec<PathBuf>,
+    },
 }
 
 /// The body of `verify`.
@@ -107,6 +128,8 @@ pub fn json(report: &Report) -> String {
         }),
         Body::Status(certificates) => json!({ "certificates": certificates }),
         Body::Check(servers) => json!({ "servers": servers }),
+        Body::Explain(codes) => json!({ "codes": explain::rows(codes) }),
+        Body::Text { text, files } => json!({ "text": text, "files": files }),
     };
     format!("{}\n", whole(report.command, body, &report.findings))
 }
@@ -139,6 +162,11 @@ pub fn human(report: &Report, detail: Detail) -> String {
         }
         Body::Status(certificates) => status::text(certificates),
         Body::Check(servers) => check::text(servers),
+        Body::Explain(codes) => match codes.as_slice() {
+            [code] => explain::explain(*code).to_owned(),
+            _ => explain::list(),
+        },
+        Body::Text { text, .. } => text.clone(),
     };
     body + &findings(&report.findings, detail)
 }
