@@ -2,6 +2,7 @@
 //! only printer. Exit codes are decided here.
 
 mod environment;
+mod failure;
 mod log;
 mod look;
 mod output;
@@ -20,67 +21,43 @@ use clap::Parser;
 use crate::cli::{Cli, Command};
 use crate::flow::Fresh;
 use crate::plan::Mode;
-use crate::store::StoreError;
+use crate::report;
+use failure::Failure;
 use output::{Output, say};
 use session::{Session, load, load_if_any};
-
-/// Why a command ended without an answer; each kind has its exit code.
-#[derive(Debug)]
-pub(crate) enum Failure {
-    /// What was typed or configured cannot be used: 2.
-    Usage(String),
-    /// Our work failed: 1.
-    Work(String),
-    /// Another mailcert is at work: 5.
-    Locked(String),
-}
-
-impl Failure {
-    fn usage(error: impl std::fmt::Display) -> Self {
-        Self::Usage(format!("error: {error}"))
-    }
-
-    fn work(error: impl std::fmt::Display) -> Self {
-        Self::Work(error.to_string())
-    }
-
-    fn store(error: StoreError) -> Self {
-        match error {
-            StoreError::Locked { .. } => Self::Locked(error.to_string()),
-            StoreError::Unsafe { .. } | StoreError::Schema { .. } => Self::usage(error),
-            _ => Self::work(error),
-        }
-    }
-}
 
 /// Runs the command line and returns its exit code.
 #[must_use]
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(answer) => return typed_wrong(&answer),
+    };
     log::begin(&cli.global);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = match runtime {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            say(&format!("error: no runtime: {error}"));
-            return ExitCode::from(1);
-        }
+    let done = match runtime {
+        Ok(runtime) => runtime.block_on(command(cli)),
+        Err(error) => Err(Failure::work(format_args!("no runtime: {error}"))),
     };
-    match runtime.block_on(command(cli)) {
+    match done {
         Ok(code) => ExitCode::from(code),
-        Err(Failure::Usage(text)) => {
-            say(&text);
-            ExitCode::from(2)
-        }
-        Err(Failure::Work(text)) => {
-            say(&format!("error: {text}"));
-            ExitCode::from(1)
-        }
-        Err(Failure::Locked(text)) => {
-            say(&format!("error: {text}"));
-            ExitCode::from(5)
+        Err(failure) => {
+            say(failure.text());
+            ExitCode::from(failure.code())
         }
     }
+}
+
+/// Help and version, which are answers, and what clap finds wrong, in lines that fit a terminal.
+fn typed_wrong(answer: &clap::Error) -> ExitCode {
+    let text = answer.render().to_string();
+    if answer.use_stderr() && text.lines().any(|line| line.chars().count() > 80) {
+        say(report::wrapped(&text, "").trim_end());
+    } else {
+        // A reader that went away is no failure of ours.
+        let _ = answer.print();
+    }
+    ExitCode::from(u8::try_from(answer.exit_code()).unwrap_or(2))
 }
 
 async fn command(cli: Cli) -> Result<u8, Failure> {

@@ -32,10 +32,9 @@ pub(super) async fn discover(
         typed => typed.iter().map(|name| world.domain(name)).collect(),
     };
     if domains.is_empty() {
-        return Err(Failure::Usage(
-            "error: no domain is named and no configuration has one\n  = help: `mailcert discover \
-             example.org`"
-                .to_owned(),
+        return Err(Failure::helped(
+            "no domain is named and no configuration has one",
+            "`mailcert discover example.org`",
         ));
     }
     let progress = Progress::new(output.quiet());
@@ -119,10 +118,9 @@ fn wanted(config: &Config, typed: &cli::Verify) -> Result<Vec<Wanted>, Failure> 
         wanted = all.map(|domain| (Target::Domain(domain.name.clone()), at.clone())).collect();
     }
     if wanted.is_empty() {
-        return Err(Failure::Usage(
-            "error: no target is named and no configuration has a domain\n  = help: `mailcert \
-             verify example.org` or `mailcert verify mail.example.org:587`"
-                .to_owned(),
+        return Err(Failure::helped(
+            "no target is named and no configuration has a domain",
+            "`mailcert verify example.org` or `mailcert verify mail.example.org:587`",
         ));
     }
     Ok(wanted)

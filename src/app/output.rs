@@ -4,7 +4,8 @@ use std::io::{BufRead, ErrorKind, IsTerminal, Write};
 
 use anstyle::{AnsiColor, Style};
 
-use crate::app::{Failure, environment};
+use crate::app::environment;
+use crate::app::failure::{Failure, why};
 use crate::cli::{Color, Format, Global};
 use crate::report::{self, Detail, Report};
 
@@ -83,7 +84,7 @@ fn print(text: &str) -> Result<(), Failure> {
     let mut stdout = std::io::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            Err(Failure::Work(format!("the answer could not be written to stdout: {error}")))
+            Err(Failure::work(format_args!("stdout takes no answer: {}", why(&error))))
         }
         _ => Ok(()),
     }

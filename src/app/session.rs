@@ -1,5 +1,6 @@
 //! What a command works with, opened once: config, resolver, store, CA, solver.
 
+use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -7,8 +8,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use crate::app::environment;
+use crate::app::failure::{Failure, why};
 use crate::app::output::{Output, say};
-use crate::app::{Failure, environment};
 use tokio::time::Instant;
 
 use crate::cli;
@@ -40,16 +42,11 @@ pub(super) struct Loaded {
 /// [`Failure::Usage`] with every problem of the file.
 pub(super) fn load(named: Option<&Path>, output: &Output) -> Result<Loaded, Failure> {
     let path = named.unwrap_or_else(|| Path::new(CONFIG));
-    let usage = |why: String| Failure::Usage(why);
-    let bytes = trusted(path).map_err(|why| {
-        usage(format!(
-            "error: {why}\n  = help: `mailcert init` writes a configuration, `-c FILE` names one"
-        ))
-    })?;
-    let text = config::decode(path, &bytes).map_err(|faults| usage(faults.to_string()))?;
-    let read = |file: &Path| std::fs::read_to_string(file).map_err(|error| error.to_string());
+    let bytes = trusted(path)?;
+    let text = config::decode(path, &bytes).map_err(|faults| Failure::Usage(faults.to_string()))?;
+    let read = |file: &Path| std::fs::read_to_string(file).map_err(|error| why(&error));
     let (config, notes) =
-        config::read(path, text, &read).map_err(|faults| usage(faults.to_string()))?;
+        config::read(path, text, &read).map_err(|faults| Failure::Usage(faults.to_string()))?;
     for note in &notes {
         output.warn(&note.to_string());
     }
@@ -59,15 +56,24 @@ pub(super) fn load(named: Option<&Path>, output: &Output) -> Result<Loaded, Fail
 
 /// The bytes of a file that only root and the caller can write, in a directory likewise: its
 /// commands run as root.
-fn trusted(path: &Path) -> Result<Vec<u8>, String> {
-    let failed = |error: std::io::Error| format!("{}: {error}", path.display());
+fn trusted(path: &Path) -> Result<Vec<u8>, Failure> {
+    let failed = |error: std::io::Error| {
+        let what = format!("{}: {}", path.display(), why(&error));
+        match error.kind() {
+            ErrorKind::NotFound => Failure::helped(
+                what,
+                "`mailcert init` writes a configuration, `-c FILE` names another",
+            ),
+            _ => Failure::usage(what),
+        }
+    };
     let path = std::fs::canonicalize(path).map_err(failed)?;
     for part in path.ancestors().take(2) {
         let found = std::fs::metadata(part).map_err(failed)?;
         let sticky = found.is_dir() && found.mode() & 0o1000 != 0;
         let mode = if sticky { found.mode() & !0o022 } else { found.mode() };
         if let Some(why) = config::unsafe_access(part, mode, found.uid(), environment::caller()) {
-            return Err(why);
+            return Err(Failure::usage(why));
         }
     }
     std::fs::read(&path).map_err(failed)
@@ -252,9 +258,9 @@ pub(super) fn root_choice(typed: &cli::Roots) -> Result<RootChoice, Failure> {
         cli::Roots::System => Ok(RootChoice::System),
         cli::Roots::File(path) => {
             let pem = std::fs::read_to_string(path).map_err(|error| {
-                Failure::Usage(format!(
-                    "error: --roots {}: {error}; expected mozilla, system, or a PEM file",
-                    path.display()
+                let (path, why) = (path.display(), why(&error));
+                Failure::usage(format_args!(
+                    "--roots {path}: {why}; expected mozilla, system, or a PEM file"
                 ))
             })?;
             Ok(RootChoice::File(path.clone(), pem))
@@ -271,10 +277,13 @@ pub(super) fn known(config: &Config, names: &[Hostname]) -> Result<(), Failure> 
         let of =
             |domain: &config::Domain| name.is_within(&domain.name) || domain.hosts.contains(name);
         if !config.domains.iter().any(of) {
-            return Err(Failure::Usage(format!(
-                "error: {name} belongs to no domain of the configuration\n  = help: add \
-                 `[[domain]]` with `name = \"{name}\"`, or `hosts = [\"{name}\"]` to a domain"
-            )));
+            return Err(Failure::helped(
+                format_args!("{name} belongs to no domain of the configuration"),
+                format_args!(
+                    "add `[[domain]]` with `name = \"{name}\"`, or `hosts = [\"{name}\"]` to a \
+                     domain"
+                ),
+            ));
         }
     }
     Ok(())

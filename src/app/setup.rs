@@ -19,7 +19,7 @@ pub(super) async fn setup(
 ) -> Result<u8, Failure> {
     let (mut asked, found) = survey::servers(&session.config.servers, &session.machine).await;
     findings.extend(found);
-    let mut code = u8::from(findings.iter().any(|f| f.level == Level::Fail));
+    let mut code = u8::from(findings.iter().any(matters));
     let mut applied = false;
     for asked in &asked {
         let id = &asked.server.id;
@@ -39,7 +39,7 @@ pub(super) async fn setup(
                     ))?;
                 } else {
                     output.text(&format!("{id}: not applied; `mailcert setup --yes` does it\n"))?;
-                    code = code.max(3);
+                    code = if code == 1 { 1 } else { 3 };
                 }
             }
             Err(why) => {
@@ -64,7 +64,7 @@ pub(super) async fn undo(
 ) -> Result<u8, Failure> {
     let (asked, found) = survey::servers(&session.config.servers, &session.machine).await;
     findings.extend(found);
-    let mut code = u8::from(findings.iter().any(|f| f.level == Level::Fail));
+    let mut code = u8::from(findings.iter().any(matters));
     for asked in &asked {
         let id = &asked.server.id;
         if !hook::is_applied(&asked.server, &session.config.state) {
@@ -74,7 +74,7 @@ pub(super) async fn undo(
         if !yes && !ask_consent(&format!("Take mailcert's lines out of {id}'s configuration?")) {
             output
                 .text(&format!("{id}: left as it is; `mailcert setup --undo --yes` does it\n"))?;
-            code = code.max(3);
+            code = if code == 1 { 1 } else { 3 };
             continue;
         }
         let _lock = session.store.lock().map_err(Failure::store)?;
@@ -89,6 +89,11 @@ pub(super) async fn undo(
     }
     answer(&asked, output, findings)?;
     Ok(code)
+}
+
+/// A server that does not run can be set up all the same.
+fn matters(finding: &Finding) -> bool {
+    finding.level == Level::Fail && finding.code != Code::ServerNotRunning
 }
 
 /// The hook-in lines that are missing and could be applied, as text.

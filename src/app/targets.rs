@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::path::Path;
 
-use crate::app::Failure;
+use crate::app::failure::{Failure, why};
 use crate::app::look::World;
 use crate::cli;
 use crate::config::Domain;
@@ -43,17 +43,16 @@ fn lines(path: &Path) -> Result<Vec<Wanted>, Failure> {
         _ => std::fs::read_to_string(path),
     };
     let text =
-        text.map_err(|error| Failure::Usage(format!("error: --targets {shown}: {error}")))?;
+        text.map_err(|error| Failure::usage(format_args!("--targets {shown}: {}", why(&error))))?;
     let mut wanted = Vec::new();
     for (index, line) in text.lines().enumerate() {
         let parsed = Target::parse_line(line)
-            .map_err(|error| Failure::Usage(format!("error: {shown}:{}: {error}", index + 1)))?;
+            .map_err(|error| Failure::usage(format_args!("{shown}:{}: {error}", index + 1)))?;
         wanted.extend(parsed);
     }
     if wanted.is_empty() {
-        return Err(Failure::Usage(format!(
-            "error: --targets {shown}: there is no target in it; expected TARGET [ADDR]..., one a \
-             line"
+        return Err(Failure::usage(format_args!(
+            "--targets {shown}: there is no target in it; expected TARGET [ADDR]..., one a line"
         )));
     }
     Ok(wanted)

@@ -31,11 +31,11 @@ pub(super) fn completions(shell: clap_complete::Shell, output: &Output) -> Resul
 /// `man DIR`: one page for the program and one for each command.
 pub(super) fn man(directory: &Path, output: &Output) -> Result<u8, Failure> {
     if !directory.is_dir() {
-        return Err(Failure::Usage(format!(
-            "error: {dir} is no directory; expected the one the pages go to\n  = help: \
-             `mkdir -p {dir}` makes it",
-            dir = directory.display()
-        )));
+        let dir = directory.display();
+        return Err(Failure::helped(
+            format_args!("{dir} is no directory; expected the one the pages go to"),
+            format_args!("`mkdir -p {dir}` makes it"),
+        ));
     }
     let command = Cli::command();
     let mut pages = vec![("mailcert.1".to_owned(), command.clone())];
@@ -66,11 +66,11 @@ pub(super) async fn init(
     let path = named.unwrap_or_else(|| Path::new(CONFIG));
     let is_there = path.symlink_metadata().is_ok();
     if is_there && !typed.force && !typed.print {
-        return Err(Failure::Usage(format!(
-            "error: {} is there already and stays as it is\n  = help: `--force` writes over it, \
-             `--print` shows what would be written,\n          `-c FILE` names another",
-            path.display()
-        )));
+        return Err(Failure::helped(
+            format_args!("{} is there already and stays as it is", path.display()),
+            "`--force` writes over it, `--print` shows what would be written, `-c FILE` names \
+             another",
+        ));
     }
     let machine = session::machine(&crate::config::builtin());
     let text = init::text(&found(typed.domains, &machine).await);

@@ -22,7 +22,11 @@ pub(super) async fn plan(
     notes: Vec<Finding>,
 ) -> Result<u8, Failure> {
     let progress = Progress::new(output.quiet());
-    let tell = |event: &flow::Event| progress.tell(event);
+    // How many steps there are, the answer says itself.
+    let tell = |event: &flow::Event| match event {
+        flow::Event::Planned(_) => progress.end(),
+        event => progress.tell(event),
+    };
     let means = session.means(&tell);
     let discovered = flow::discover(&means, fresh, Notes::None).await.map_err(Failure::store)?;
     let scene = flow::look(&means, &discovered, mode, None).await.map_err(Failure::store)?;
@@ -81,24 +85,23 @@ fn newest_beside_a_good_one(session: &Session, name: &CertName) -> Result<Versio
     let held = survey::held(&kept, &diary);
     let names: Vec<String> = held.iter().map(|held| held.name.to_string()).collect();
     let Some(held) = held.into_iter().find(|held| held.name == *name) else {
-        let expected = match names.as_slice() {
-            [] => "none is held yet".to_owned(),
-            names => format!("expected one of: {}", names.join(", ")),
+        let (others, help) = match names.as_slice() {
+            [] => ("no other is either".to_owned(), "`mailcert fix` brings the first ones"),
+            names => {
+                (format!("expected one of: {}", names.join(", ")), "`mailcert status` lists them")
+            }
         };
-        return Err(Failure::Usage(format!(
-            "error: no certificate {name} is held; {expected}\n  = help: `mailcert status` lists \
-             them"
-        )));
+        return Err(Failure::helped(format_args!("{name} is not held; {others}"), help));
     };
     let mut good = held.versions.iter().rev().filter(|one| !one.bad);
     let (Some(newest), Some(previous)) = (good.next(), good.next()) else {
-        return Err(Failure::Work(format!(
-            "{name} has no earlier version to go back to\n  = help: `mailcert status` lists what \
-             is held"
-        )));
+        return Err(Failure::work_helped(
+            format_args!("{name} has no earlier version to go back to"),
+            "`mailcert status` lists what is held",
+        ));
     };
     if !previous.facts.valid_at(session.now) {
-        return Err(Failure::Work(format!(
+        return Err(Failure::work(format_args!(
             "version {} of {name} is outside its dates ({} to {}): it stays as it is",
             previous.version, previous.facts.not_before, previous.facts.not_after
         )));

@@ -1,6 +1,7 @@
 //! What each command takes.
 
 use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use clap::builder::{PossibleValue, StringValueParser, TypedValueParser};
@@ -44,7 +45,7 @@ pub struct Verify {
         long,
         value_name = "SECONDS",
         default_value_t = 30,
-        value_parser = clap::value_parser!(u64).range(1..=3600)
+        value_parser = |text: &str| number(text, 1..=3600)
     )]
     pub timeout: u64,
     /// Endpoints looked at side by side
@@ -52,7 +53,7 @@ pub struct Verify {
         long,
         value_name = "N",
         default_value_t = 128,
-        value_parser = clap::value_parser!(u16).range(1..=4096)
+        value_parser = |text: &str| number(text, 1..=4096)
     )]
     pub concurrency: u16,
     /// Handshakes with the server's name; one more is made without
@@ -60,7 +61,7 @@ pub struct Verify {
         long,
         value_name = "N",
         default_value_t = 2,
-        value_parser = clap::value_parser!(u8).range(1..=10)
+        value_parser = |text: &str| number(text, 1..=10)
     )]
     pub tries: u8,
     /// Warnings refuse, too
@@ -268,6 +269,16 @@ impl TypedValueParser for CodeParser {
     fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
         Some(Box::new(Code::ALL.iter().map(|code| PossibleValue::new(code.as_str()))))
     }
+}
+
+/// A whole number within bounds.
+fn number<N>(text: &str, bounds: RangeInclusive<N>) -> Result<N, String>
+where
+    N: std::str::FromStr + PartialOrd + std::fmt::Display,
+{
+    let (least, most) = (bounds.start(), bounds.end());
+    let expected = || format!("expected a whole number from {least} to {most}");
+    text.parse().ok().filter(|number| bounds.contains(number)).ok_or_else(expected)
 }
 
 /// A resolver's address and port.

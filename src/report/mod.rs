@@ -10,6 +10,7 @@ mod plan;
 mod status;
 mod verdict;
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 
 use serde::Serialize;
@@ -151,7 +152,7 @@ pub fn human(report: &Report, detail: Detail) -> String {
     let body = match &report.body {
         Body::Verify(verified) => verdict::text(verified, detail),
         Body::Discover(hosts) => hosts::text(hosts),
-        Body::Plan(plan) => plan::plan_text(plan),
+        Body::Plan(plan) => plan::plan_text(plan, &report.findings),
         Body::Run { outcomes, verified, wake, ok } => {
             let mut text = plan::run_text(outcomes, *wake, *ok, detail == Detail::Verbose);
             if !verified.endpoints.is_empty() {
@@ -168,7 +169,27 @@ pub fn human(report: &Report, detail: Detail) -> String {
         },
         Body::Text { text, .. } => text.clone(),
     };
-    body + &findings(&report.findings, detail)
+    body + &findings(&told_once(report), detail_of_findings(report, detail))
+}
+
+/// The findings without those that the endpoints of `verify` tell already: a host without an
+/// address.
+fn told_once(report: &Report) -> Vec<Finding> {
+    let Body::Verify(verified) = &report.body else { return report.findings.clone() };
+    let nowhere = verified.endpoints.iter().filter(|look| look.address.is_none());
+    let told: HashSet<(&str, Code)> = nowhere
+        .flat_map(|look| look.problems.iter().map(|problem| (look.host.as_str(), problem.code)))
+        .collect();
+    let new = |finding: &&Finding| !told.contains(&(finding.subject.as_str(), finding.code));
+    report.findings.iter().filter(new).cloned().collect()
+}
+
+/// Where there was nothing to verify, the notes say why.
+fn detail_of_findings(report: &Report, detail: Detail) -> Detail {
+    match &report.body {
+        Body::Verify(verified) if verified.endpoints.is_empty() => Detail::Verbose,
+        _ => detail,
+    }
 }
 
 /// The findings, worst first; notes only where asked for.

@@ -48,9 +48,11 @@ impl Case {
         self
     }
 
-    /// `mailcert.toml`, which every call is given with `-c`. State and DNS are the case's own.
+    /// `mailcert.toml`, which every call is given with `-c`. State and DNS are the case's own,
+    /// and the CA cannot be reached.
     pub(crate) fn config(self, config: &str) -> Self {
-        let ours = "[dns]\nservers = [\"{dns}\"]\n[state]\ndirectory = \"{dir}/state\"\n";
+        let ours = "[acme]\ndirectory = \"https://127.0.0.1:1/directory\"\nagree-to-terms = true\n[dns]\n\
+                    servers = [\"{dns}\"]\n[state]\ndirectory = \"{dir}/state\"\n";
         self.whole_config(&format!("{ours}{config}"))
     }
 
