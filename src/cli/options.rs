@@ -45,7 +45,7 @@ pub struct Verify {
         long,
         value_name = "SECONDS",
         default_value_t = 30,
-        value_parser = |text: &str| number(text, 1..=3600)
+        value_parser = |text: &str| number(text, 1_u64..=3600)
     )]
     pub timeout: u64,
     /// Endpoints looked at side by side
@@ -53,7 +53,7 @@ pub struct Verify {
         long,
         value_name = "N",
         default_value_t = 128,
-        value_parser = |text: &str| number(text, 1..=4096)
+        value_parser = |text: &str| number(text, 1_u16..=4096)
     )]
     pub concurrency: u16,
     /// Handshakes with the server's name; one more is made without
@@ -61,7 +61,7 @@ pub struct Verify {
         long,
         value_name = "N",
         default_value_t = 2,
-        value_parser = |text: &str| number(text, 1..=10)
+        value_parser = |text: &str| number(text, 1_u8..=10)
     )]
     pub tries: u8,
     /// Warnings refuse, too

@@ -212,29 +212,43 @@ pub fn findings(all: &[Finding], detail: Detail) -> String {
     text
 }
 
-/// The text in lines of at most 80 columns, each behind `indent`. Words are not broken: a command
-/// or a record that is longer stays whole, so that it can be pasted.
+/// The text in lines of at most 80 columns, each behind `indent`. Words are not broken, nor is a
+/// command between backticks, so that it can be pasted.
 #[must_use]
 pub fn wrapped(text: &str, indent: &str) -> String {
     let mut lines = String::new();
     for paragraph in text.lines() {
         let mut line = String::from(indent);
-        for word in paragraph.split(' ') {
+        for word in words(paragraph) {
             let blank = line.len() == indent.len();
             if !blank && line.chars().count() + 1 + word.chars().count() > 80 {
                 lines.push_str(&line);
                 lines.push('\n');
                 line = String::from(indent);
-                line.push_str(word);
+                line.push_str(&word);
             } else {
                 if !blank {
                     line.push(' ');
                 }
-                line.push_str(word);
+                line.push_str(&word);
             }
         }
         lines.push_str(line.trim_end());
         lines.push('\n');
     }
     lines
+}
+
+/// The words of a line; what stands between backticks is one.
+fn words(line: &str) -> Vec<String> {
+    let mut words: Vec<String> = Vec::new();
+    let mut open = false;
+    for piece in line.split(' ') {
+        match words.last_mut().filter(|_| open) {
+            Some(command) => command.extend([" ", piece]),
+            None => words.push(piece.to_owned()),
+        }
+        open ^= piece.matches('`').count() % 2 == 1;
+    }
+    words
 }

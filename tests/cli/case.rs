@@ -29,7 +29,8 @@ pub(crate) struct Case {
 impl Case {
     /// An empty directory, an empty DNS, no programs.
     pub(crate) fn new() -> Self {
-        let dir = tempfile::Builder::new().prefix("case-").tempdir().unwrap();
+        // Always of the same length, since lines are broken at 80 columns.
+        let dir = tempfile::Builder::new().prefix("case-").tempdir_in("/tmp").unwrap();
         fs::create_dir(dir.path().join("bin")).unwrap();
         let dns = DnsServer::start("127.0.0.1:0", "");
         let environment = BTreeMap::new();

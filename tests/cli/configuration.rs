@@ -31,8 +31,8 @@ fn a_named_file_that_is_missing_is_an_error_of_every_command() {
     }
     case.run("-c {dir}/none.toml plan").is(expect![[r#"
         --- stderr
-        error: {dir}/none.toml: No such file or directory (os error 2)
-          = help: `mailcert init` writes a configuration, `-c FILE` names one
+        error: {dir}/none.toml: No such file or directory
+          = help: `mailcert init` writes a configuration, `-c FILE` names another
         --- exit 2
     "#]]);
 }
@@ -81,15 +81,15 @@ fn a_file_that_others_can_write_is_refused() {
     let case = Case::new().config("").mode("mailcert.toml", 0o666);
     case.run("status").is(expect![[r#"
         --- stderr
-        error: {dir}/mailcert.toml can be written by everybody (mode 0666), expected its owner only; try `chmod go-w {dir}/mailcert.toml`
-          = help: `mailcert init` writes a configuration, `-c FILE` names one
+        error: {dir}/mailcert.toml can be written by everybody (mode 0666),
+        expected its owner only; try `chmod go-w {dir}/mailcert.toml`
         --- exit 2
     "#]]);
     let case = case.mode("mailcert.toml", 0o640).mode("", 0o775);
     case.run("status").is(expect![[r#"
         --- stderr
-        error: {dir} can be written by its group (mode 0775), expected its owner only; try `chmod go-w {dir}`
-          = help: `mailcert init` writes a configuration, `-c FILE` names one
+        error: {dir} can be written by its group (mode 0775), expected its
+        owner only; try `chmod go-w {dir}`
         --- exit 2
     "#]]);
     let case = case.mode("", 0o755);
@@ -106,7 +106,8 @@ fn a_state_directory_that_others_can_write_is_refused_by_all_that_use_it() {
     }
     case.run("run").is(expect![[r#"
         --- stderr
-        error: {dir}/state: mode 0777; expected a directory only root can write (chmod 0700 {dir}/state)
+        error: {dir}/state: mode 0777; expected a directory only root can
+        write (chmod 0700 {dir}/state)
         --- exit 2
     "#]]);
 }
@@ -121,11 +122,23 @@ fn a_feature_to_come_is_one_warning_and_one_finding() {
     ran.is(expect![[r#"
         --- stdout
         no certificate is held yet: `mailcert plan` shows what would be done
+        --- stderr
+        warning: {dir}/mailcert.toml:3:1: `preferred-chain` is not available yet
+          |
+        3 | preferred-chain = "X1"
+          | ^^^^^^^^^^^^^^^ the CA's own choice is used for now
         --- exit 3
     "#]]);
     let json = case.run("status --json").json();
     expect![[r#"
-        []
+        [
+          {
+            "code": "not-available-yet",
+            "level": "note",
+            "message": "`preferred-chain` is not available yet: the CA's own choice is used for now",
+            "subject": "{dir}/mailcert.toml:3:1"
+          }
+        ]
     "#]]
     .assert_eq(&format!("{:#}\n", json["findings"]));
     let quiet = case.run("status -q");
@@ -137,7 +150,7 @@ fn files_the_configuration_names_belong_to_it() {
     let case = Case::new().config("[verify]\nroots = \"{dir}/roots.pem\"\n");
     case.run("status").is(expect![[r#"
         --- stderr
-        error: {dir}/mailcert.toml:9:9: `{dir}/roots.pem` cannot be read: No such file or directory (os error 2)
+        error: {dir}/mailcert.toml:9:9: `{dir}/roots.pem` cannot be read: No such file or directory
           |
         9 | roots = "{dir}/roots.pem"
           |         ^^^^^^^^^^^^^^^^^^^^^^^^^^^^ expected a file to read

@@ -124,38 +124,52 @@ fn the_message_names_the_thing_the_found_the_expected_and_what_to_do() {
 
         $ mailcert verify
         error: no target is named and no configuration has a domain
-          = help: `mailcert verify example.org` or `mailcert verify mail.example.org:587`
+          = help: `mailcert verify example.org` or
+                  `mailcert verify mail.example.org:587`
 
         $ mailcert verify example
         error: example: a host name needs at least two labels, found "example"
 
         $ mailcert verify 192.0.2.7:25
-        error: 192.0.2.7:25: a certificate is checked against a name, not an address; give the name and the address to connect to: HOST:PORT --connect 192.0.2.7
+        error: 192.0.2.7:25: a certificate is checked against a name, not an address;
+        give the name and the address to connect to: HOST:PORT --connect 192.0.2.7
 
         $ mailcert verify mx.example.org:smtp
         error: mx.example.org:smtp: "smtp" is no port; expected a number from 1 to 65535
 
         $ mailcert verify https://mail.example.org
-        error: https://mail.example.org: unknown scheme "https"; expected one of smtp:// submission:// submissions:// smtps:// imap:// imaps:// pop3:// pop3s:// sieve://
+        error: https://mail.example.org: unknown scheme "https"; expected one of smtp://
+        submission:// submissions:// smtps:// imap:// imaps:// pop3:// pop3s:// sieve://
 
         $ mailcert verify --connect mx.example.org example.org
-        error: invalid value 'mx.example.org' for '--connect <ADDR>': expected an IPv4 or IPv6 address without a port, such as 192.0.2.7 or 2001:db8::7
+        error: invalid value 'mx.example.org' for '--connect <ADDR>': expected an IPv4
+        or IPv6 address without a port, such as 192.0.2.7 or 2001:db8::7
 
         For more information, try '--help'.
 
         $ mailcert verify --dns 127.0.0.1 example.org
-        error: invalid value '127.0.0.1' for '--dns <ADDR:PORT>': expected ADDR:PORT, such as 127.0.0.1:53 or [::1]:53
+        error: invalid value '127.0.0.1' for '--dns <ADDR:PORT>': expected ADDR:PORT,
+        such as 127.0.0.1:53 or [::1]:53
 
         For more information, try '--help'.
 
         $ mailcert verify --roots /nowhere.pem example.org
-        error: --roots /nowhere.pem: No such file or directory (os error 2); expected mozilla, system, or a PEM file
+        error: --roots /nowhere.pem: No such file or directory; expected mozilla,
+        system, or a PEM file
 
         $ mailcert verify --targets -
-        error: --targets stdin: there is no target in it; expected TARGET [ADDR]..., one a line
+        error: --targets stdin: there is no target in it; expected TARGET [ADDR]..., one
+        a line
 
         $ mailcert verify --timeout soon example.org
-        error: invalid value 'soon' for '--timeout <SECONDS>': invalid digit found in string
+        error: invalid value 'soon' for '--timeout <SECONDS>': expected a whole number
+        from 1 to 3600
+
+        For more information, try '--help'.
+
+        $ mailcert verify --tries 11 example.org
+        error: invalid value '11' for '--tries <N>': expected a whole number from 1 to
+        10
 
         For more information, try '--help'.
 
@@ -166,12 +180,14 @@ fn the_message_names_the_thing_the_found_the_expected_and_what_to_do() {
         For more information, try '--help'.
 
         $ mailcert discover mx1.example.org:25
-        error: invalid value 'mx1.example.org:25' for '[DOMAIN]...': "org:25" is no label of a host name (letters, digits and - only)
+        error: invalid value 'mx1.example.org:25' for '[DOMAIN]...': "org:25" is no
+        label of a host name (letters, digits and - only)
 
         For more information, try '--help'.
 
         $ mailcert rollback ../../etc
-        error: invalid value '../../etc' for '<NAME>': "../../etc" is no certificate name; expected a domain such as example.org or example.org-2
+        error: invalid value '../../etc' for '<NAME>': "../../etc" is no certificate
+        name; expected a domain such as example.org or example.org-2
 
         For more information, try '--help'.
 
@@ -220,19 +236,22 @@ fn a_file_of_targets_is_blamed_with_its_line() {
     let case = Case::new().file("list", "mx.example.org:25\nmx.example.org:25 localhost\n");
     case.run("verify --targets {dir}/list").is(expect![[r#"
         --- stderr
-        error: {dir}/list:2: mx.example.org:25: "localhost" is no address; expected TARGET [ADDR]..., one a line
+        error: {dir}/list:2: mx.example.org:25: "localhost" is no address;
+        expected TARGET [ADDR]..., one a line
         --- exit 2
     "#]]);
     let case = case.file("list", "# nothing but words\n");
     case.run("verify --targets {dir}/list").is(expect![[r#"
         --- stderr
-        error: --targets {dir}/list: there is no target in it; expected TARGET [ADDR]..., one a line
+        error: --targets {dir}/list: there is no target in it; expected
+        TARGET [ADDR]..., one a line
         --- exit 2
     "#]]);
     let case = case.file("pem", "no certificate\n");
     case.run("verify --roots {dir}/pem mx.example.org:25").is(expect![[r#"
         --- stderr
-        error: {dir}/pem: no certificate in it; expected at least one BEGIN CERTIFICATE block
+        error: {dir}/pem: no certificate in it; expected at least one BEGIN
+        CERTIFICATE block
         --- exit 2
     "#]]);
 }

@@ -83,7 +83,7 @@ fn check_of_a_server_elsewhere_is_right() {
     case.run("check").is(expect![[r#"
         --- stdout
         the configuration is right
-        exim: runs, may use our files (files-only: it is not asked)
+        exim: runs elsewhere, so it is not asked (files-only)
           files    {dir}/tls
         --- exit 0
     "#]]);
@@ -111,8 +111,8 @@ fn a_name_that_is_not_held_cannot_be_rolled_back_and_nothing_is_written() {
     let case = world();
     case.run("rollback example.org").is(expect![[r#"
         --- stderr
-        error: no certificate example.org is held; none is held yet
-          = help: `mailcert status` lists them
+        error: example.org is not held; no other is either
+          = help: `mailcert fix` brings the first ones
         --- exit 2
     "#]]);
     assert!(!case.path("state").exists());
@@ -129,6 +129,7 @@ fn another_mailcert_at_work_is_code_5() {
     case.run("run").is(expect![[r#"
         --- stderr
         error: another mailcert is at work (pid unknown)
+          = help: wait until it has ended, and call again
         --- exit 5
     "#]]);
     let ran = case.run("fix --yes --json");

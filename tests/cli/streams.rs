@@ -195,7 +195,7 @@ fn an_answer_that_cannot_be_written_is_a_failure() {
     let mut command = case.command("explain expired");
     case.ran(command.stdout(full).stderr(Stdio::piped()).output().unwrap()).is(expect![[r#"
         --- stderr
-        error: the answer could not be written to stdout: No space left on device (os error 28)
+        error: stdout takes no answer: No space left on device
         --- exit 1
     "#]]);
 }
