@@ -1,106 +1,86 @@
 //! One short function per subcommand; the only reader of clock, environment and terminal, and the
 //! only printer. Exit codes are decided here.
 
-mod asked;
 mod environment;
+mod failure;
+mod log;
 mod look;
+mod output;
 mod progress;
 mod session;
 mod setup;
 mod state;
+mod targets;
 mod texts;
 mod work;
 
-use std::io::{BufRead, IsTerminal, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::cli::{Cli, Command, Format, Global};
+use crate::cli::{Cli, Command};
 use crate::flow::Fresh;
 use crate::plan::Mode;
-use crate::report::{self, Detail, Report};
-use crate::store::StoreError;
+use crate::report;
+use failure::Failure;
+use output::{Output, say};
 use session::{Session, load, load_if_any};
-
-/// Why a command ended without an answer; each kind has its exit code.
-#[derive(Debug)]
-pub(crate) enum Failure {
-    /// What was typed or configured cannot be used: 2.
-    Usage(String),
-    /// Our work failed: 1.
-    Work(String),
-    /// Another mailcert is at work: 5.
-    Locked(String),
-}
-
-impl Failure {
-    fn usage(error: impl std::fmt::Display) -> Self {
-        Self::Usage(format!("error: {error}"))
-    }
-
-    fn work(error: impl std::fmt::Display) -> Self {
-        Self::Work(error.to_string())
-    }
-
-    fn store(error: StoreError) -> Self {
-        match error {
-            StoreError::Locked { .. } => Self::Locked(error.to_string()),
-            StoreError::Unsafe { .. } | StoreError::Schema { .. } => Self::usage(error),
-            _ => Self::work(error),
-        }
-    }
-}
 
 /// Runs the command line and returns its exit code.
 #[must_use]
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = match runtime {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            say(&format!("error: no runtime: {error}"));
-            return ExitCode::from(1);
-        }
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(answer) => return typed_wrong(&answer),
     };
-    match runtime.block_on(command(cli)) {
+    log::begin(&cli.global);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let done = match runtime {
+        Ok(runtime) => runtime.block_on(command(cli)),
+        Err(error) => Err(Failure::work(format_args!("no runtime: {error}"))),
+    };
+    match done {
         Ok(code) => ExitCode::from(code),
-        Err(Failure::Usage(text)) => {
-            say(&text);
-            ExitCode::from(2)
-        }
-        Err(Failure::Work(text)) => {
-            say(&format!("error: {text}"));
-            ExitCode::from(1)
-        }
-        Err(Failure::Locked(text)) => {
-            say(&format!("error: {text}"));
-            ExitCode::from(5)
+        Err(failure) => {
+            say(failure.text());
+            ExitCode::from(failure.code())
         }
     }
+}
+
+/// Help and version, which are answers, and what clap finds wrong, in lines that fit a terminal.
+fn typed_wrong(answer: &clap::Error) -> ExitCode {
+    let text = answer.render().to_string();
+    if answer.use_stderr() && text.lines().any(|line| line.chars().count() > 80) {
+        say(report::wrapped(&text, "").trim_end());
+    } else {
+        // A reader that went away is no failure of ours.
+        let _ = answer.print();
+    }
+    ExitCode::from(u8::try_from(answer.exit_code()).unwrap_or(2))
 }
 
 async fn command(cli: Cli) -> Result<u8, Failure> {
     let output = Output::new(&cli.global);
     let named = cli.global.config.as_deref();
     match cli.command {
-        Command::Verify(typed) => look::verify(load_if_any(named)?, typed, &output).await,
-        Command::Discover(typed) => look::discover(load_if_any(named)?, typed, &output).await,
-        Command::Explain(typed) => Ok(texts::explain(typed.code, &output)),
-        Command::Completions(typed) => Ok(texts::completions(typed.shell, &output)),
+        Command::Verify(typed) => look::verify(load_if_any(named, &output)?, typed, &output).await,
+        Command::Discover(typed) => {
+            look::discover(load_if_any(named, &output)?, typed, &output).await
+        }
+        Command::Explain(typed) => texts::explain(typed.code, &output),
+        Command::Completions(typed) => texts::completions(typed.shell, &output),
         Command::Man(typed) => texts::man(&typed.directory, &output),
         Command::Init(typed) => texts::init(named, typed, &output).await,
         Command::Plan(typed) => {
-            let loaded = load(named)?;
+            let loaded = load(named, &output)?;
             let fresh = if typed.fresh { Fresh::Anew } else { Fresh::Remembered };
             let session = Session::open(loaded.config)?;
             work::plan(&session, fresh, &Mode::Run, &output, loaded.findings).await
         }
         Command::Run(typed) => {
-            let loaded = load(named)?;
-            let output = output.strictly(typed.strict);
-            let session = Session::open(loaded.config)?;
+            let loaded = load(named, &output)?;
+            let session = Session::open(loaded.config)?.strictly(typed.strict);
             if typed.dry_run {
                 let fresh = Fresh::Remembered;
                 return work::plan(&session, fresh, &Mode::Run, &output, loaded.findings).await;
@@ -108,10 +88,10 @@ async fn command(cli: Cli) -> Result<u8, Failure> {
             work::run(&session, &output, loaded.findings).await
         }
         Command::Fix(typed) => {
-            let loaded = load(named)?;
-            let output = output.strictly(typed.strict);
+            let loaded = load(named, &output)?;
             session::known(&loaded.config, &typed.names)?;
-            let session = Session::open(loaded.config)?.for_names(typed.names);
+            let session = Session::open(loaded.config)?;
+            let session = session.for_names(typed.names).strictly(typed.strict);
             if typed.dry_run {
                 let mode = Mode::Fix { hook: typed.yes };
                 return work::plan(&session, Fresh::Anew, &mode, &output, loaded.findings).await;
@@ -119,12 +99,12 @@ async fn command(cli: Cli) -> Result<u8, Failure> {
             work::fix(&session, typed.yes, &output, loaded.findings).await
         }
         Command::Rollback(typed) => {
-            let loaded = load(named)?;
+            let loaded = load(named, &output)?;
             let session = Session::open(loaded.config)?;
             work::rollback(&session, &typed.name, &output, loaded.findings).await
         }
         Command::Setup(typed) => {
-            let loaded = load(named)?;
+            let loaded = load(named, &output)?;
             let session = Session::open(loaded.config)?;
             if typed.undo {
                 return setup::undo(&session, typed.yes, &output, loaded.findings).await;
@@ -132,93 +112,12 @@ async fn command(cli: Cli) -> Result<u8, Failure> {
             setup::setup(&session, typed.yes, &output, loaded.findings).await
         }
         Command::Status => {
-            let loaded = load(named)?;
+            let loaded = load(named, &output)?;
             state::status(&Session::open(loaded.config)?, &output, loaded.findings)
         }
         Command::Check => {
-            let loaded = load(named)?;
+            let loaded = load(named, &output)?;
             state::check(&Session::open(loaded.config)?, &output, loaded.findings).await
         }
     }
-}
-
-/// Where answers go and how much they say.
-pub(crate) struct Output {
-    format: Format,
-    detail: Detail,
-    strict: bool,
-}
-
-impl Output {
-    fn new(global: &Global) -> Self {
-        let detail = match (global.quiet, global.verbose) {
-            (true, _) => Detail::Quiet,
-            (false, 0) => Detail::Usual,
-            (false, _) => Detail::Verbose,
-        };
-        Self { format: global.format(), detail, strict: false }
-    }
-
-    fn strictly(self, strict: bool) -> Self {
-        Self { strict, ..self }
-    }
-
-    /// Whether warnings count as failures.
-    fn strict(&self) -> bool {
-        self.strict
-    }
-
-    fn is_json(&self) -> bool {
-        self.format == Format::Json
-    }
-
-    fn detail(&self) -> Detail {
-        self.detail
-    }
-
-    /// Whether progress is unwanted.
-    fn quiet(&self) -> bool {
-        self.detail == Detail::Quiet
-    }
-
-    /// The answer of a command, on stdout.
-    fn answer(&self, report: &Report) {
-        match self.format {
-            Format::Json => print(&report::json(report)),
-            Format::Human => print(&report::human(report, self.detail)),
-        }
-    }
-
-    /// A text that is an answer of its own; where JSON is asked for it goes to stderr.
-    fn text(&self, text: &str) {
-        if self.is_json() {
-            say(text.trim_end());
-        } else {
-            print(text);
-        }
-    }
-}
-
-/// Writes to stdout. A reader that went away (`| head`) is no failure of ours.
-fn print(text: &str) {
-    let mut stdout = std::io::stdout().lock();
-    let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
-}
-
-/// Writes a line to stderr.
-pub(crate) fn say(text: &str) {
-    let mut stderr = std::io::stderr().lock();
-    let _ = writeln!(stderr, "{text}");
-}
-
-/// Asks a person; without a terminal the answer is no.
-fn ask_consent(question: &str) -> bool {
-    if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
-        return false;
-    }
-    let mut stderr = std::io::stderr().lock();
-    let _ = write!(stderr, "{question} [y/N] ").and_then(|()| stderr.flush());
-    let mut line = String::new();
-    let read = std::io::stdin().lock().read_line(&mut line);
-    read.is_ok() && matches!(line.trim(), "y" | "Y" | "yes" | "Yes")
 }

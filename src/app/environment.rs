@@ -23,6 +23,12 @@ pub(super) fn caller() -> u32 {
     rustix::process::geteuid().as_raw()
 }
 
+/// Whether colours are welcome on a terminal: NO_COLOR (no-color.org) is unset or empty and the
+/// terminal knows them.
+pub(super) fn wants_colour() -> bool {
+    variable("NO_COLOR").is_none() && variable("TERM").is_none_or(|term| term != "dumb")
+}
+
 /// The proxy for HTTPS, if the environment names one.
 pub(super) fn proxy() -> Option<Proxy> {
     let https = variable("HTTPS_PROXY").or_else(|| variable("https_proxy"))?;

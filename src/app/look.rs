@@ -1,24 +1,24 @@
 //! `verify`, `discover`: looks at the world, with or without a configuration.
 
+use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::app::asked::Asked;
 use crate::app::progress::Progress;
 use crate::app::session::{self, Loaded};
+use crate::app::targets::{self, Wanted};
 use crate::app::{Failure, Output, environment};
 use crate::cli;
 use crate::config::{self, Config, Domain, Profile};
 use crate::discover::{self, Discovered, Rules};
 use crate::dns::{Asker, Dns, Resolver};
 use crate::flow::{self, Event};
-use crate::model::{Finding, Hostname, Inspection, Verdict};
+use crate::model::{Finding, Hostname, Inspection, Level, Verdict};
 use crate::report::{Body, Report, Verified};
-use crate::verify::{self, How, Target};
+use crate::verify::{self, Ask, How, Target};
 
-/// `discover`.
+/// `discover`: 0, unless the DNS let nothing be found.
 pub(super) async fn discover(
     loaded: Option<Loaded>,
     typed: cli::Discover,
@@ -26,20 +26,26 @@ pub(super) async fn discover(
 ) -> Result<u8, Failure> {
     let (config, mut findings) = parts(loaded);
     let dns = resolver(&config, &typed.dns)?;
-    let domains = domains(&config, &typed.domains);
+    let world = World { config: &config, dns: &dns, machine: &session::machine(&config) };
+    let domains: Vec<Domain> = match typed.domains.as_slice() {
+        [] => config.domains.clone(),
+        typed => typed.iter().map(|name| world.domain(name)).collect(),
+    };
     if domains.is_empty() {
-        return Err(Failure::Usage(
-            "error: no domain is named and no configuration has one\n  = help: `mailcert discover \
-             example.org`"
-                .to_owned(),
+        return Err(Failure::helped(
+            "no domain is named and no configuration has one",
+            "`mailcert discover example.org`",
         ));
     }
-    let machine = session::machine(&config);
-    let found = found(&domains, &dns, &config, &machine).await;
+    let progress = Progress::new(output.quiet());
+    progress.tell(&Event::Discovering(domains.len()));
+    let found = world.discover(&domains).await;
+    progress.end();
     findings.extend(found.iter().flat_map(|domain| domain.findings.clone()));
-    let hosts = found.iter().flat_map(|domain| &domain.hosts).map(Into::into).collect();
-    output.answer(&Report { command: "discover", body: Body::Discover(hosts), findings });
-    Ok(0)
+    let hosts: Vec<_> = found.iter().flat_map(|domain| &domain.hosts).map(Into::into).collect();
+    let nothing = hosts.is_empty() && findings.iter().any(|finding| finding.level > Level::Warn);
+    output.answer(&Report::new("discover", Body::Discover(hosts), findings))?;
+    Ok(u8::from(nothing))
 }
 
 /// `verify`.
@@ -51,40 +57,94 @@ pub(super) async fn verify(
     let (config, mut findings) = parts(loaded);
     let dns = resolver(&config, &typed.dns)?;
     let how = how(&config, &typed)?;
-    let targets = targets(&typed)?;
-    let domains =
-        if targets.is_empty() { config.domains.clone() } else { named(&config, &targets) };
-    if domains.is_empty() && targets.is_empty() {
-        return Err(Failure::Usage(
-            "error: no target is named and no configuration has a domain\n  = help: `mailcert \
-             verify example.org` or `mailcert verify mail.example.org:587`"
-                .to_owned(),
-        ));
-    }
-    let machine = session::machine(&config);
-    let known = found(&domains, &dns, &config, &machine).await;
-    findings.extend(known.iter().flat_map(|domain| domain.findings.clone()));
-    let asked = Asked::gather(&targets, &known, &dns, typed.connect, &machine).await;
+    let wanted = wanted(&config, &typed)?;
+    let world = World { config: &config, dns: &dns, machine: &session::machine(&config) };
     let progress = Progress::new(output.quiet());
-    progress.tell(&Event::Verifying(asked.asks.len()));
-    let seen = |inspection: &Inspection| progress.tell(&Event::Verified(inspection.clone()));
-    let looks = verify::inspect_all(&asked.asks, &how, &seen).await;
-    let mut endpoints = asked.entries(looks, &how);
+    progress.tell(&Event::Discovering(wanted.len()));
+    let (mut asks, found) = targets::asks(&world, wanted).await;
+    findings.extend(found);
+    for ask in &mut asks {
+        let address = ask.endpoint.address.filter(|_| !world.machine.is_empty());
+        ask.ours = address.map(|address| world.machine.contains(&address));
+    }
+    let mut endpoints = inspect(&asks, &dns, &how, &progress).await;
+    progress.end();
     if typed.strict {
         endpoints = endpoints.into_iter().map(verify::profiles::strictly).collect();
     }
     let verified = Verified::of(how.profile.as_str(), endpoints);
-    let code = exit_code(verified.verdict);
-    output.answer(&Report { command: "verify", body: Body::Verify(verified), findings });
-    Ok(code)
-}
-
-fn exit_code(verdict: Verdict) -> u8 {
-    match verdict {
+    let code = match verified.verdict {
         Verdict::Accepted => 0,
         Verdict::Refused => 1,
         Verdict::Unknown => 4,
+    };
+    output.answer(&Report::new("verify", Body::Verify(verified), findings))?;
+    Ok(code)
+}
+
+/// What is looked at, and by what.
+pub(super) struct World<'a> {
+    pub(super) config: &'a Config,
+    pub(super) dns: &'a dyn Dns,
+    pub(super) machine: &'a [IpAddr],
+}
+
+impl World<'_> {
+    /// A domain with its table where the configuration has one.
+    pub(super) fn domain(&self, name: &Hostname) -> Domain {
+        let known = self.config.domains.iter().find(|domain| domain.name == *name);
+        let plain = || Domain { name: name.clone(), hosts: Vec::new(), exclude: Vec::new() };
+        known.cloned().unwrap_or_else(plain)
     }
+
+    /// Asks for these domains side by side.
+    pub(super) async fn discover(&self, domains: &[Domain]) -> Vec<Discovered> {
+        let rules = Rules {
+            machine: self.machine,
+            guesses: self.config.discover.guesses,
+            concurrency: flow::QUESTIONS.0,
+            per_second: flow::QUESTIONS.1,
+        };
+        discover::discover(domains, self.dns, &rules).await
+    }
+}
+
+/// What was typed, else all domains of the configuration.
+fn wanted(config: &Config, typed: &cli::Verify) -> Result<Vec<Wanted>, Failure> {
+    let mut wanted = targets::wanted(typed)?;
+    if wanted.is_empty() {
+        let all = config.domains.iter();
+        let at: Vec<IpAddr> = typed.connect.into_iter().collect();
+        wanted = all.map(|domain| (Target::Domain(domain.name.clone()), at.clone())).collect();
+    }
+    if wanted.is_empty() {
+        return Err(Failure::helped(
+            "no target is named and no configuration has a domain",
+            "`mailcert verify example.org` or `mailcert verify mail.example.org:587`",
+        ));
+    }
+    Ok(wanted)
+}
+
+/// Looks at every endpoint; the answers are in the order of `asks`. Of a host without an address
+/// the DNS says why it has none.
+async fn inspect(asks: &[Ask], dns: &dyn Dns, how: &How, progress: &Progress) -> Vec<Inspection> {
+    progress.tell(&Event::Verifying(asks.len()));
+    let seen = |inspection: &Inspection| progress.tell(&Event::Verified(inspection.clone()));
+    let nowhere = |ask: &&Ask| ask.endpoint.address.is_none() && ask.connect.is_none();
+    let somewhere: Vec<Ask> = asks.iter().filter(|ask| !nowhere(ask)).cloned().collect();
+    let mut endpoints = verify::inspect_all(&somewhere, how, &seen).await;
+    for ask in asks.iter().filter(nowhere).filter(|ask| !ask.optional) {
+        let (code, why) = targets::why_no_address(dns, ask).await;
+        endpoints.push(verify::unresolved(ask, how, code, &why));
+    }
+    let place: HashMap<_, _> = asks
+        .iter()
+        .enumerate()
+        .map(|(at, Ask { endpoint, .. })| ((&endpoint.host, endpoint.port, endpoint.address), at))
+        .collect();
+    endpoints.sort_by_key(|look| place.get(&(&look.host, look.port, look.address)).copied());
+    endpoints
 }
 
 fn parts(loaded: Option<Loaded>) -> (Config, Vec<Finding>) {
@@ -92,58 +152,6 @@ fn parts(loaded: Option<Loaded>) -> (Config, Vec<Finding>) {
         Some(loaded) => (loaded.config, loaded.findings),
         None => (config::builtin(), Vec::new()),
     }
-}
-
-/// The domains to ask for: those typed, with their tables where the configuration has them.
-fn domains(config: &Config, typed: &[Hostname]) -> Vec<Domain> {
-    if typed.is_empty() {
-        return config.domains.clone();
-    }
-    let domain = |name: &Hostname| {
-        let known = config.domains.iter().find(|domain| domain.name == *name);
-        let plain = || Domain { name: name.clone(), hosts: Vec::new(), exclude: Vec::new() };
-        known.cloned().unwrap_or_else(plain)
-    };
-    typed.iter().map(domain).collect()
-}
-
-/// The mail domains among the targets, in their order.
-fn named(config: &Config, targets: &[(Target, Vec<IpAddr>)]) -> Vec<Domain> {
-    let typed: Vec<Hostname> = targets
-        .iter()
-        .filter_map(|(target, _)| match target {
-            Target::Domain(domain) => Some(domain.clone()),
-            Target::Server { .. } => None,
-        })
-        .collect();
-    if typed.is_empty() { Vec::new() } else { domains(config, &typed) }
-}
-
-async fn found(
-    domains: &[Domain],
-    dns: &dyn Dns,
-    config: &Config,
-    machine: &[IpAddr],
-) -> Vec<Discovered> {
-    let rules = Rules {
-        machine,
-        guesses: config.discover.guesses,
-        concurrency: flow::QUESTIONS.0,
-        per_second: flow::QUESTIONS.1,
-    };
-    discover::discover(domains, dns, &rules).await
-}
-
-/// What is asked for: the arguments, then the lines of `--targets`.
-fn targets(typed: &cli::Verify) -> Result<Vec<(Target, Vec<IpAddr>)>, Failure> {
-    let mut targets = Vec::new();
-    for text in &typed.targets {
-        targets.push((Target::parse(text).map_err(Failure::usage)?, Vec::new()));
-    }
-    if let Some(path) = &typed.targets_file {
-        targets.extend(targets_file(path)?);
-    }
-    Ok(targets)
 }
 
 /// How to look: the configuration, and what was typed over it.
@@ -170,26 +178,4 @@ fn how(config: &Config, typed: &cli::Verify) -> Result<How, Failure> {
 
 fn resolver(config: &Config, typed: &[SocketAddr]) -> Result<Asker<Resolver>, Failure> {
     session::resolver(if typed.is_empty() { &config.dns } else { typed })
-}
-
-/// The lines of `--targets FILE`: `TARGET [ADDR]...`; empty lines and `#` comments are passed over.
-///
-/// # Errors
-/// [`Failure::Usage`] with file and line of the first that is wrong.
-pub(super) fn targets_file(path: &Path) -> Result<Vec<(Target, Vec<IpAddr>)>, Failure> {
-    let text = if path == Path::new("-") {
-        std::io::read_to_string(std::io::stdin())
-    } else {
-        std::fs::read_to_string(path)
-    };
-    let text = text
-        .map_err(|error| Failure::Usage(format!("error: --targets {}: {error}", path.display())))?;
-    let mut targets = Vec::new();
-    for (index, line) in text.lines().enumerate() {
-        let parsed = Target::parse_line(line).map_err(|error| {
-            Failure::Usage(format!("error: {}:{}: {error}", path.display(), index + 1))
-        })?;
-        targets.extend(parsed);
-    }
-    Ok(targets)
 }

@@ -62,6 +62,13 @@ impl Progress {
         }
     }
 
+    /// Nothing more comes: the answer follows.
+    pub(super) fn end(&self) {
+        if !self.quiet {
+            self.clear();
+        }
+    }
+
     /// A line that the next one overwrites on a terminal, and that a log does not get.
     fn moving(&self, text: &str) {
         if self.terminal {

@@ -1,5 +1,6 @@
 //! What a command works with, opened once: config, resolver, store, CA, solver.
 
+use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -7,7 +8,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use crate::app::{Failure, environment};
+use crate::app::environment;
+use crate::app::failure::{Failure, why};
+use crate::app::output::{Output, say};
 use tokio::time::Instant;
 
 use crate::cli;
@@ -37,20 +40,15 @@ pub(super) struct Loaded {
 ///
 /// # Errors
 /// [`Failure::Usage`] with every problem of the file.
-pub(super) fn load(named: Option<&Path>) -> Result<Loaded, Failure> {
+pub(super) fn load(named: Option<&Path>, output: &Output) -> Result<Loaded, Failure> {
     let path = named.unwrap_or_else(|| Path::new(CONFIG));
-    let usage = |why: String| Failure::Usage(why);
-    let bytes = trusted(path).map_err(|why| {
-        usage(format!(
-            "error: {why}\n  = help: `mailcert init` writes a configuration, `-c FILE` names one"
-        ))
-    })?;
-    let text = config::decode(path, &bytes).map_err(|faults| usage(faults.to_string()))?;
-    let read = |file: &Path| std::fs::read_to_string(file).map_err(|error| error.to_string());
+    let bytes = trusted(path)?;
+    let text = config::decode(path, &bytes).map_err(|faults| Failure::Usage(faults.to_string()))?;
+    let read = |file: &Path| std::fs::read_to_string(file).map_err(|error| why(&error));
     let (config, notes) =
-        config::read(path, text, &read).map_err(|faults| usage(faults.to_string()))?;
+        config::read(path, text, &read).map_err(|faults| Failure::Usage(faults.to_string()))?;
     for note in &notes {
-        super::say(&note.to_string());
+        output.warn(&note.to_string());
     }
     let findings = notes.iter().filter_map(config::Note::finding).collect();
     Ok(Loaded { config, findings })
@@ -58,15 +56,24 @@ pub(super) fn load(named: Option<&Path>) -> Result<Loaded, Failure> {
 
 /// The bytes of a file that only root and the caller can write, in a directory likewise: its
 /// commands run as root.
-fn trusted(path: &Path) -> Result<Vec<u8>, String> {
-    let failed = |error: std::io::Error| format!("{}: {error}", path.display());
+fn trusted(path: &Path) -> Result<Vec<u8>, Failure> {
+    let failed = |error: std::io::Error| {
+        let what = format!("{}: {}", path.display(), why(&error));
+        match error.kind() {
+            ErrorKind::NotFound => Failure::helped(
+                what,
+                "`mailcert init` writes a configuration, `-c FILE` names another",
+            ),
+            _ => Failure::usage(what),
+        }
+    };
     let path = std::fs::canonicalize(path).map_err(failed)?;
     for part in path.ancestors().take(2) {
         let found = std::fs::metadata(part).map_err(failed)?;
         let sticky = found.is_dir() && found.mode() & 0o1000 != 0;
         let mode = if sticky { found.mode() & !0o022 } else { found.mode() };
         if let Some(why) = config::unsafe_access(part, mode, found.uid(), environment::caller()) {
-            return Err(why);
+            return Err(Failure::usage(why));
         }
     }
     std::fs::read(&path).map_err(failed)
@@ -77,11 +84,14 @@ fn trusted(path: &Path) -> Result<Vec<u8>, String> {
 ///
 /// # Errors
 /// [`Failure::Usage`] when it is there, or was named, and cannot be used.
-pub(super) fn load_if_any(named: Option<&Path>) -> Result<Option<Loaded>, Failure> {
+pub(super) fn load_if_any(
+    named: Option<&Path>,
+    output: &Output,
+) -> Result<Option<Loaded>, Failure> {
     if named.is_none() && !Path::new(CONFIG).exists() {
         return Ok(None);
     }
-    load(named).map(Some)
+    load(named, output).map(Some)
 }
 
 /// Everything a run needs.
@@ -93,6 +103,7 @@ pub(super) struct Session {
     pub(super) machine: Vec<IpAddr>,
     pub(super) now: Timestamp,
     pub(super) only: Vec<Hostname>,
+    pub(super) strict: bool,
     ca: Acme,
     solver: Box<dyn Solver>,
     http: Http,
@@ -128,6 +139,7 @@ impl Session {
             how: how(&config, (now, since))?,
             machine: machine(&config),
             only: Vec::new(),
+            strict: false,
             config,
             store,
             now,
@@ -141,6 +153,11 @@ impl Session {
     /// The same for these domains or hosts; none are all.
     pub(super) fn for_names(self, only: Vec<Hostname>) -> Self {
         Self { only, ..self }
+    }
+
+    /// The same, where what is wrong elsewhere counts, too.
+    pub(super) fn strictly(self, strict: bool) -> Self {
+        Self { strict, ..self }
     }
 
     /// The same, for the flow.
@@ -173,7 +190,7 @@ impl Session {
             tokio::spawn(async move {
                 while signals.recv().await.is_some() {
                     stop.store(true, Ordering::Relaxed);
-                    super::say("interrupted: the step under way is finished first");
+                    say("interrupted: the step under way is finished first");
                 }
             });
         }
@@ -241,9 +258,9 @@ pub(super) fn root_choice(typed: &cli::Roots) -> Result<RootChoice, Failure> {
         cli::Roots::System => Ok(RootChoice::System),
         cli::Roots::File(path) => {
             let pem = std::fs::read_to_string(path).map_err(|error| {
-                Failure::Usage(format!(
-                    "error: --roots {}: {error}; expected mozilla, system, or a PEM file",
-                    path.display()
+                let (path, why) = (path.display(), why(&error));
+                Failure::usage(format_args!(
+                    "--roots {path}: {why}; expected mozilla, system, or a PEM file"
                 ))
             })?;
             Ok(RootChoice::File(path.clone(), pem))
@@ -260,10 +277,13 @@ pub(super) fn known(config: &Config, names: &[Hostname]) -> Result<(), Failure> 
         let of =
             |domain: &config::Domain| name.is_within(&domain.name) || domain.hosts.contains(name);
         if !config.domains.iter().any(of) {
-            return Err(Failure::Usage(format!(
-                "error: {name} belongs to no domain of the configuration\n  = help: add \
-                 `[[domain]]` with `name = \"{name}\"`, or `hosts = [\"{name}\"]` to a domain"
-            )));
+            return Err(Failure::helped(
+                format_args!("{name} belongs to no domain of the configuration"),
+                format_args!(
+                    "add `[[domain]]` with `name = \"{name}\"`, or `hosts = [\"{name}\"]` to a \
+                     domain"
+                ),
+            ));
         }
     }
     Ok(())

@@ -1,7 +1,8 @@
 //! `setup` and `setup --undo`: the lines in the admin's own configuration.
 
+use crate::app::Failure;
+use crate::app::output::{Output, ask_consent};
 use crate::app::session::Session;
-use crate::app::{Failure, Output, ask_consent};
 use crate::model::{Code, Finding, Level};
 use crate::plan::Hook;
 use crate::report::{self, Body, ChangeRow, ListenerRow, Report};
@@ -25,8 +26,13 @@ pub(super) async fn setup(
         let id = &asked.server.id;
         let shown = match shown(session, asked).await {
             Ok(Some(shown)) => shown,
+            Ok(None) if asked.hook == Hook::Unknown => {
+                let lines = hook::by_hand(&asked.server, "it runs elsewhere (files-only)");
+                output.text(&format!("{lines}\n"))?;
+                continue;
+            }
             Ok(None) => {
-                output.text(&format!("{id}: uses the files of mailcert already\n"));
+                output.text(&format!("{id}: uses the files of mailcert already\n"))?;
                 continue;
             }
             Err(why) => {
@@ -35,11 +41,11 @@ pub(super) async fn setup(
                 continue;
             }
         };
-        output.text(&shown.text);
+        output.text(&shown.text)?;
         changes.extend(shown.changes);
         listeners.extend(shown.listeners);
         if !yes && !ask_consent(&format!("Apply these lines to {id}?")) {
-            output.text(&format!("{id}: not applied; `mailcert setup --yes` does it\n"));
+            output.text(&format!("{id}: not applied; `mailcert setup --yes` does it\n"))?;
             code = code.max(3);
             continue;
         }
@@ -48,14 +54,14 @@ pub(super) async fn setup(
             Ok(()) => output.text(&format!(
                 "{id}: applied; `mailcert setup --undo` takes it back, `mailcert fix` brings \
                  certificates and reloads\n"
-            )),
+            ))?,
             Err(why) => {
                 findings.push(Finding::new(Code::HookMissing, id, why));
                 code = 1;
             }
         }
     }
-    answer(Body::Setup { changes, listeners }, output, findings);
+    answer(Body::Setup { changes, listeners }, output, findings)?;
     Ok(code)
 }
 
@@ -73,24 +79,25 @@ pub(super) async fn undo(
     for asked in &asked {
         let id = &asked.server.id;
         if !hook::is_applied(&asked.server, &session.config.state) {
-            output.text(&format!("{id}: nothing was applied here\n"));
+            output.text(&format!("{id}: nothing was applied here\n"))?;
             continue;
         }
         if !yes && !ask_consent(&format!("Take mailcert's lines out of {id}'s configuration?")) {
-            output.text(&format!("{id}: left as it is; `mailcert setup --undo --yes` does it\n"));
+            output
+                .text(&format!("{id}: left as it is; `mailcert setup --undo --yes` does it\n"))?;
             code = code.max(3);
             continue;
         }
         let (state, store) = (&session.config.state, &*session.store);
         match hook::undo(&asked.server, state, store, session.now).await {
-            Ok(()) => output.text(&format!("{id}: restored; reload it when it suits you\n")),
+            Ok(()) => output.text(&format!("{id}: restored; reload it when it suits you\n"))?,
             Err(error) => {
                 findings.push(Finding::new(Code::HookMissing, id, error.why));
                 code = 1;
             }
         }
     }
-    answer(Body::Check(asked.iter().map(super::state::row).collect()), output, findings);
+    answer(Body::Check(asked.iter().map(super::state::row).collect()), output, findings)?;
     Ok(code)
 }
 
@@ -112,12 +119,7 @@ async fn apply(session: &Session, server: &Server) -> Result<(), String> {
     let (store, now) = (&*session.store, session.now);
     if let Some(pair) = hook::in_use(server).await.map_err(|error| error.why)? {
         let seeded = deploy::seed(server, &pair.chain, pair.key.as_deref(), store, now).await;
-        seeded.map_err(|error| {
-            format!(
-                "what it shows today cannot be put in place for the lines to name ({error}); run \
-                 `mailcert fix --yes`, which brings certificates first"
-            )
-        })?;
+        seeded.map_err(|error| error.to_string())?;
     }
     hook::apply(server, &session.config.state, store, now).await.map_err(|error| error.why)
 }
@@ -169,11 +171,10 @@ async fn listeners(session: &Session, asked: &Asked) -> Vec<ListenerRow> {
     server.listeners.iter().enumerate().map(row).collect()
 }
 
-fn answer(body: Body, output: &Output, findings: Vec<Finding>) {
-    let report = Report { command: "setup", body, findings };
+fn answer(body: Body, output: &Output, findings: Vec<Finding>) -> Result<(), Failure> {
+    let report = Report::new("setup", body, findings);
     if output.is_json() {
-        output.answer(&report);
-    } else {
-        output.text(&report::findings(&report.findings, output.detail()));
+        return output.answer(&report);
     }
+    output.text(&output.findings(&report))
 }

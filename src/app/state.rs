@@ -32,7 +32,7 @@ pub(super) fn status(
     });
     let failed = findings.iter().any(|finding| finding.level == Level::Fail);
     let work = due || failed || rows.is_empty() || !diary.owed.is_empty();
-    output.answer(&Report { command: "status", body: Body::Status(rows), findings });
+    output.answer(&Report::new("status", Body::Status(rows), findings))?;
     Ok(if work { 3 } else { 0 })
 }
 
@@ -82,7 +82,7 @@ pub(super) async fn check(
     let failed = findings.iter().any(|finding| finding.level == Level::Fail);
     let missing = asked.iter().any(|a| matches!(a.hook, Hook::Missing | Hook::ByHand(_)));
     let servers = asked.iter().map(row).collect();
-    output.answer(&Report { command: "check", body: Body::Check(servers), findings });
+    output.answer(&Report::new("check", Body::Check(servers), findings))?;
     Ok(match (failed, missing) {
         (true, _) => 1,
         (false, true) => 3,

@@ -1,6 +1,6 @@
 //! `init`, `explain`, `completions`, `man`: commands that answer with a text.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use clap::CommandFactory;
 
@@ -10,29 +10,33 @@ use crate::cli::{self, Cli};
 use crate::config::init::{self, Found};
 use crate::disk::{self, Access};
 use crate::model::{Code, Hostname};
-use crate::report::explain;
+use crate::report::{Body, Report};
 use crate::servers::{Kind, Server};
 use crate::survey;
 
 /// `explain CODE` and `explain --list`.
-pub(super) fn explain(code: Option<Code>, output: &Output) -> u8 {
-    match code {
-        Some(code) => output.text(explain::explain(code)),
-        None => output.text(&explain::list()),
-    }
-    0
+pub(super) fn explain(code: Option<Code>, output: &Output) -> Result<u8, Failure> {
+    let codes = code.map_or_else(|| Code::ALL.to_vec(), |code| vec![code]);
+    output.answer(&Report::new("explain", Body::Explain(codes), Vec::new()))?;
+    Ok(0)
 }
 
 /// `completions SHELL`.
-pub(super) fn completions(shell: clap_complete::Shell, output: &Output) -> u8 {
+pub(super) fn completions(shell: clap_complete::Shell, output: &Output) -> Result<u8, Failure> {
     let mut bytes = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "mailcert", &mut bytes);
-    output.text(&String::from_utf8_lossy(&bytes));
-    0
+    answer("completions", String::from_utf8_lossy(&bytes).into_owned(), Vec::new(), output)
 }
 
 /// `man DIR`: one page for the program and one for each command.
 pub(super) fn man(directory: &Path, output: &Output) -> Result<u8, Failure> {
+    if !directory.is_dir() {
+        let dir = directory.display();
+        return Err(Failure::helped(
+            format_args!("{dir} is no directory; expected the one the pages go to"),
+            format_args!("`mkdir -p {dir}` makes it"),
+        ));
+    }
     let command = Cli::command();
     let mut pages = vec![("mailcert.1".to_owned(), command.clone())];
     for sub in command.get_subcommands().filter(|sub| sub.get_name() != "help") {
@@ -40,15 +44,17 @@ pub(super) fn man(directory: &Path, output: &Output) -> Result<u8, Failure> {
         let page = sub.clone().display_name(name.clone());
         pages.push((format!("{name}.1"), page));
     }
+    let mut files = Vec::new();
     for (name, command) in pages {
         let mut page = Vec::new();
         clap_mangen::Man::new(command).render(&mut page).map_err(Failure::work)?;
         let path = directory.join(&name);
         let access = Access { mode: 0o644, uid: None, gid: None };
         disk::replace(&path, &page, access).map_err(Failure::work)?;
-        output.text(&format!("{}\n", path.display()));
+        files.push(path);
     }
-    Ok(0)
+    let text = files.iter().map(|path| format!("{}\n", path.display())).collect();
+    answer("man", text, files, output)
 }
 
 /// `init [DOMAIN]...`: looks at this machine and writes a commented configuration.
@@ -57,29 +63,40 @@ pub(super) async fn init(
     typed: cli::Init,
     output: &Output,
 ) -> Result<u8, Failure> {
+    let path = named.unwrap_or_else(|| Path::new(CONFIG));
+    let is_there = path.symlink_metadata().is_ok();
+    if is_there && !typed.force && !typed.print {
+        return Err(Failure::helped(
+            format_args!("{} is there already and stays as it is", path.display()),
+            "`--force` writes over it, `--print` shows what would be written, `-c FILE` names \
+             another",
+        ));
+    }
     let machine = session::machine(&crate::config::builtin());
     let text = init::text(&found(typed.domains, &machine).await);
-    let path = named.unwrap_or_else(|| Path::new(CONFIG));
     if typed.print {
-        output.text(&text);
-        return Ok(0);
+        return answer("init", text, Vec::new(), output);
     }
-    if path.exists() && !typed.force {
-        return Err(Failure::Usage(format!(
-            "error: {} is there already and stays as it is\n  = help: `--force` writes over it, \
-             `--print` shows what would be written, `-c FILE` names another",
-            path.display()
-        )));
-    }
-    if let Some(parent) = path.parent() {
+    if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
         disk::ensure_directory(parent, 0o755, None, None).map_err(Failure::work)?;
     }
     let access = Access { mode: 0o644, uid: Some(environment::caller()), gid: None };
     disk::replace(path, text.as_bytes(), access).map_err(Failure::work)?;
-    output.text(&format!(
-        "wrote {}: read it, then `mailcert plan` shows what would be done\n",
-        path.display()
-    ));
+    let next = match named {
+        Some(path) => format!("mailcert -c {} plan", path.display()),
+        None => "mailcert plan".to_owned(),
+    };
+    let text = format!("wrote {}\nread it, then see what would be done: {next}\n", path.display());
+    answer("init", text, vec![path.to_owned()], output)
+}
+
+fn answer(
+    command: &'static str,
+    text: String,
+    files: Vec<PathBuf>,
+    output: &Output,
+) -> Result<u8, Failure> {
+    output.answer(&Report::new(command, Body::Text { text, files }, Vec::new()))?;
     Ok(0)
 }
 

@@ -2,11 +2,12 @@
 
 use std::io::IsTerminal;
 
+use crate::app::output::{Output, ask_consent, say};
 use crate::app::progress::Progress;
 use crate::app::session::Session;
-use crate::app::{Failure, Output, ask_consent, setup};
+use crate::app::{Failure, setup};
 use crate::flow::{self, Done, Fresh, Notes};
-use crate::model::{CertName, Finding, Level, Verdict};
+use crate::model::{CertName, Finding, Level, Verdict, Version};
 use crate::plan::{Mode, Plan};
 use crate::report::{Body, Report, Verified};
 use crate::store::{Entry, Store};
@@ -21,7 +22,11 @@ pub(super) async fn plan(
     notes: Vec<Finding>,
 ) -> Result<u8, Failure> {
     let progress = Progress::new(output.quiet());
-    let tell = |event: &flow::Event| progress.tell(event);
+    // How many steps there are, the answer says itself.
+    let tell = |event: &flow::Event| match event {
+        flow::Event::Planned(_) => progress.end(),
+        event => progress.tell(event),
+    };
     let means = session.means(&tell);
     let discovered = flow::discover(&means, fresh, Notes::None).await.map_err(Failure::store)?;
     let scene = flow::look(&means, &discovered, mode, None).await.map_err(Failure::store)?;
@@ -31,8 +36,8 @@ pub(super) async fn plan(
         (true, false) => 0,
     };
     let plan = Plan { findings: Vec::new(), ..scene.plan };
-    let findings = joined(notes, scene.findings);
-    output.answer(&Report { command: "plan", body: Body::Plan(plan), findings });
+    let findings = [notes, scene.findings].concat();
+    output.answer(&Report::new("plan", Body::Plan(plan), findings))?;
     Ok(code)
 }
 
@@ -65,35 +70,43 @@ pub(super) async fn rollback(
     output: &Output,
     notes: Vec<Finding>,
 ) -> Result<u8, Failure> {
+    let version = newest_beside_a_good_one(session, name)?;
     let _lock = session.store.lock().map_err(Failure::store)?;
+    let why = format!("rolled back by hand at {}", session.now);
+    let certificate = name.clone();
+    session.store.note(&Entry::Bad { certificate, version, why }).map_err(Failure::store)?;
+    work(session, "rollback", &Mode::Fix { hook: false }, output, notes).await
+}
+
+/// The version that is shown now, if there is an earlier one that can take its place.
+fn newest_beside_a_good_one(session: &Session, name: &CertName) -> Result<Version, Failure> {
     let kept = session.store.certificates().map_err(Failure::store)?;
     let diary = session.store.diary().map_err(Failure::store)?;
     let held = survey::held(&kept, &diary);
     let names: Vec<String> = held.iter().map(|held| held.name.to_string()).collect();
     let Some(held) = held.into_iter().find(|held| held.name == *name) else {
-        return Err(Failure::Usage(format!(
-            "error: no certificate {name} is held; expected one of: {}\n  = help: `mailcert \
-             status` lists them",
-            names.join(", ")
-        )));
+        let (others, help) = match names.as_slice() {
+            [] => ("no other is either".to_owned(), "`mailcert fix` brings the first ones"),
+            names => {
+                (format!("expected one of: {}", names.join(", ")), "`mailcert status` lists them")
+            }
+        };
+        return Err(Failure::helped(format_args!("{name} is not held; {others}"), help));
     };
     let mut good = held.versions.iter().rev().filter(|one| !one.bad);
     let (Some(newest), Some(previous)) = (good.next(), good.next()) else {
-        return Err(Failure::Work(format!(
-            "{name} has no earlier version to go back to\n  = help: `mailcert status` lists what \
-             is held"
-        )));
+        return Err(Failure::work_helped(
+            format_args!("{name} has no earlier version to go back to"),
+            "`mailcert status` lists what is held",
+        ));
     };
     if !previous.facts.valid_at(session.now) {
-        return Err(Failure::Work(format!(
+        return Err(Failure::work(format_args!(
             "version {} of {name} is outside its dates ({} to {}): it stays as it is",
             previous.version, previous.facts.not_before, previous.facts.not_after
         )));
     }
-    let why = format!("rolled back by hand at {}", session.now);
-    let (version, certificate) = (newest.version, name.clone());
-    session.store.note(&Entry::Bad { certificate, version, why }).map_err(Failure::store)?;
-    work(session, "rollback", &Mode::Fix { hook: false }, output, notes).await
+    Ok(newest.version)
 }
 
 async fn work(
@@ -114,10 +127,10 @@ async fn work(
     let looked_at =
         if verified.endpoints.is_empty() { Verdict::Accepted } else { verified.verdict };
     let stopped = session.stopped();
-    let code = if stopped { 1 } else { exit_code(&done, looked_at, output.strict()) };
+    let code = if stopped { 1 } else { exit_code(&done, looked_at, session.strict) };
     let Done { outcomes, wake, findings, .. } = done;
     let body = Body::Run { outcomes, verified, wake, ok: code == 0 };
-    output.answer(&Report { command, body, findings: joined(notes, findings) });
+    output.answer(&Report::new(command, body, [notes, findings].concat()))?;
     Ok(code)
 }
 
@@ -140,13 +153,6 @@ fn ours(findings: &[Finding]) -> bool {
     findings.iter().any(|finding| finding.level == Level::Fail)
 }
 
-fn joined(mut notes: Vec<Finding>, more: Vec<Finding>) -> Vec<Finding> {
-    notes.extend(more);
-    notes.sort();
-    notes.dedup();
-    notes
-}
-
 /// On a terminal, shows the hook-in lines that are missing and asks; elsewhere the answer is no.
 async fn consent(session: &Session) -> Result<bool, Failure> {
     if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
@@ -156,6 +162,6 @@ async fn consent(session: &Session) -> Result<bool, Failure> {
     if shown.is_empty() {
         return Ok(false);
     }
-    super::say(&shown);
+    say(&shown);
     Ok(ask_consent("Apply these lines?"))
 }

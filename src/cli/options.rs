@@ -1,10 +1,12 @@
 //! What each command takes.
 
 use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
-use clap::builder::{PossibleValuesParser, TypedValueParser};
-use clap::{Args, ValueEnum};
+use clap::builder::{PossibleValue, StringValueParser, TypedValueParser};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{Arg, Args, Command, Error, ValueEnum};
 use clap_complete::Shell;
 
 use crate::model::{CertName, Code, Hostname};
@@ -24,7 +26,7 @@ pub struct Verify {
     #[arg(value_name = "TARGET")]
     pub targets: Vec<String>,
     /// Ask this resolver instead of those of the configuration or resolv.conf; may be repeated
-    #[arg(long, value_name = "ADDR:PORT")]
+    #[arg(long, value_name = "ADDR:PORT", value_parser = resolver)]
     pub dns: Vec<SocketAddr>,
     /// The roots that decide: mozilla, system or a PEM file
     #[arg(long, value_name = "ROOTS", value_parser = Roots::parse)]
@@ -33,7 +35,7 @@ pub struct Verify {
     #[arg(long, value_enum)]
     pub profile: Option<Profile>,
     /// Connect to this address instead of those in the DNS
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = address)]
     pub connect: Option<IpAddr>,
     /// Read targets from a file, one `TARGET [ADDR]...` a line; - is stdin
     #[arg(long = "targets", value_name = "FILE")]
@@ -43,7 +45,7 @@ pub struct Verify {
         long,
         value_name = "SECONDS",
         default_value_t = 30,
-        value_parser = clap::value_parser!(u64).range(1..=3600)
+        value_parser = |text: &str| number(text, 1_u64..=3600)
     )]
     pub timeout: u64,
     /// Endpoints looked at side by side
@@ -51,7 +53,7 @@ pub struct Verify {
         long,
         value_name = "N",
         default_value_t = 128,
-        value_parser = clap::value_parser!(u16).range(1..=4096)
+        value_parser = |text: &str| number(text, 1_u16..=4096)
     )]
     pub concurrency: u16,
     /// Handshakes with the server's name; one more is made without
@@ -59,7 +61,7 @@ pub struct Verify {
         long,
         value_name = "N",
         default_value_t = 2,
-        value_parser = clap::value_parser!(u8).range(1..=10)
+        value_parser = |text: &str| number(text, 1_u8..=10)
     )]
     pub tries: u8,
     /// Warnings refuse, too
@@ -110,7 +112,7 @@ pub struct Discover {
     #[arg(value_name = "DOMAIN", value_parser = host)]
     pub domains: Vec<Hostname>,
     /// Ask this resolver instead of those of the configuration or resolv.conf; may be repeated
-    #[arg(long, value_name = "ADDR:PORT")]
+    #[arg(long, value_name = "ADDR:PORT", value_parser = resolver)]
     pub dns: Vec<SocketAddr>,
 }
 
@@ -203,7 +205,7 @@ pub struct Explain {
     /// A problem code, such as name-mismatch
     #[arg(
         value_name = "CODE",
-        value_parser = code(),
+        value_parser = CodeParser,
         hide_possible_values = true,
         required_unless_present = "list",
         conflicts_with = "list"
@@ -233,10 +235,64 @@ pub struct Man {
     pub directory: PathBuf,
 }
 
-/// Every code as a known value, so that shells complete it and a slip is answered with the nearest.
-fn code() -> impl TypedValueParser<Value = Code> {
-    PossibleValuesParser::new(Code::ALL.iter().map(|code| code.as_str()))
-        .try_map(|word| Code::parse(&word).ok_or("no such code"))
+/// Every code is a known value, so that shells complete it; a slip is answered with the nearest
+/// and with the way to the list, not with eighty words.
+#[derive(Clone)]
+struct CodeParser;
+
+impl TypedValueParser for CodeParser {
+    type Value = Code;
+
+    fn parse_ref(
+        &self,
+        command: &Command,
+        arg: Option<&Arg>,
+        value: &std::ffi::OsStr,
+    ) -> Result<Code, Error> {
+        let word = StringValueParser::new().parse_ref(command, arg, value)?;
+        if let Some(code) = Code::parse(&word) {
+            return Ok(code);
+        }
+        let mut error = Error::new(ErrorKind::InvalidValue).with_cmd(command);
+        error.insert(ContextKind::InvalidArg, ContextValue::String("<CODE>".to_owned()));
+        error.insert(ContextKind::InvalidValue, ContextValue::String(word.clone()));
+        let near = Code::ALL.iter().map(|code| (strsim::jaro(&word, code.as_str()), code));
+        let near = near.max_by(|one, other| one.0.total_cmp(&other.0)).filter(|near| near.0 > 0.7);
+        if let Some((_, code)) = near {
+            error.insert(ContextKind::SuggestedValue, ContextValue::String(code.to_string()));
+        }
+        let list = "`mailcert explain --list` names every code";
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![list.into()]));
+        Err(error)
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        Some(Box::new(Code::ALL.iter().map(|code| PossibleValue::new(code.as_str()))))
+    }
+}
+
+/// A whole number within bounds.
+fn number<N>(text: &str, bounds: RangeInclusive<N>) -> Result<N, String>
+where
+    N: std::str::FromStr + PartialOrd + std::fmt::Display,
+{
+    let (least, most) = (bounds.start(), bounds.end());
+    let expected = || format!("expected a whole number from {least} to {most}");
+    text.parse().ok().filter(|number| bounds.contains(number)).ok_or_else(expected)
+}
+
+/// A resolver's address and port.
+fn resolver(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| "expected ADDR:PORT, such as 127.0.0.1:53 or [::1]:53".to_owned())
+}
+
+/// An address to connect to, with brackets or without.
+fn address(text: &str) -> Result<IpAddr, String> {
+    let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
+    bare.parse().map_err(|_| {
+        "expected an IPv4 or IPv6 address without a port, such as 192.0.2.7 or 2001:db8::7"
+            .to_owned()
+    })
 }
 
 /// A host name as it is typed: umlauts are taken.

@@ -216,9 +216,8 @@ impl<'a> Hooking<'a> {
         // derived files too. The backup goes only when that worked.
         let restored = put_back(&changes).map_err(|error| error.to_string());
         let derived = self.derive().await;
-        let restored = restored.and_then(|()| {
-            backup.fall_back(&earlier).map_err(|error| error.to_string())
-        });
+        let restored =
+            restored.and_then(|()| backup.fall_back(&earlier).map_err(|error| error.to_string()));
         let then = match restored.and(derived) {
             Ok(()) => "the configuration is as it was".to_owned(),
             Err(error) => format!("and it could not be restored: {error}"),

@@ -94,10 +94,6 @@ impl<'a> Sheet<'a> {
         let stands_on = sheet.install(scene, pending, draft);
         let hook = sheet.hook(scene, &stands_on, draft);
         sheet.reload(scene, hook, stands_on, draft);
-        if !seen.running && !seen.server.files_only {
-            let message = format!("{} does not run; its files are ready for its start", seen.id());
-            draft.findings.push(Finding::new(Code::ServerNotRunning, seen.id(), message));
-        }
         sheet
     }
 

@@ -43,9 +43,13 @@ pub(super) fn text(rows: &[ServerRow]) -> String {
             "there" => "uses our files",
             "missing" => "does not use our files yet: mailcert setup",
             "by-hand" => "does not use our files, and its configuration is not ours to edit",
-            _ => "may use our files (files-only: it is not asked)",
+            _ => "so it is not asked (files-only)",
         };
-        let running = if row.running { "runs" } else { "does not run" };
+        let running = match (row.hook, row.running) {
+            ("unknown", _) => "runs elsewhere",
+            (_, true) => "runs",
+            (_, false) => "does not run",
+        };
         text.push_str(&format!("{}: {running}, {hook}\n", row.server));
         text.push_str(&format!("  files    {}\n", row.directory.display()));
         let ports: Vec<String> = row

@@ -3,12 +3,27 @@
 //! A text is plain: a headline, then what is seen, why it is so, how to cure it by hand and with
 //! mailcert. The texts are part of the binary, since they are needed where a server is broken.
 
+use serde_json::{Value, json};
+
 use crate::model::{Code, Level};
 
 macro_rules! text {
     ($word:literal) => {
         include_str!(concat!("../../templates/explain/", $word, ".md"))
     };
+}
+
+/// The codes with their level, headline and text: `codes` of the JSON interface.
+pub(super) fn rows(codes: &[Code]) -> Value {
+    let row = |code: &Code| {
+        json!({
+            "code": code,
+            "level": code.level(),
+            "headline": headline(*code),
+            "text": explain(*code),
+        })
+    };
+    Value::Array(codes.iter().map(row).collect())
 }
 
 /// What the code means, what the sender shows, why it happens and how to cure it: lines of at

@@ -11,10 +11,13 @@ mod setup;
 mod status;
 mod verdict;
 
+use std::collections::HashSet;
+use std::path::PathBuf;
+
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::model::{Finding, Inspection, Level, Timestamp, Verdict};
+use crate::model::{Code, Finding, Inspection, Level, Timestamp, Verdict};
 use crate::plan::{Outcome, Plan};
 
 pub use check::{ServerRow, hook_word};
@@ -32,6 +35,16 @@ pub struct Report {
     pub body: Body,
     /// What was found.
     pub findings: Vec<Finding>,
+}
+
+impl Report {
+    /// An answer in which nothing stands twice.
+    #[must_use]
+    pub fn new(command: &'static str, body: Body, mut findings: Vec<Finding>) -> Self {
+        findings.sort();
+        findings.dedup();
+        Self { command, body, findings }
+    }
 }
 
 /// What only one command says.
@@ -64,6 +77,15 @@ pub enum Body {
         changes: Vec<ChangeRow>,
         /// Every listener of the servers that change.
         listeners: Vec<ListenerRow>,
+    },
+    /// `explain`: these codes.
+    Explain(Vec<Code>),
+    /// `init`, `completions`, `man`.
+    Text {
+        /// The answer itself.
+        text: String,
+        /// The files that were written.
+        files: Vec<PathBuf>,
     },
 }
 
@@ -119,6 +141,8 @@ pub fn json(report: &Report) -> String {
         Body::Setup { changes, listeners } => {
             json!({ "changes": changes, "listeners": listeners })
         }
+        Body::Explain(codes) => json!({ "codes": explain::rows(codes) }),
+        Body::Text { text, files } => json!({ "text": text, "files": files }),
     };
     format!("{}\n", whole(report.command, body, &report.findings))
 }
@@ -140,7 +164,7 @@ pub fn human(report: &Report, detail: Detail) -> String {
     let body = match &report.body {
         Body::Verify(verified) => verdict::text(verified, detail),
         Body::Discover(hosts) => hosts::text(hosts),
-        Body::Plan(plan) => plan::plan_text(plan),
+        Body::Plan(plan) => plan::plan_text(plan, &report.findings),
         Body::Run { outcomes, verified, wake, ok } => {
             let mut text = plan::run_text(outcomes, *wake, *ok, detail == Detail::Verbose);
             if !verified.endpoints.is_empty() {
@@ -153,22 +177,33 @@ pub fn human(report: &Report, detail: Detail) -> String {
         Body::Check(servers) => check::text(servers),
         // It was shown before consent was asked for.
         Body::Setup { .. } => String::new(),
+        Body::Explain(codes) => match codes.as_slice() {
+            [code] => explain::explain(*code).to_owned(),
+            _ => explain::list(),
+        },
+        Body::Text { text, .. } => text.clone(),
     };
-    body + &findings(&untold(report), detail)
+    body + &findings(&told_once(report), detail_of_findings(report, detail))
 }
 
-/// The findings that no endpoint of the report tells already as its problem.
-fn untold(report: &Report) -> Vec<Finding> {
-    let endpoints = match &report.body {
-        Body::Verify(verified) => verified.endpoints.as_slice(),
-        _ => &[],
-    };
-    let told: std::collections::HashSet<_> = endpoints
-        .iter()
+/// The findings without those that the endpoints of `verify` tell already: a host without an
+/// address.
+fn told_once(report: &Report) -> Vec<Finding> {
+    let Body::Verify(verified) = &report.body else { return report.findings.clone() };
+    let nowhere = verified.endpoints.iter().filter(|look| look.address.is_none());
+    let told: HashSet<(&str, Code)> = nowhere
         .flat_map(|look| look.problems.iter().map(|problem| (look.host.as_str(), problem.code)))
         .collect();
-    let told = |finding: &Finding| told.contains(&(finding.subject.as_str(), finding.code));
-    report.findings.iter().filter(|finding| !told(finding)).cloned().collect()
+    let new = |finding: &&Finding| !told.contains(&(finding.subject.as_str(), finding.code));
+    report.findings.iter().filter(new).cloned().collect()
+}
+
+/// Where there was nothing to verify, the notes say why.
+fn detail_of_findings(report: &Report, detail: Detail) -> Detail {
+    match &report.body {
+        Body::Verify(verified) if verified.endpoints.is_empty() => Detail::Verbose,
+        _ => detail,
+    }
 }
 
 /// The findings, worst first; notes only where asked for.
@@ -191,29 +226,43 @@ pub fn findings(all: &[Finding], detail: Detail) -> String {
     text
 }
 
-/// The text in lines of at most 80 columns, each behind `indent`. Words are not broken: a command
-/// or a record that is longer stays whole, so that it can be pasted.
+/// The text in lines of at most 80 columns, each behind `indent`. Words are not broken, nor is a
+/// command between backticks, so that it can be pasted.
 #[must_use]
 pub fn wrapped(text: &str, indent: &str) -> String {
     let mut lines = String::new();
     for paragraph in text.lines() {
         let mut line = String::from(indent);
-        for word in paragraph.split(' ') {
+        for word in words(paragraph) {
             let blank = line.len() == indent.len();
             if !blank && line.chars().count() + 1 + word.chars().count() > 80 {
                 lines.push_str(&line);
                 lines.push('\n');
                 line = String::from(indent);
-                line.push_str(word);
+                line.push_str(&word);
             } else {
                 if !blank {
                     line.push(' ');
                 }
-                line.push_str(word);
+                line.push_str(&word);
             }
         }
         lines.push_str(line.trim_end());
         lines.push('\n');
     }
     lines
+}
+
+/// The words of a line; what stands between backticks is one.
+fn words(line: &str) -> Vec<String> {
+    let mut words: Vec<String> = Vec::new();
+    let mut open = false;
+    for piece in line.split(' ') {
+        match words.last_mut().filter(|_| open) {
+            Some(command) => command.extend([" ", piece]),
+            None => words.push(piece.to_owned()),
+        }
+        open ^= piece.matches('`').count() % 2 == 1;
+    }
+    words
 }

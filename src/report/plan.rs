@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::model::{Finding, Hostname, Timestamp};
+use crate::model::{Finding, Hostname, Level, Timestamp};
 use crate::plan::{Action, Fate, Outcome, Plan, Reason, Step};
 
 /// Names listed before the rest is only counted.
@@ -29,8 +29,12 @@ pub(super) fn outcomes_json(outcomes: &[Outcome]) -> Value {
 }
 
 /// The plan for a person: numbered steps with their reasons, then what cannot be mended here.
-pub(super) fn plan_text(plan: &Plan) -> String {
+/// `findings` are those that follow: "nothing to do" is no answer above a failure.
+#[must_use]
+pub(super) fn plan_text(plan: &Plan, findings: &[Finding]) -> String {
+    let well = findings.iter().all(|finding| finding.level <= Level::Warn);
     let mut text = match (plan.steps.len(), plan.wake) {
+        (0, _) if !well => "There is no step to take, but not all is well:\n".to_owned(),
         (0, Some(wake)) => format!("Nothing to do until {wake}.\n"),
         (0, None) => "Nothing to do.\n".to_owned(),
         (1, _) => "1 step:\n".to_owned(),
@@ -311,7 +315,7 @@ mod tests {
             FAIL    exim does not use the files mailcert writes; mailcert setup shows the
                     lines (hook-missing)
         "#]]
-        .assert_eq(&plan_text(&example()));
+        .assert_eq(&plan_text(&example(), &[]));
     }
 
     #[test]
@@ -321,11 +325,15 @@ mod tests {
         expect![[r#"
             Nothing to do until 2026-01-02T03:04:05Z.
         "#]]
-        .assert_eq(&plan_text(&plan));
+        .assert_eq(&plan_text(&plan, &[]));
         expect![[r#"
             Nothing to do.
         "#]]
-        .assert_eq(&plan_text(&Plan::default()));
+        .assert_eq(&plan_text(&Plan::default(), &[]));
+        expect![[r#"
+            There is no step to take, but not all is well:
+        "#]]
+        .assert_eq(&plan_text(&Plan::default(), &example().findings));
     }
 
     #[test]

@@ -71,7 +71,14 @@ impl ListenerRow {
         after: Option<Vec<String>>,
     ) -> Self {
         let Listener { address, port, service } = *at;
-        Self { server: server.clone(), address, port, service, before: seen.map(Showing::of), after }
+        Self {
+            server: server.clone(),
+            address,
+            port,
+            service,
+            before: seen.map(Showing::of),
+            after,
+        }
     }
 }
 
@@ -135,8 +142,10 @@ mod tests {
         let row = |before: Option<(&[&str], &[Code])>, after: Option<&[&str]>| {
             let owned =
                 |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
-            let before = before
-                .map(|(names, problems)| Showing { names: owned(names), problems: problems.to_vec() });
+            let before = before.map(|(names, problems)| Showing {
+                names: owned(names),
+                problems: problems.to_vec(),
+            });
             ListenerRow {
                 server: ServerId("postfix".to_owned()),
                 address: Some([192, 0, 2, 7].into()),

@@ -60,7 +60,7 @@ fn headline(verified: &Verified) -> String {
         (some, all) => format!("{some} of {all} mail servers"),
     };
     let (subject, sender) = (subject(&verified.endpoints), sender(verified.profile));
-    match verified.verdict {
+    let line = match verified.verdict {
         Verdict::Refused => format!("FAIL  {subject}: {sender} would refuse {}\n", of_all(refused)),
         Verdict::Accepted => format!("ok    {subject}: {sender} would accept {}\n", of_all(all)),
         Verdict::Unknown if all == 0 => "unknown  no mail server was tested\n".to_owned(),
@@ -68,7 +68,8 @@ fn headline(verified: &Verified) -> String {
             let what = of_all(unknown);
             format!("unknown  {subject}: {what} could not be tested, nothing is refused\n")
         }
-    }
+    };
+    wrapped(&line, "")
 }
 
 /// What was verified: a domain, a host, or how many.

@@ -147,6 +147,9 @@ fn fix(problem: &Problem, at: &Inspection) -> String {
         Code::Timeout => format!("let senders reach port {port}: firewall, or a server that hangs"),
         Code::Unreachable => "check the route to the address, or its DNS record".to_owned(),
         Code::DnsFailure => format!("ask again; if it stays, mend the zone of {host}"),
+        Code::NoSuchHost if at.domain.as_ref() == Some(host) => {
+            format!("correct the name of the domain, or publish an MX record for {host}")
+        }
         Code::NoSuchHost => {
             format!("publish an A or AAAA record for {host}, or drop its MX record")
         }

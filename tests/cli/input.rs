@@ -1,0 +1,258 @@
+//! What is typed wrong: exit code 2, an empty stdout, and a message with the thing, what was
+//! found, what is expected, and what to do.
+
+use expect_test::expect;
+
+use crate::case::Case;
+
+/// Everything that is no sensible call, with `--json` too.
+const WRONG: &[&str] = &[
+    "",
+    "frobnicate",
+    "verfy example.org",
+    "--frobnicate plan",
+    "plan extra",
+    "plan --yes",
+    "plan --fresh=yes",
+    "plan -v -q",
+    "run example.org",
+    "run --yes",
+    "run --dry-run --dry-run",
+    "fix localhost",
+    "fix ../etc/passwd",
+    "fix a..example.org",
+    "setup --undo postfix",
+    "setup exim",
+    "setup --redo",
+    "status example.org",
+    "status --fresh",
+    "status --all",
+    "check --fix",
+    "check /etc/mailcert/mailcert.toml",
+    "check --format nagios",
+    "verify",
+    "verify example",
+    "verify 192.0.2.7",
+    "verify [2001:db8::7]:25",
+    "verify mx.example.org:smtp",
+    "verify mx.example.org:0",
+    "verify https://mail.example.org",
+    "verify smtp://mail.example.org/inbox",
+    "verify --timeout 0 example.org",
+    "verify --timeout soon example.org",
+    "verify --concurrency 0 example.org",
+    "verify --tries 11 example.org",
+    "verify --profile outlook example.org",
+    "verify --connect mx.example.org example.org",
+    "verify --dns 127.0.0.1 example.org",
+    "verify --roots /nowhere.pem example.org",
+    "verify --targets /nowhere.txt",
+    "verify --targets -",
+    "discover",
+    "discover localhost",
+    "discover mx1.example.org:25",
+    "discover --dns dns.example.org:53 example.org",
+    "rollback",
+    "rollback ../../etc",
+    "rollback one.example two.example",
+    "explain",
+    "explain name-mismach",
+    "explain --list name-mismatch",
+    "explain 42",
+    "init --force --print",
+    "init localhost",
+    "init --print example.org example..org",
+    "completions",
+    "completions tcsh",
+    "completions bash zsh",
+    "man",
+    "man /nowhere/at/all",
+    "man one two",
+];
+
+#[test]
+fn what_makes_no_sense_is_refused_and_stdout_stays_empty() {
+    let case = Case::new();
+    for line in WRONG {
+        for line in [(*line).to_owned(), format!("--json {line}")] {
+            let ran = case.run(&line);
+            assert_eq!((ran.code, ran.stdout.as_str()), (2, ""), "{line}: {ran:?}");
+            assert!(!ran.stderr.contains("panicked"), "{line}: {ran:?}");
+            let first = ran.stderr.lines().next().unwrap();
+            let is_help = line.trim().is_empty();
+            assert!(first.starts_with("error: ") || is_help, "{line}: {first}");
+        }
+    }
+}
+
+#[test]
+fn the_message_names_the_thing_the_found_the_expected_and_what_to_do() {
+    let case = Case::new();
+    let mut all = String::new();
+    for line in [
+        "verfy example.org",
+        "verify",
+        "verify example",
+        "verify 192.0.2.7:25",
+        "verify mx.example.org:smtp",
+        "verify https://mail.example.org",
+        "verify --connect mx.example.org example.org",
+        "verify --dns 127.0.0.1 example.org",
+        "verify --roots /nowhere.pem example.org",
+        "verify --targets -",
+        "verify --timeout soon example.org",
+        "verify --tries 11 example.org",
+        "verify --profile outlook example.org",
+        "discover mx1.example.org:25",
+        "rollback ../../etc",
+        "explain name-mismach",
+        "explain 42",
+        "man /nowhere",
+        "completions tcsh",
+    ] {
+        all += &format!("$ mailcert {line}\n{}\n", case.run(line).stderr);
+    }
+    expect![[r#"
+        $ mailcert verfy example.org
+        error: unrecognized subcommand 'verfy'
+
+          tip: a similar subcommand exists: 'verify'
+
+        Usage: mailcert [OPTIONS] <COMMAND>
+
+        For more information, try '--help'.
+
+        $ mailcert verify
+        error: no target is named and no configuration has a domain
+          = help: `mailcert verify example.org` or
+                  `mailcert verify mail.example.org:587`
+
+        $ mailcert verify example
+        error: example: a host name needs at least two labels, found "example"
+
+        $ mailcert verify 192.0.2.7:25
+        error: 192.0.2.7:25: a certificate is checked against a name, not an address;
+        give the name and the address to connect to: HOST:PORT --connect 192.0.2.7
+
+        $ mailcert verify mx.example.org:smtp
+        error: mx.example.org:smtp: "smtp" is no port; expected a number from 1 to 65535
+
+        $ mailcert verify https://mail.example.org
+        error: https://mail.example.org: unknown scheme "https"; expected one of smtp://
+        submission:// submissions:// smtps:// imap:// imaps:// pop3:// pop3s:// sieve://
+
+        $ mailcert verify --connect mx.example.org example.org
+        error: invalid value 'mx.example.org' for '--connect <ADDR>': expected an IPv4
+        or IPv6 address without a port, such as 192.0.2.7 or 2001:db8::7
+
+        For more information, try '--help'.
+
+        $ mailcert verify --dns 127.0.0.1 example.org
+        error: invalid value '127.0.0.1' for '--dns <ADDR:PORT>': expected ADDR:PORT,
+        such as 127.0.0.1:53 or [::1]:53
+
+        For more information, try '--help'.
+
+        $ mailcert verify --roots /nowhere.pem example.org
+        error: --roots /nowhere.pem: No such file or directory; expected mozilla,
+        system, or a PEM file
+
+        $ mailcert verify --targets -
+        error: --targets stdin: there is no target in it; expected TARGET [ADDR]..., one
+        a line
+
+        $ mailcert verify --timeout soon example.org
+        error: invalid value 'soon' for '--timeout <SECONDS>': expected a whole number
+        from 1 to 3600
+
+        For more information, try '--help'.
+
+        $ mailcert verify --tries 11 example.org
+        error: invalid value '11' for '--tries <N>': expected a whole number from 1 to
+        10
+
+        For more information, try '--help'.
+
+        $ mailcert verify --profile outlook example.org
+        error: invalid value 'outlook' for '--profile <PROFILE>'
+          [possible values: gmail, workspace, strict]
+
+        For more information, try '--help'.
+
+        $ mailcert discover mx1.example.org:25
+        error: invalid value 'mx1.example.org:25' for '[DOMAIN]...': "org:25" is no
+        label of a host name (letters, digits and - only)
+
+        For more information, try '--help'.
+
+        $ mailcert rollback ../../etc
+        error: invalid value '../../etc' for '<NAME>': "../../etc" is no certificate
+        name; expected a domain such as example.org or example.org-2
+
+        For more information, try '--help'.
+
+        $ mailcert explain name-mismach
+        error: invalid value 'name-mismach' for '<CODE>'
+
+          tip: a similar value exists: 'name-mismatch'
+          tip: `mailcert explain --list` names every code
+
+        For more information, try '--help'.
+
+        $ mailcert explain 42
+        error: invalid value '42' for '<CODE>'
+
+          tip: `mailcert explain --list` names every code
+
+        For more information, try '--help'.
+
+        $ mailcert man /nowhere
+        error: /nowhere is no directory; expected the one the pages go to
+          = help: `mkdir -p /nowhere` makes it
+
+        $ mailcert completions tcsh
+        error: invalid value 'tcsh' for '<SHELL>'
+          [possible values: bash, elvish, fish, powershell, zsh]
+
+          tip: a similar value exists: 'zsh'
+
+        For more information, try '--help'.
+
+    "#]]
+    .assert_eq(&all);
+}
+
+#[test]
+fn no_message_is_wider_than_a_terminal() {
+    let case = Case::new();
+    for line in WRONG {
+        for row in case.run(line).stderr.lines() {
+            assert!(row.chars().count() <= 80, "{line}: {row}");
+        }
+    }
+}
+
+#[test]
+fn a_file_of_targets_is_blamed_with_its_line() {
+    let case = Case::new().file("list", "mx.example.org:25\nmx.example.org:25 localhost\n");
+    case.run("verify --targets {dir}/list").is(expect![[r#"
+        --- stderr
+        error: {dir}/list:2: mx.example.org:25: "localhost" is no address;
+        expected TARGET [ADDR]..., one a line
+        --- exit 2
+    "#]]);
+    let case = case.file("list", "# nothing but words\n");
+    case.run("verify --targets {dir}/list").is(expect![[r#"
+        --- stderr
+        error: --targets {dir}/list: there is no target in it; expected
+        TARGET [ADDR]..., one a line
+        --- exit 2
+    "#]]);
+    let case = case.file("pem", "no certificate\n");
+    case.run("verify --roots {dir}/pem mx.example.org:25").is(expect![[r#"
+        --- stderr
+        error: {dir}/pem: no certificate in it; expected at least one BEGIN
+        CERTIFICATE block
+        --- exit 2
+    "#]]);
+}

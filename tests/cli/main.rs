@@ -1,0 +1,20 @@
+//! The program as it is called: whole input and whole output. Each case has a directory of its
+//! own, a DNS server inside the test, mail servers inside the test, and scripts in place of the
+//! programs it calls.
+
+#![expect(clippy::unwrap_used, reason = "what a test needs and cannot have fails the test")]
+
+mod case;
+mod configuration;
+mod discover;
+mod input;
+mod mail;
+mod plan;
+mod setup;
+mod state;
+mod streams;
+mod texts;
+mod verify;
+
+#[path = "../support/dns_server.rs"]
+mod dns_server;

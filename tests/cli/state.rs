@@ -1,0 +1,141 @@
+//! `status`, `check`, `rollback`, and the lock.
+
+use std::fs::{OpenOptions, create_dir};
+
+use expect_test::expect;
+use rustix::fs::{FlockOperation, flock};
+
+use crate::case::Case;
+use crate::plan::world;
+
+#[test]
+fn status_of_an_empty_store_is_work_to_do_and_asks_nobody() {
+    let case = world();
+    case.run("status").is(expect![[r#"
+        --- stdout
+        no certificate is held yet: `mailcert plan` shows what would be done
+        --- exit 3
+    "#]]);
+    expect![[r#"{"certificates":[],"command":"status","findings":[],"schema":1}
+"#]]
+    .assert_eq(&case.run("status --json").stdout);
+    assert_eq!(case.asked(), [""; 0]);
+    assert_eq!(case.called(), "");
+    assert!(!case.path("state").exists());
+}
+
+#[test]
+fn check_tells_what_each_server_lacks() {
+    let case = world();
+    case.run("check").is(expect![[r#"
+        --- stdout
+        the configuration is right
+        exim: does not run, does not use our files yet: mailcert setup
+          files    {dir}/tls
+          listens  192.0.2.7:25 (smtp)
+
+        FAIL server-not-running: exim
+          exim is set up here but does not run; start it, then run mailcert again
+        --- exit 1
+    "#]]);
+    let ran = case.run("check --json");
+    assert_eq!(ran.code, 1);
+    expect![[r#"
+        {
+          "command": "check",
+          "findings": [
+            {
+              "code": "server-not-running",
+              "level": "fail",
+              "message": "exim is set up here but does not run; start it, then run mailcert again",
+              "subject": "exim"
+            }
+          ],
+          "schema": 1,
+          "servers": [
+            {
+              "directory": "{dir}/tls",
+              "hook": "missing",
+              "listeners": [
+                {
+                  "address": "192.0.2.7",
+                  "port": 25,
+                  "service": "smtp"
+                }
+              ],
+              "running": false,
+              "server": "exim",
+              "why": null
+            }
+          ]
+        }
+    "#]]
+    .assert_eq(&ran.pretty());
+}
+
+#[test]
+fn check_of_a_server_elsewhere_is_right() {
+    let case = Case::new().config(
+        "[[domain]]\nname = \"example.org\"\n[[exim]]\nfiles-only = true\n\
+         directory = \"{dir}/tls\"\n",
+    );
+    let case = case.file("tls/.keep", "");
+    case.run("check").is(expect![[r#"
+        --- stdout
+        the configuration is right
+        exim: runs elsewhere, so it is not asked (files-only)
+          files    {dir}/tls
+        --- exit 0
+    "#]]);
+}
+
+#[test]
+fn check_names_a_program_that_is_missing() {
+    let case = Case::new().config("[[exim]]\nbinary = \"{dir}/bin/exim4\"\n");
+    case.run("check").is(expect![[r#"
+        --- stdout
+        the configuration is right
+
+        FAIL program-missing: exim
+          {dir}/bin/exim4: no such program
+        --- stderr
+        warning: {dir}/mailcert.toml:1:1: there is no `[[domain]]`: nothing is looked after
+          |
+          = help: add `[[domain]]` and below it `name = "example.org"`
+        --- exit 1
+    "#]]);
+}
+
+#[test]
+fn a_name_that_is_not_held_cannot_be_rolled_back_and_nothing_is_written() {
+    let case = world();
+    case.run("rollback example.org").is(expect![[r#"
+        --- stderr
+        error: example.org is not held; no other is either
+          = help: `mailcert fix` brings the first ones
+        --- exit 2
+    "#]]);
+    assert!(!case.path("state").exists());
+}
+
+#[test]
+fn another_mailcert_at_work_is_code_5() {
+    let case = world();
+    create_dir(case.path("state")).unwrap();
+    let case = case.mode("state", 0o700);
+    let path = case.path("state/lock");
+    let lock = OpenOptions::new().create(true).append(true).open(path).unwrap();
+    flock(&lock, FlockOperation::LockExclusive).unwrap();
+    case.run("run").is(expect![[r#"
+        --- stderr
+        error: another mailcert is at work (pid unknown)
+          = help: wait until it has ended, and call again
+        --- exit 5
+    "#]]);
+    let ran = case.run("fix --yes --json");
+    assert_eq!((ran.code, ran.stdout.as_str()), (5, ""), "{ran:?}");
+    assert_eq!(case.run("plan").code, 3, "a plan takes no lock");
+    assert_eq!(case.run("status").code, 3);
+    drop(lock);
+    assert_ne!(case.run("run").code, 5);
+}
