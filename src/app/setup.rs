@@ -25,6 +25,11 @@ pub(super) async fn setup(
         let id = &asked.server.id;
         let shown = match shown(session, asked).await {
             Ok(Some(shown)) => shown,
+            Ok(None) if asked.hook == Hook::Unknown => {
+                let lines = hook::by_hand(&asked.server, "it runs elsewhere (files-only)");
+                output.text(&format!("{lines}\n"));
+                continue;
+            }
             Ok(None) => {
                 output.text(&format!("{id}: uses the files of mailcert already\n"));
                 continue;
@@ -112,12 +117,7 @@ async fn apply(session: &Session, server: &Server) -> Result<(), String> {
     let (store, now) = (&*session.store, session.now);
     if let Some(pair) = hook::in_use(server).await.map_err(|error| error.why)? {
         let seeded = deploy::seed(server, &pair.chain, pair.key.as_deref(), store, now).await;
-        seeded.map_err(|error| {
-            format!(
-                "what it shows today cannot be put in place for the lines to name ({error}); run \
-                 `mailcert fix --yes`, which brings certificates first"
-            )
-        })?;
+        seeded.map_err(|error| error.to_string())?;
     }
     hook::apply(server, &session.config.state, store, now).await.map_err(|error| error.why)
 }

@@ -216,9 +216,8 @@ impl<'a> Hooking<'a> {
         // derived files too. The backup goes only when that worked.
         let restored = put_back(&changes).map_err(|error| error.to_string());
         let derived = self.derive().await;
-        let restored = restored.and_then(|()| {
-            backup.fall_back(&earlier).map_err(|error| error.to_string())
-        });
+        let restored =
+            restored.and_then(|()| backup.fall_back(&earlier).map_err(|error| error.to_string()));
         let then = match restored.and(derived) {
             Ok(()) => "the configuration is as it was".to_owned(),
             Err(error) => format!("and it could not be restored: {error}"),
@@ -304,7 +303,11 @@ impl<'a> Hooking<'a> {
                 format!("{}\n  or, with Debian's macros:{debian}", shown(&options))
             }
         };
-        self.error(format!("{why}; put in by hand:{lines}"))
+        let first = match needs::missing(self.server) {
+            Ok(None) => "",
+            _ => ", after `mailcert run` has brought the files they name",
+        };
+        self.error(format!("{why}; put in by hand{first}:{lines}"))
     }
 
     fn error(&self, why: String) -> HookError {

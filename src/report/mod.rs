@@ -178,11 +178,17 @@ pub fn findings(all: &[Finding], detail: Detail) -> String {
 }
 
 /// The text in lines of at most 80 columns, each behind `indent`. Words are not broken: a command
-/// or a record that is longer stays whole, so that it can be pasted.
+/// or a record that is longer stays whole, so that it can be pasted; and so does a line of the text
+/// that begins with four blanks.
 #[must_use]
 pub fn wrapped(text: &str, indent: &str) -> String {
     let mut lines = String::new();
     for paragraph in text.lines() {
+        if paragraph.starts_with("    ") {
+            lines.push_str(paragraph);
+            lines.push('\n');
+            continue;
+        }
         let mut line = String::from(indent);
         for word in paragraph.split(' ') {
             let blank = line.len() == indent.len();
