@@ -34,11 +34,18 @@ pub async fn seed(
         return Ok(());
     };
     let is_whole = files.iter().all(|path| matches!(disk::look(path), Ok(Some(_))));
-    let copy = match is_whole {
-        true => adopt(first, second.map(PathBuf::as_path)).map(|_| None)?,
-        false => Some(shown(server, chain, key)?),
-    };
     ready_directory(server, &server.directory)?;
+    let copy = match is_whole {
+        true => adopt(first, second.map(PathBuf::as_path)).map(|_| None),
+        false => shown(server, chain, key).map(Some),
+    };
+    let copy = copy.map_err(|error| {
+        let why = format!(
+            "this file must be a pair before the server is hooked in ({error}); run `mailcert \
+             fix --yes`, which brings certificates first"
+        );
+        DeployError::gate(first, why)
+    })?;
     let mut ground = groundwork(server);
     ground.retain(|want| matches!(disk::look(&want.path), Ok(None)));
     install(server, &ground, false, store, now).await?;
@@ -150,10 +157,10 @@ mod tests {
             let seeded = seed(&server, &chain, key.as_deref(), &store, now()).await;
             let error = seeded.unwrap_err().to_string();
             assert!(error.contains(said), "{error}");
-            assert!(!server.directory.exists());
+            assert!(error.contains("run `mailcert fix --yes`"), "{error}");
+            assert!(!server.directory.join("default.pem").exists());
         }
         // A default that is there and broken is not hooked in either.
-        disk::ensure_directory(&server.directory, 0o700, None, None).unwrap();
         disk::replace(&server.directory.join("default.pem"), b"x", Access::PRIVATE).unwrap();
         let error = seed(&server, &[], None, &store, now()).await.unwrap_err().to_string();
         assert!(error.contains("no private key"), "{error}");

@@ -51,8 +51,9 @@ impl Edited {
             self.before.as_deref().unwrap_or_default(),
         );
         Err(format!(
-            "{path} was edited since:\n{since}take our lines out by hand:\n{}",
-            ours.trim_end()
+            "{path} was edited since:\n{}take our lines out by hand:\n{}",
+            text::quoted(&since),
+            text::quoted(&ours).trim_end()
         ))
     }
 }

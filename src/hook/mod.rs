@@ -303,7 +303,11 @@ impl<'a> Hooking<'a> {
                 format!("{}\n  or, with Debian's macros:{debian}", shown(&options))
             }
         };
-        self.error(format!("{why}; put in by hand:{lines}"))
+        let first = match needs::missing(self.server) {
+            Ok(None) => "",
+            _ => ", after `mailcert run` has brought the files they name",
+        };
+        self.error(format!("{why}; put in by hand{first}:{lines}"))
     }
 
     fn error(&self, why: String) -> HookError {

@@ -32,6 +32,11 @@ pub(in crate::hook) fn unified(old: &str, before: &str, new: &str, after: &str) 
         .to_string()
 }
 
+/// Indented, as reports want what is not to be broken into other lines.
+pub(in crate::hook) fn quoted(text: &str) -> String {
+    text.lines().map(|line| format!("    {line}\n")).collect()
+}
+
 /// The text with every line that sets one of `names` commented out, continuation lines included.
 /// A setting that follows `.ifndef` of its own name is only a fallback and stays, and lines from
 /// `until` on are left alone.

@@ -105,8 +105,8 @@ pub fn listeners_text(rows: &[ListenerRow]) -> String {
 fn showing(seen: &Showing) -> String {
     let codes: Vec<&str> = seen.problems.iter().map(|code| code.as_str()).collect();
     match (seen.names.is_empty(), codes.is_empty()) {
-        (true, true) => "a certificate without names".to_owned(),
-        (true, false) => format!("no name to see ({})", codes.join(", ")),
+        (true, true) => "no names".to_owned(),
+        (true, false) => format!("no names ({})", codes.join(", ")),
         (false, true) => listed(&seen.names),
         (false, false) => format!("{} ({})", listed(&seen.names), codes.join(", ")),
     }
@@ -165,8 +165,8 @@ mod tests {
 what a client without SNI is shown:
   192.0.2.7:587 submission  before: a.test (self-signed)  after: a.test, b.test,
   c.test, d.test and 1 more
-  192.0.2.7:587 submission  before: no name to see (connection-refused)  after:
-  the same (no certificate yet)
+  192.0.2.7:587 submission  before: no names (connection-refused)  after: the
+  same (no certificate yet)
   192.0.2.7:587 submission  before: not looked at  after: b.test
 ";
         assert_eq!(listeners_text(&rows), expected);
