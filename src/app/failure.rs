@@ -66,7 +66,7 @@ impl Failure {
 /// Why a file cannot be read, without the number of the error.
 pub(super) fn why(error: &std::io::Error) -> String {
     let text = error.to_string();
-    text.split_once(" (os error").map_or(text.clone(), |(why, _)| why.to_owned())
+    text.split_once(" (os error").map_or_else(|| text.clone(), |(why, _)| why.to_owned())
 }
 
 fn sentence(error: impl Display) -> String {

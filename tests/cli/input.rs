@@ -218,7 +218,8 @@ fn the_message_names_the_thing_the_found_the_expected_and_what_to_do() {
 
         For more information, try '--help'.
 
-    "#]].assert_eq(&all);
+    "#]]
+    .assert_eq(&all);
 }
 
 #[test]

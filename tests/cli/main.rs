@@ -3,6 +3,10 @@
 //! programs it calls.
 
 #![expect(clippy::unwrap_used, reason = "what a test needs and cannot have fails the test")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a test makes its own world and calls the program from outside"
+)]
 
 mod case;
 mod configuration;
