@@ -13,6 +13,7 @@ mod configuration;
 mod discover;
 mod input;
 mod mail;
+mod nowhere;
 mod plan;
 mod setup;
 mod state;

@@ -72,7 +72,7 @@ fn help_and_version_are_answers() {
         Options of every command:
           -c, --config <FILE>
                   The configuration file [default: /etc/mailcert/mailcert.toml]
-          
+
                   [env: MAILCERT_CONFIG]
 
               --format <FORMAT>
@@ -81,7 +81,7 @@ fn help_and_version_are_answers() {
                   Possible values:
                   - human: For people
                   - json:  One JSON object
-          
+
                   [default: human]
 
               --json
@@ -100,7 +100,7 @@ fn help_and_version_are_answers() {
                   - auto:   On a terminal that can, unless NO_COLOR is set
                   - always: Even into a file or pipe
                   - never:  Not at all
-          
+
                   [default: auto]
 
         Examples:
