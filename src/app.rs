@@ -2,15 +2,11 @@
 //! only printer. Exit codes are decided here.
 
 mod environment;
-mod failure;
-mod log;
 mod look;
 mod output;
-mod progress;
 mod session;
 mod setup;
 mod state;
-mod targets;
 mod texts;
 mod work;
 
@@ -22,8 +18,7 @@ use crate::cli::{Cli, Command};
 use crate::flow::Fresh;
 use crate::plan::Mode;
 use crate::report;
-use failure::Failure;
-use output::{Output, say};
+use output::{Failure, Output, log, say};
 use session::{Session, load, load_if_any};
 
 /// Runs the command line and returns its exit code.

@@ -1,13 +1,14 @@
 //! `verify`, `discover`: looks at the world, with or without a configuration.
 
+mod targets;
+
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::app::progress::Progress;
+use crate::app::output::Progress;
 use crate::app::session::{self, Loaded};
-use crate::app::targets::{self, Wanted};
 use crate::app::{Failure, Output, environment};
 use crate::cli;
 use crate::config::{self, Config, Domain, Profile};
@@ -17,6 +18,7 @@ use crate::flow::{self, Event};
 use crate::model::{Finding, Hostname, Inspection, Level, Verdict};
 use crate::report::{Body, Report, Verified};
 use crate::verify::{self, Ask, How, Target};
+use targets::Wanted;
 
 /// `discover`: 0, unless the DNS let nothing be found.
 pub(super) async fn discover(

@@ -1,13 +1,19 @@
 //! Where answers go: stdout, as a person or a program wants them. stderr is for the talk.
 
+mod failure;
+pub(super) mod log;
+mod progress;
+
 use std::io::{BufRead, ErrorKind, IsTerminal, Write};
 
 use anstyle::{AnsiColor, Style};
 
 use crate::app::environment;
-use crate::app::failure::{Failure, why};
 use crate::cli::{Color, Format, Global};
 use crate::report::{self, Detail, Report};
+
+pub(super) use failure::{Failure, why};
+pub(super) use progress::Progress;
 
 /// Where answers go and how much they say.
 pub(super) struct Output {

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::app::environment;
-use crate::app::failure::{Failure, why};
+use crate::app::output::{Failure, why};
 use crate::app::output::{Output, say};
 use tokio::time::Instant;
 

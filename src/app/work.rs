@@ -2,8 +2,8 @@
 
 use std::io::IsTerminal;
 
+use crate::app::output::Progress;
 use crate::app::output::{Output, ask_consent, say};
-use crate::app::progress::Progress;
 use crate::app::session::Session;
 use crate::app::{Failure, setup};
 use crate::flow::{self, Done, Fresh, Notes};

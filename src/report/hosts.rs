@@ -53,7 +53,9 @@ pub(super) fn text(rows: &[HostRow]) -> String {
             domain = Some(&row.domain);
         }
         let mark = if row.included { "ok" } else { "-" };
-        text.push_str(&format!("  {mark:<3} {}  ({})\n", row.host, row.reasons.join(", ")));
+        let line = format!("{}  ({})", row.host, row.reasons.join(", "));
+        let line = super::wrapped(&line, "      ");
+        text.push_str(&format!("  {mark:<3} {}", line.trim_start()));
         let addresses: Vec<String> = row.addresses.iter().map(ToString::to_string).collect();
         let here = match row.points {
             Points::All => "this machine",
@@ -61,7 +63,8 @@ pub(super) fn text(rows: &[HostRow]) -> String {
             Points::None => "not this machine",
         };
         if !addresses.is_empty() {
-            text.push_str(&format!("      {}: {here}\n", addresses.join(", ")));
+            let line = format!("{}: {here}", addresses.join(", "));
+            text.push_str(&super::wrapped(&line, "      "));
         }
         if let Some(why) = &row.why_not {
             text.push_str(&super::wrapped(&format!("left out: {why}"), "      "));

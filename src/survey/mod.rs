@@ -122,11 +122,13 @@ async fn question(id: &ServerId, words: &[&str]) -> Result<Ran, Finding> {
 }
 
 fn unanswered(id: &ServerId, error: &CommandError) -> Finding {
-    let code = match error {
-        CommandError::NotFound { .. } => Code::ProgramMissing,
-        _ => Code::ServerUnreadable,
-    };
-    Finding::new(code, id, error.to_string())
+    match error {
+        CommandError::NotFound { .. } => {
+            let message = format!("{error}; install it, or correct what names it in the table");
+            Finding::new(Code::ProgramMissing, id, message)
+        }
+        _ => Finding::new(Code::ServerUnreadable, id, error.to_string()),
+    }
 }
 
 /// A path as text, since it becomes an argument and stands in configurations.

@@ -10,12 +10,12 @@ pub(crate) fn world() -> Case {
         .zone(
             "example.org MX 10 mx1.example.org
              example.org MX 20 mx2.example.org
-             mx1.example.org A 192.0.2.7
-             mx2.example.org A 192.0.2.7",
+             mx1.example.org A 127.0.33.7
+             mx2.example.org A 127.0.33.7",
         )
         .config(
             "[machine]
-             addresses = [\"192.0.2.7\"]
+             addresses = [\"127.0.33.7\"]
              [[domain]]
              name = \"example.org\"
              [[exim]]
@@ -31,7 +31,7 @@ pub(crate) fn world() -> Case {
              *-bV*) echo 'Exim version 4.96 #2 built 21-Feb-2024 10:00:00'
                     echo 'Configuration file is {dir}/exim.conf';;
              *-bP*) echo 'exim_group = root'
-                    echo 'local_interfaces = <; 192.0.2.7'
+                    echo 'local_interfaces = <; 127.0.33.7'
                     echo 'daemon_smtp_ports = 25'
                     echo 'tls_certificate = /etc/ssl/snakeoil.pem';;
              esac",
@@ -146,9 +146,9 @@ fn a_dry_run_is_a_plan() {
 
 #[test]
 fn a_missing_program_is_a_finding_and_not_nothing_to_do() {
-    let case = Case::new().zone("example.org MX 10 mx.example.org\nmx.example.org A 192.0.2.7");
+    let case = Case::new().zone("example.org MX 10 mx.example.org\nmx.example.org A 127.0.33.7");
     let case = case.config(
-        "[machine]\naddresses = [\"192.0.2.7\"]\n[[domain]]\nname = \"example.org\"\n\
+        "[machine]\naddresses = [\"127.0.33.7\"]\n[[domain]]\nname = \"example.org\"\n\
          [[exim]]\nbinary = \"{dir}/bin/exim4\"\ndirectory = \"{dir}/tls\"\n",
     );
     case.run("plan").is(expect![[r#"
@@ -158,7 +158,8 @@ fn a_missing_program_is_a_finding_and_not_nothing_to_do() {
             because no certificate covers mx.example.org
 
         FAIL program-missing: exim
-          {dir}/bin/exim4: no such program
+          {dir}/bin/exim4: no such program; install it, or correct what names
+          it in the table
         --- exit 3
     "#]]);
 }
@@ -186,4 +187,78 @@ fn names_of_no_domain_are_not_fixed() {
                   `hosts = ["other.example"]` to a domain
         --- exit 2
     "#]]);
+}
+
+#[test]
+fn a_run_tells_each_step_on_stderr_and_what_failed_in_its_answer() {
+    let case = world();
+    case.run("run").is(expect![[r#"
+        --- stdout
+        0 of 4 steps worked.
+        failed  issue example.org for mx1.example.org and mx2.example.org
+                the CA cannot be asked: cannot connect to 127.0.0.1:1: Connection
+                refused (os error 111)
+        skipped install example.org on exim
+                step 1 did not work
+        skipped install default on exim
+                step 2 did not work
+        skipped hook our files into the configuration of exim
+                step 2 did not work
+        Not everything is as it should be.
+        The next look is due at TIME.
+
+        FAIL  example.org: Gmail would refuse all 2 mail servers
+
+        server                      connect greeting STARTTLS handshake chain name dates
+        mx1.example.org
+          127.0.33.7:25             FAIL    -        -        -         -     -    -
+        mx2.example.org
+          127.0.33.7:25             FAIL    -        -        -         -     -    -
+
+        FAIL connection-refused: Nothing listens on the port
+          where     mx1.example.org 127.0.33.7:25 STARTTLS (example.org)
+          also      mx2.example.org 127.0.33.7:25
+          expected  a server that listens on port 25
+          found     Connection refused (os error 111)
+          fix       start the mail server, or open port 25 in its firewall
+          more      mailcert explain connection-refused
+
+        0 of 2 endpoints without a fault
+
+        In Gmail: no server can be entered yet: each one is refused (see above)
+
+        FAIL order-failed: https://127.0.0.1:1/directory
+          the CA cannot be asked: cannot connect to 127.0.0.1:1: Connection refused (os
+          error 111)
+
+        FAIL held-back: example.org
+          the CA refused the last order; the next try is at TIME
+          (mailcert fix tries at once)
+
+        FAIL hook-missing: exim
+          exim does not use the files mailcert writes; mailcert setup shows the lines
+
+        FAIL server-not-running: exim
+          exim is set up here but does not run; start it, then run mailcert again
+        --- stderr
+        4 steps
+        FAILED   issue example.org for mx1.example.org and mx2.example.org: the CA cannot be asked: cannot connect to 127.0.0.1:1: Connection refused (os error 111)
+        skipped  install example.org on exim: step 1 did not work
+        skipped  install default on exim: step 2 did not work
+        skipped  hook our files into the configuration of exim: step 2 did not work
+        --- exit 1
+    "#]]);
+    let ran = case.run("run -q --json");
+    assert_eq!((ran.code, ran.stderr.as_str()), (1, ""), "{ran:?}");
+    let answer = ran.json();
+    assert_eq!((&answer["ok"], &answer["verify"]["command"]), (&false.into(), &"verify".into()));
+}
+
+#[test]
+fn without_consent_fix_does_not_touch_the_admins_configuration() {
+    let case = world();
+    let before = std::fs::read_to_string(case.path("exim.conf")).unwrap();
+    let ran = case.run("fix --json");
+    assert_eq!(ran.code, 1, "{ran:?}");
+    assert_eq!(std::fs::read_to_string(case.path("exim.conf")).unwrap(), before);
 }

@@ -32,7 +32,7 @@ fn check_tells_what_each_server_lacks() {
         the configuration is right
         exim: does not run, does not use our files yet: mailcert setup
           files    {dir}/tls
-          listens  192.0.2.7:25 (smtp)
+          listens  127.0.33.7:25 (smtp)
 
         FAIL server-not-running: exim
           exim is set up here but does not run; start it, then run mailcert again
@@ -58,7 +58,7 @@ fn check_tells_what_each_server_lacks() {
               "hook": "missing",
               "listeners": [
                 {
-                  "address": "192.0.2.7",
+                  "address": "127.0.33.7",
                   "port": 25,
                   "service": "smtp"
                 }
@@ -97,7 +97,8 @@ fn check_names_a_program_that_is_missing() {
         the configuration is right
 
         FAIL program-missing: exim
-          {dir}/bin/exim4: no such program
+          {dir}/bin/exim4: no such program; install it, or correct what names
+          it in the table
         --- stderr
         warning: {dir}/mailcert.toml:1:1: there is no `[[domain]]`: nothing is looked after
           |

@@ -5,6 +5,7 @@ use std::process::Stdio;
 use expect_test::expect;
 
 use crate::case::Case;
+use crate::plan::world;
 
 const HELP: [&str; 14] = [
     "",
@@ -71,7 +72,7 @@ fn help_and_version_are_answers() {
         Options of every command:
           -c, --config <FILE>
                   The configuration file [default: /etc/mailcert/mailcert.toml]
-          
+
                   [env: MAILCERT_CONFIG]
 
               --format <FORMAT>
@@ -80,7 +81,7 @@ fn help_and_version_are_answers() {
                   Possible values:
                   - human: For people
                   - json:  One JSON object
-          
+
                   [default: human]
 
               --json
@@ -99,7 +100,7 @@ fn help_and_version_are_answers() {
                   - auto:   On a terminal that can, unless NO_COLOR is set
                   - always: Even into a file or pipe
                   - never:  Not at all
-          
+
                   [default: auto]
 
         Examples:
@@ -211,4 +212,29 @@ fn colour_is_for_terminals_unless_asked_for() {
     assert!(!case.run(&format!("{call} --color always --json")).stdout.contains('\x1b'));
     let case = case.with("NO_COLOR", "1");
     assert!(!case.run(call).stdout.contains('\x1b'));
+}
+
+#[test]
+fn every_answer_for_people_fits_a_terminal() {
+    let case = world().zone(
+        "example.org MX 10 mx1.example.org
+         example.org MX 20 a-host-with-a-name-that-is-rather-long.and-a-label-more.example.org
+         null.example MX 0 .
+         sick.example SERVFAIL",
+    );
+    for call in [
+        "discover",
+        "discover example.org null.example sick.example typo.example -v",
+        "verify",
+        "verify example.org null.example sick.example typo.example -v",
+        "plan -v",
+        "status",
+        "check",
+        "explain --list",
+        "explain caa-forbids",
+    ] {
+        for line in case.run(call).stdout.lines() {
+            assert!(line.chars().count() <= 80, "{call}: {line}");
+        }
+    }
 }

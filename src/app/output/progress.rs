@@ -8,7 +8,7 @@ use crate::plan::Fate;
 use crate::report;
 
 /// Writes what happens to stderr.
-pub(super) struct Progress {
+pub(in crate::app) struct Progress {
     quiet: bool,
     terminal: bool,
     total: AtomicUsize,
@@ -16,12 +16,12 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    pub(super) fn new(quiet: bool) -> Self {
+    pub(in crate::app) fn new(quiet: bool) -> Self {
         let terminal = std::io::stderr().is_terminal();
         Self { quiet, terminal, total: AtomicUsize::new(0), seen: AtomicUsize::new(0) }
     }
 
-    pub(super) fn tell(&self, event: &Event) {
+    pub(in crate::app) fn tell(&self, event: &Event) {
         if self.quiet {
             return;
         }
@@ -63,7 +63,7 @@ impl Progress {
     }
 
     /// Nothing more comes: the answer follows.
-    pub(super) fn end(&self) {
+    pub(in crate::app) fn end(&self) {
         if !self.quiet {
             self.clear();
         }

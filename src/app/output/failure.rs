@@ -7,7 +7,7 @@ use crate::store::StoreError;
 
 /// Why a command ended without an answer; each kind has its exit code.
 #[derive(Debug)]
-pub(super) enum Failure {
+pub(in crate::app) enum Failure {
     /// What was typed or configured cannot be used: 2.
     Usage(String),
     /// Our work failed: 1.
@@ -19,26 +19,26 @@ pub(super) enum Failure {
 impl Failure {
     /// What was typed or configured is wrong, in a sentence with the thing, the found and the
     /// expected.
-    pub(super) fn usage(error: impl Display) -> Self {
+    pub(in crate::app) fn usage(error: impl Display) -> Self {
         Self::Usage(sentence(error))
     }
 
     /// The same with what to do about it.
-    pub(super) fn helped(error: impl Display, help: impl Display) -> Self {
+    pub(in crate::app) fn helped(error: impl Display, help: impl Display) -> Self {
         Self::Usage(sentence(error) + &hint(help))
     }
 
     /// Our work failed.
-    pub(super) fn work(error: impl Display) -> Self {
+    pub(in crate::app) fn work(error: impl Display) -> Self {
         Self::Work(sentence(error))
     }
 
     /// The same with what to do about it.
-    pub(super) fn work_helped(error: impl Display, help: impl Display) -> Self {
+    pub(in crate::app) fn work_helped(error: impl Display, help: impl Display) -> Self {
         Self::Work(sentence(error) + &hint(help))
     }
 
-    pub(super) fn store(error: StoreError) -> Self {
+    pub(in crate::app) fn store(error: StoreError) -> Self {
         match error {
             StoreError::Locked { .. } => {
                 Self::Locked(sentence(error) + &hint("wait until it has ended, and call again"))
@@ -49,12 +49,12 @@ impl Failure {
     }
 
     /// What a person reads, without a line end.
-    pub(super) fn text(&self) -> &str {
+    pub(in crate::app) fn text(&self) -> &str {
         let (Self::Usage(text) | Self::Work(text) | Self::Locked(text)) = self;
         text.trim_end()
     }
 
-    pub(super) fn code(&self) -> u8 {
+    pub(in crate::app) fn code(&self) -> u8 {
         match self {
             Self::Work(_) => 1,
             Self::Usage(_) => 2,
@@ -64,9 +64,9 @@ impl Failure {
 }
 
 /// Why a file cannot be read, without the number of the error.
-pub(super) fn why(error: &std::io::Error) -> String {
+pub(in crate::app) fn why(error: &std::io::Error) -> String {
     let text = error.to_string();
-    text.split_once(" (os error").map_or(text.clone(), |(why, _)| why.to_owned())
+    text.split_once(" (os error").map_or_else(|| text.clone(), |(why, _)| why.to_owned())
 }
 
 fn sentence(error: impl Display) -> String {

@@ -7,7 +7,7 @@ use crate::cli::Global;
 
 /// From now on what the rooms tell is written to stderr, without times: the journal has them.
 /// `-v` tells more, `-vv` what the libraries have to say as well, `-q` errors only.
-pub(super) fn begin(global: &Global) {
+pub(in crate::app) fn begin(global: &Global) {
     let filter = match (global.quiet, global.verbose) {
         (true, _) => "error",
         (false, 0) => "warn,mailcert=info",

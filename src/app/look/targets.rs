@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::path::Path;
 
-use crate::app::failure::{Failure, why};
 use crate::app::look::World;
+use crate::app::output::{Failure, why};
 use crate::cli;
 use crate::config::Domain;
 use crate::discover::Discovered;
