@@ -44,7 +44,9 @@ fn main() -> ExitCode {
     let listeners: Vec<TcpListener> = listeners.collect();
     std::thread::spawn(move || serve_all(listeners, acceptor));
 
-    let good = one(addresses[0], &roots);
+    // posttls-finger wants a Postfix, however empty.
+    std::fs::write(directory.path().join("main.cf"), "").expect("written");
+    let good = one(addresses[0], &roots, directory.path());
     many(&addresses, &roots, directory.path());
     if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
@@ -56,7 +58,7 @@ fn mailcert(arguments: &[&str]) -> Command {
 }
 
 /// One endpoint, each program with the test's root; and mailcert with Mozilla's, its default.
-fn one(address: Ipv4Addr, roots: &Path) -> bool {
+fn one(address: Ipv4Addr, roots: &Path, directory: &Path) -> bool {
     let roots = roots.to_str().expect("it is text");
     let (at, bracketed) = (format!("{address}:25"), format!("[{address}]:25"));
     let (target, address) = (format!("{HOST}:25"), address.to_string());
@@ -73,6 +75,7 @@ fn one(address: Ipv4Addr, roots: &Path) -> bool {
     });
     let finger = often(TIMES, 0, || {
         let mut command = Command::new("posttls-finger");
+        command.env("MAIL_CONFIG", directory);
         command.args(["-c", "-l", "secure", "-s", HOST, "-F", roots, &bracketed, HOST]);
         command
     });
