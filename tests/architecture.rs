@@ -134,7 +134,8 @@ fn read(path: PathBuf) -> Source {
     let room = place.components().next().unwrap().as_os_str().to_str().unwrap();
     let room = room.trim_end_matches(".rs").to_owned();
     // A file of tests beside its room has no code of its own.
-    let is_tests = place.ends_with("tests.rs") || place.iter().any(|part| part == "tests");
+    let is_tests =
+        place.to_string_lossy().ends_with("tests.rs") || place.iter().any(|part| part == "tests");
     let code = if is_tests { Vec::new() } else { code_of(&text) };
     Source { path, room, text, code }
 }

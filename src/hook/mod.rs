@@ -367,6 +367,6 @@ async fn ask(argv: &[&str]) -> Result<String, String> {
 }
 
 #[cfg(test)]
-mod killed;
+mod killed_tests;
 #[cfg(test)]
 mod tests;
