@@ -367,6 +367,4 @@ async fn ask(argv: &[&str]) -> Result<String, String> {
 }
 
 #[cfg(test)]
-mod killed;
-#[cfg(test)]
 mod tests;
