@@ -367,6 +367,4 @@ async fn ask(argv: &[&str]) -> Result<String, String> {
 }
 
 #[cfg(test)]
-mod killed_tests;
-#[cfg(test)]
 mod tests;

@@ -1,5 +1,7 @@
 //! Real Postfix and Dovecot on private configurations, and an Exim of a few lines of shell.
 
+mod killed;
+
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
