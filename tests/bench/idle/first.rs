@@ -139,6 +139,7 @@ fn inspection(
     Inspection {
         host: host.clone(),
         domain: host.parent(),
+        origin: None,
         service,
         port,
         address: Some(IpAddr::V4(machine.address)),
