@@ -215,12 +215,8 @@ pub fn findings(all: &[Finding], detail: Detail) -> String {
     all.dedup();
     let mut text = String::new();
     for finding in all {
-        text.push_str(&format!(
-            "\n{} {}: {}\n",
-            finding.level.mark(),
-            finding.code,
-            finding.subject
-        ));
+        let heading = format!("{} {}: {}", finding.level.mark(), finding.code, finding.subject);
+        text.push_str(&format!("\n{}", wrapped(&heading, "  ").trim_start()));
         text.push_str(&wrapped(&finding.message, "  "));
     }
     text
