@@ -147,7 +147,8 @@ pub async fn run(means: &Means<'_>, mode: &Mode) -> Result<Done, StoreError> {
         let got_somewhere = outcomes.iter().any(|outcome| outcome.fate != Fate::Skipped);
         outcomes.iter().for_each(|outcome| remember(outcome, &mut earlier));
         // Hook-in lines that nobody consented to are in every round's plan, and told once.
-        done.outcomes.retain(|old| old.fate == Fate::Done || mode.consents_to(&old.step.action));
+        let again = |old: &Outcome| outcomes.iter().any(|new| new.step.action == old.step.action);
+        done.outcomes.retain(|old| mode.consents_to(&old.step.action) || !again(old));
         done.outcomes.extend(outcomes);
         if !got_somewhere || means.stopped() {
             break;

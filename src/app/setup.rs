@@ -74,7 +74,6 @@ pub(super) async fn undo(
 ) -> Result<u8, Failure> {
     let (asked, found) = survey::servers(&session.config.servers, &session.machine).await;
     findings.extend(found);
-    let _lock = session.store.lock().map_err(Failure::store)?;
     let mut code = 0;
     for asked in &asked {
         let id = &asked.server.id;
@@ -88,6 +87,7 @@ pub(super) async fn undo(
             code = code.max(3);
             continue;
         }
+        let _lock = session.store.lock().map_err(Failure::store)?;
         let (state, store) = (&session.config.state, &*session.store);
         match hook::undo(&asked.server, state, store, session.now).await {
             Ok(()) => output.text(&format!("{id}: restored; reload it when it suits you\n"))?,

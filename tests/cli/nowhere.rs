@@ -21,7 +21,7 @@ fn a_host_without_an_address_is_an_endpoint_without_one() {
           no address, port 25       ?       -        -        -         -     -    -
 
         unknown no-such-host: The name does not exist or has no address
-          where     mx.example.org no address, port 25 STARTTLS (example.org)
+          where     mx.example.org no address, port 25 STARTTLS (MX 10 of example.org)
           expected  an A or AAAA record of mx.example.org
           found     mx.example.org has no address
           fix       publish an A or AAAA record for mx.example.org, or drop its MX

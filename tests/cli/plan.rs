@@ -216,7 +216,7 @@ fn a_run_tells_each_step_on_stderr_and_what_failed_in_its_answer() {
           127.0.33.7:25             FAIL    -        -        -         -     -    -
 
         FAIL connection-refused: Nothing listens on the port
-          where     mx1.example.org 127.0.33.7:25 STARTTLS (example.org)
+          where     mx1.example.org 127.0.33.7:25 STARTTLS (MX 10 of example.org)
           also      mx2.example.org 127.0.33.7:25
           expected  a server that listens on port 25
           found     Connection refused (os error 111)

@@ -22,6 +22,9 @@ fn the_lines_are_shown_and_not_applied_without_consent() {
         +tls_advertise_hosts = *
         +tls_certificate = ${if match{${lc:$tls_in_sni}}{\N^[a-z0-9][a-z0-9.-]*$\N}{${lookup{${lc:$tls_in_sni}.pem}dsearch,ret=full,filter=file{{dir}/tls}{$value}{{dir}/tls/default.pem}}}{{dir}/tls/default.pem}}
         +
+        what a client without SNI is shown:
+          127.0.33.7:25 smtp  before: not looked at  after: the same (no certificate
+          yet)
         exim: not applied; `mailcert setup --yes` does it
 
         FAIL server-not-running: exim
@@ -47,9 +50,10 @@ fn where_nothing_was_applied_there_is_nothing_to_undo() {
 }
 
 #[test]
-fn json_has_the_servers_on_stdout_and_the_talk_on_stderr() {
+fn json_has_the_changes_on_stdout_and_the_talk_on_stderr() {
     let ran = world().run("setup --json");
     let answer = ran.json();
-    assert_eq!(answer["servers"][0]["server"], "exim", "{answer}");
+    assert_eq!(answer["changes"][0]["server"], "exim", "{answer}");
+    assert_eq!(answer["listeners"][0]["port"], 25, "{answer}");
     assert!(!ran.stderr.is_empty());
 }

@@ -52,23 +52,24 @@ fn a_wrong_certificate_is_refused_in_gmails_words() {
           127.0.0.1:10001           ok      ok       ok       ok        FAIL  FAIL ok
 
         FAIL self-signed: The certificate is signed by its own key
-          where     smtp.example.org 127.0.0.1:10001 STARTTLS (example.org)
+          where     smtp.example.org 127.0.0.1:10001 STARTTLS (SRV _submission of
+                    example.org)
           expected  a certificate of a CA among Mozilla's roots
           found     CN=localhost.localdomain, signed with its own key
           sender    Gmail says: "TLS Negotiation failed, the certificate doesn't match
                     the host."
-          fix       its admin (127.0.0.1) must renew it, there: mailcert fix
-                    smtp.example.org
+          fix       on the server at 127.0.0.1: mailcert fix smtp.example.org
           more      mailcert explain self-signed
 
         FAIL name-mismatch: The certificate lacks the name senders use
-          where     smtp.example.org 127.0.0.1:10001 STARTTLS (example.org)
+          where     smtp.example.org 127.0.0.1:10001 STARTTLS (SRV _submission of
+                    example.org)
           expected  smtp.example.org
-          found     localhost.localdomain
+          found     localhost.localdomain (issued by CN=localhost.localdomain, ends
+                    TIME)
           sender    Gmail says: "TLS Negotiation failed, the certificate doesn't match
                     the host."
-          fix       its admin (127.0.0.1) must renew it, there: mailcert fix
-                    smtp.example.org
+          fix       on the server at 127.0.0.1: mailcert fix smtp.example.org
           more      mailcert explain name-mismatch
 
         0 of 1 endpoint without a fault
@@ -113,6 +114,7 @@ fn the_json_says_everything_of_an_endpoint() {
               "domain": "example.org",
               "host": "smtp.example.org",
               "millis": 0,
+              "origin": "SRV _submission of example.org",
               "ours": false,
               "port": 10001,
               "problems": [
