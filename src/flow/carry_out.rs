@@ -2,16 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::Duration;
 
 use crate::disk::Access;
 use crate::flow::{Event, Means, Scene};
 use crate::hook;
-use crate::model::{CertName, Finding, Host, Hostname};
+use crate::model::{CertName, Finding, Host, Hostname, StageMark};
 use crate::plan::{
     self, Action, Fate, Held, HeldVersion, Layout, Mode, Observed, Outcome, Seen, Step,
 };
-use crate::servers::{self, Part, Server, ServerId, Want};
+use crate::servers::{self, Kind, Part, Server, ServerId, Want};
 use crate::store::{Entry, Proof, StoreError};
+use crate::survey::live;
 use crate::{deploy, verify};
 
 /// What the steps of one round work on: the scene, and what has changed since it was seen.
@@ -64,6 +66,10 @@ pub(super) async fn carry_out(
     }
     Ok((outcomes, round.findings))
 }
+
+/// How often, and how far apart, a reloaded Dovecot is looked at until it greets.
+const GREETINGS: usize = 20;
+const BETWEEN_GREETINGS: Duration = Duration::from_millis(100);
 
 impl Round<'_> {
     /// Why a step cannot be carried out.
@@ -129,7 +135,9 @@ impl Round<'_> {
             Action::Tighten { server, path } => self.tighten(server, path),
             Action::Check { server } => deploy::check(self.server(server)).await.map_err(text),
             Action::Reload { server } => {
-                deploy::reload(self.server(server), store, now).await.map_err(text)
+                let told = deploy::reload(self.server(server), store, now).await.map_err(text);
+                self.wait_for_sasl(server).await;
+                told
             }
             Action::Hook { server } => {
                 let state = self.means.state();
@@ -139,6 +147,25 @@ impl Round<'_> {
                 store.forget(certificate, *version).map_err(text)
             }
         })
+    }
+
+    /// Waits until a Dovecot that was told to reload greets again, which it does when its auth
+    /// process answers. Postfix's smtpd often asks that for SASL, and one that starts in between
+    /// ends with "no SASL authentication mechanisms": master then throttles the service for 60 s
+    /// (measured on 3.7). Every change of a map makes smtpd processes start anew.
+    async fn wait_for_sasl(&self, id: &ServerId) {
+        let server = self.server(id);
+        if !matches!(server.kind, Kind::Dovecot(_)) {
+            return;
+        }
+        let asks = live::asks_as_it_is(server, &self.means.machine);
+        for _ in 0..GREETINGS {
+            let seen = verify::inspect_all(&asks[..asks.len().min(1)], &self.means.how, &|_| {});
+            if seen.await.iter().all(|seen| seen.stages.greeting == Some(StageMark::Ok)) {
+                return;
+            }
+            tokio::time::sleep(BETWEEN_GREETINGS).await;
+        }
     }
 
     fn adopt(

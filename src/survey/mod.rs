@@ -56,6 +56,13 @@ impl Asked {
 /// Asks every configured server for its settings, or, where `tables` is empty, finds the servers
 /// on this machine that listen on an address in `reached`. What cannot be asked is a finding.
 pub async fn servers(tables: &[ServerTable], reached: &[IpAddr]) -> (Vec<Asked>, Vec<Finding>) {
+    let (mut all, findings) = in_any_order(tables, reached).await;
+    // Dovecot first: others ask it for SASL, and it is better told before they start anew.
+    all.sort_by_key(|asked| !matches!(asked.server.kind, Kind::Dovecot(_)));
+    (all, findings)
+}
+
+async fn in_any_order(tables: &[ServerTable], reached: &[IpAddr]) -> (Vec<Asked>, Vec<Finding>) {
     if tables.is_empty() {
         return find::servers(Path::new("/"), reached).await;
     }
