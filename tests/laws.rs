@@ -173,7 +173,7 @@ fn well_formed(world: &World, mode: &Mode, plan: &Plan) -> Result<(), String> {
                     _ => false,
                 };
                 let there = version.is_some_and(|version| world.holds(name, version));
-                if !there && !(version.is_none() && stands_on(&comes)) {
+                if !(there || version.is_none() && stands_on(&comes)) {
                     return fault("no install of a certificate nobody has");
                 }
             }

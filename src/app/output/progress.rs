@@ -50,7 +50,7 @@ impl Progress {
                 self.seen.store(0, Ordering::Relaxed);
                 self.moving(&format!("looking at {}", count(*endpoints, "endpoint")));
             }
-            Event::Verified(_) => {
+            Event::Verified => {
                 let seen = self.seen.fetch_add(1, Ordering::Relaxed) + 1;
                 let total = self.total.load(Ordering::Relaxed);
                 if seen < total {

@@ -12,6 +12,8 @@ use crate::model::{Code, Hostname, Timestamp};
 use crate::trust::Roots;
 
 type Ca = CertifiedIssuer<'static, KeyPair>;
+/// What it is, the chain as sent, and what is found.
+type Case<'a> = (&'a str, Vec<Vec<u8>>, &'a [Code]);
 
 fn now() -> OffsetDateTime {
     OffsetDateTime::from_unix_timestamp(1_800_000_000).unwrap()
@@ -116,7 +118,7 @@ fn a_chain_is_judged_by_what_is_sent() {
     namesake.use_authority_key_identifier_extension = false;
     let namesake = leaf(&namesake, &pki.other);
     let twin = under(ca_params("Good CA 1"), &pki.root);
-    let cases: &[(&str, Vec<Vec<u8>>, &[Code])] = &[
+    let cases: &[Case] = &[
         ("good", vec![good.clone(), middle.clone()], &[]),
         ("under the root itself", vec![leaf(&mx, &pki.root)], &[]),
         ("self-signed", vec![alone.clone()], &[Code::SelfSigned]),
