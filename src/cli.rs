@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
+pub mod man;
 mod options;
 
 pub use options::{
@@ -34,7 +35,7 @@ pub use options::{
         "  0  all is as wanted; verify: every endpoint accepted\n",
         "  1  something is wrong or failed; verify: at least one endpoint refused\n",
         "  2  usage or configuration error\n",
-        "  3  plan, status, check: there is work to do\n",
+        "  3  plan, status, check, setup: there is work to do\n",
         "  4  verify: nothing refused, but something could not be tested\n",
         "  5  another mailcert is at work",
     ),

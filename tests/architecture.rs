@@ -363,7 +363,7 @@ fn pure_rooms_do_not_touch_the_world() {
         let is_pure = |pure: &&str| {
             place.strip_prefix(*pure).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         };
-        if !PURE.iter().any(|pure| is_pure(pure)) {
+        if !PURE.iter().any(is_pure) {
             continue;
         }
         for (at, line) in source.code.iter().enumerate() {

@@ -37,17 +37,8 @@ pub(super) fn man(directory: &Path, output: &Output) -> Result<u8, Failure> {
             format_args!("`mkdir -p {dir}` makes it"),
         ));
     }
-    let command = Cli::command();
-    let mut pages = vec![("mailcert.1".to_owned(), command.clone())];
-    for sub in command.get_subcommands().filter(|sub| sub.get_name() != "help") {
-        let name = format!("mailcert-{}", sub.get_name());
-        let page = sub.clone().display_name(name.clone());
-        pages.push((format!("{name}.1"), page));
-    }
     let mut files = Vec::new();
-    for (name, command) in pages {
-        let mut page = Vec::new();
-        clap_mangen::Man::new(command).render(&mut page).map_err(Failure::work)?;
+    for (name, page) in cli::man::pages().map_err(Failure::work)? {
         let path = directory.join(&name);
         let access = Access { mode: 0o644, uid: None, gid: None };
         disk::replace(&path, &page, access).map_err(Failure::work)?;
@@ -86,7 +77,13 @@ pub(super) async fn init(
         Some(path) => format!("mailcert -c {} plan", path.display()),
         None => "mailcert plan".to_owned(),
     };
-    let text = format!("wrote {}\nread it, then see what would be done: {next}\n", path.display());
+    let text = format!(
+        "wrote {}\n\
+         `agree-to-terms = true` in it says that you agree to the terms of the CA:\n  {}\n\
+         read it, then see what would be done: {next}\n",
+        path.display(),
+        init::TERMS,
+    );
     answer("init", text, vec![path.to_owned()], output)
 }
 

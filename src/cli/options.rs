@@ -161,7 +161,10 @@ pub struct Fix {
 
 /// `setup`.
 #[derive(Args, Clone, Debug)]
-#[command(after_help = "Without --yes the lines are shown as a diff, and asked for on a terminal.")]
+#[command(
+    after_help = "Without --yes the lines are shown as a diff, and asked for on a terminal.\n\
+    Exits 0 if nothing is missing any more, 3 if lines were shown and not applied."
+)]
 pub struct Setup {
     /// Take back what setup has changed
     #[arg(long)]
@@ -176,7 +179,9 @@ pub struct Setup {
 #[command(after_help = "Examples:\n  \
     mailcert init example.org example.net\n  \
     mailcert init --print example.org     only show it\n  \
-    mailcert -c ./try.toml init           into another file")]
+    mailcert -c ./try.toml init           into another file\n\n\
+    The file says `agree-to-terms = true`: who runs mailcert with it agrees to the\n\
+    terms of the CA, those of https://letsencrypt.org/repository/")]
 pub struct Init {
     /// Mail domains [default: those this machine's servers know]
     #[arg(value_name = "DOMAIN", value_parser = host)]

@@ -5,6 +5,9 @@ use std::path::{Path, PathBuf};
 
 use crate::model::Hostname;
 
+/// Where the terms are that the text agrees to: those of the CA it names, Let's Encrypt.
+pub const TERMS: &str = "https://letsencrypt.org/repository/";
+
 /// What was found on this machine.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Found {
@@ -36,9 +39,8 @@ pub fn text(found: &Found) -> String {
         Some(address) => format!("contact = [{}]", string(&format!("mailto:{address}"))),
         None => "# contact = [\"mailto:postmaster@example.org\"]".to_owned(),
     };
-    let mut text = HEAD.replace("{contact}", &contact);
-    text.push_str(&challenge(found.port_80.as_deref()));
-    text.push_str(DOMAINS);
+    let head = HEAD.replace("{contact}", &contact).replace("{terms}", TERMS);
+    let mut text = [&head, &challenge(found.port_80.as_deref()), DOMAINS].join("\n");
     if found.domains.is_empty() {
         text.push_str("# [[domain]]\n# name = \"example.org\"\n");
     }
@@ -50,6 +52,7 @@ pub fn text(found: &Found) -> String {
             let _ = writeln!(text, "# exclude = [\"old.{domain}\"]");
         }
     }
+    text.push('\n');
     text.push_str(&servers(&found.servers));
     text
 }
@@ -86,46 +89,11 @@ fn string(text: &str) -> String {
     toml::Value::String(text.replace(['\n', '\r'], " ")).to_string()
 }
 
-const HEAD: &str = r#"# mailcert: certificates for the mail servers of this machine.
-# `mailcert check` says whether this file is right, `mailcert plan` shows what
-# would be done, `mailcert fix` does it.
-
-[acme]
-# Who issues: letsencrypt, letsencrypt-staging (to try things out: no sender
-# trusts its certificates) or the https URL of any ACME directory.
-directory = "letsencrypt"
-# Where the CA may write to you.
-{contact}
-# With this line you agree to the terms of the CA; those of Let's Encrypt are at
-# https://letsencrypt.org/repository/
-agree-to-terms = true
-"#;
-
-const LISTEN: &str = r#"
-# The CA fetches a proof from port 80 of every host name. mailcert answers there
-# by itself, only while it waits for the CA. Where a web server has port 80, use
-# its document root instead of `listen`: webroot = "/var/www/html"
-[challenge.http-01]
-listen = ["0.0.0.0:80", "[::]:80"]
-"#;
-
-const WEBROOT: &str = r#"
-# The CA fetches a proof from port 80 of every host name. {program} listens there
-# already: name the directory from which it serves every one of these names.
-[challenge.http-01]
-webroot = "/var/www/html"
-"#;
-
-const DOMAINS: &str = r#"
-# The domains whose mail goes through this machine. Their host names are found
-# in the DNS (MX and SRV records, and the usual names such as mail.); `hosts`
-# adds some, `exclude` takes some out.
-"#;
-
-const SERVERS: &str = r#"
-# Mail servers: those found on this machine are used as they are. A table is
-# only needed to say something else; then every server needs its table.
-"#;
+const HEAD: &str = include_str!("../../templates/init/head.toml");
+const LISTEN: &str = include_str!("../../templates/init/listen.toml");
+const WEBROOT: &str = include_str!("../../templates/init/webroot.toml");
+const DOMAINS: &str = include_str!("../../templates/init/domains.toml");
+const SERVERS: &str = include_str!("../../templates/init/servers.toml");
 
 #[cfg(test)]
 mod tests {

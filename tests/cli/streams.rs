@@ -113,7 +113,7 @@ fn help_and_version_are_answers() {
           0  all is as wanted; verify: every endpoint accepted
           1  something is wrong or failed; verify: at least one endpoint refused
           2  usage or configuration error
-          3  plan, status, check: there is work to do
+          3  plan, status, check, setup: there is work to do
           4  verify: nothing refused, but something could not be tested
           5  another mailcert is at work
         --- exit 0

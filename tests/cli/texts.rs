@@ -78,6 +78,8 @@ fn init_prints_or_writes_and_never_over_what_is_there() {
     case.run("init example.org -c {dir}/new/mailcert.toml").is(expect![[r#"
         --- stdout
         wrote {dir}/new/mailcert.toml
+        `agree-to-terms = true` in it says that you agree to the terms of the CA:
+          https://letsencrypt.org/repository/
         read it, then see what would be done: mailcert -c {dir}/new/mailcert.toml plan
         --- exit 0
     "#]]);
