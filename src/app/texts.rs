@@ -64,7 +64,8 @@ pub(super) async fn init(
         ));
     }
     let machine = session::machine(&crate::config::builtin());
-    let text = init::text(&found(typed.domains, &machine).await);
+    let found = found(typed.domains, &machine).await;
+    let text = init::text(&found);
     if typed.print {
         return answer("init", text, Vec::new(), output);
     }
@@ -77,10 +78,14 @@ pub(super) async fn init(
         Some(path) => format!("mailcert -c {} plan", path.display()),
         None => "mailcert plan".to_owned(),
     };
+    let lacking = match found.domains.is_empty() {
+        true => "no mail domain was found on this machine: add a [[domain]] for each of yours\n",
+        false => "",
+    };
     let text = format!(
         "wrote {}\n\
          `agree-to-terms = true` in it says that you agree to the terms of the CA:\n  {}\n\
-         read it, then see what would be done: {next}\n",
+         {lacking}read it, then see what would be done: {next}\n",
         path.display(),
         init::TERMS,
     );

@@ -98,6 +98,20 @@ fn init_prints_or_writes_and_never_over_what_is_there() {
 }
 
 #[test]
+fn init_says_where_it_found_no_domain() {
+    let case = Case::new();
+    case.run("init -c {dir}/mailcert.toml").is(expect![[r#"
+        --- stdout
+        wrote {dir}/mailcert.toml
+        `agree-to-terms = true` in it says that you agree to the terms of the CA:
+          https://letsencrypt.org/repository/
+        no mail domain was found on this machine: add a [[domain]] for each of yours
+        read it, then see what would be done: mailcert -c {dir}/mailcert.toml plan
+        --- exit 0
+    "#]]);
+}
+
+#[test]
 fn what_init_writes_can_be_read() {
     let case = Case::new();
     assert_eq!(case.run("init example.org m\u{fc}ller.example -c {dir}/mailcert.toml").code, 0);

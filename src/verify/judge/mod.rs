@@ -1,7 +1,7 @@
 //! Judges what a server showed: pure, on the recorded chain. Every fault is told, not the first.
 //!
 //! webpki decides whether the chain holds; it stops at its first complaint and calls four
-//! different things an unknown issuer, so [`chain`] finds out which it is, and names, dates,
+//! different things an unknown issuer, so `chain` finds out which it is, and names, dates,
 //! purpose, key and signature are looked at one by one.
 
 mod cert;
