@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::app::session::Session;
 use crate::app::{Failure, Output};
-use crate::model::{Finding, Level, Verdict};
+use crate::model::{Code, Finding, Level, Verdict};
 use crate::plan::{self, Held, Hook};
 use crate::report::{Body, CertificateRow, Report, ServerRow, hook_word};
 use crate::store::{Diary, Store};
@@ -80,7 +80,10 @@ pub(super) async fn check(
     let (asked, found) = survey::servers(&session.config.servers, &session.machine).await;
     findings.extend(found);
     let failed = findings.iter().any(|finding| finding.level == Level::Fail);
-    let missing = asked.iter().any(|a| matches!(a.hook, Hook::Missing | Hook::ByHand(_)));
+    let absent =
+        |finding: &Finding| matches!(finding.code, Code::NoServer | Code::ServerNotRunning);
+    let missing = asked.iter().any(|a| matches!(a.hook, Hook::Missing | Hook::ByHand(_)))
+        || findings.iter().any(absent);
     let servers = asked.iter().map(row).collect();
     output.answer(&Report::new("check", Body::Check(servers), findings))?;
     Ok(match (failed, missing) {
