@@ -11,6 +11,7 @@ mod published;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use crate::config::{Config, Domain};
@@ -106,7 +107,7 @@ pub struct Done {
     /// What was found.
     pub findings: Vec<Finding>,
     /// What is served here, proved now or earlier.
-    pub inspections: Vec<Inspection>,
+    pub inspections: Vec<Arc<Inspection>>,
     /// When to look again.
     pub wake: Option<Timestamp>,
 }

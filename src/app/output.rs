@@ -4,7 +4,7 @@ mod failure;
 pub(super) mod log;
 mod progress;
 
-use std::io::{BufRead, ErrorKind, IsTerminal, Write};
+use std::io::{BufRead, BufWriter, ErrorKind, IsTerminal, Write};
 
 use anstyle::{AnsiColor, Style};
 
@@ -52,7 +52,10 @@ impl Output {
     /// [`Failure::Work`] when it cannot be written.
     pub(super) fn answer(&self, report: &Report) -> Result<(), Failure> {
         match self.format {
-            Format::Json => print(&report::json(report)),
+            Format::Json => print_with(|stdout| {
+                serde_json::to_writer(&mut *stdout, &report::json(report))?;
+                stdout.write_all(b"\n")
+            }),
             Format::Human if self.coloured => print(&painted(&report::human(report, self.detail))),
             Format::Human => print(&report::human(report, self.detail)),
         }
@@ -87,8 +90,12 @@ impl Output {
 /// Writes to stdout. A reader that went away (`| head`) is no failure of ours; a full disk is one,
 /// since somebody waits for the answer.
 fn print(text: &str) -> Result<(), Failure> {
-    let mut stdout = std::io::stdout().lock();
-    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+    print_with(|stdout| stdout.write_all(text.as_bytes()))
+}
+
+fn print_with(write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) -> Result<(), Failure> {
+    let mut stdout = BufWriter::new(std::io::stdout().lock());
+    match write(&mut stdout).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
             Err(Failure::work(format_args!("stdout takes no answer: {}", why(&error))))
         }

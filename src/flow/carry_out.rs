@@ -99,15 +99,16 @@ impl Round<'_> {
         before: &[Outcome],
     ) -> Result<Vec<(Fate, Option<String>)>, StoreError> {
         let step = &steps[0];
-        let alike = steps.iter().take_while(|other| {
+        let most = match step.action {
+            Action::Issue { .. } | Action::Prove { .. } => steps.len(),
+            _ => 1,
+        };
+        let alike = steps[..most].iter().take_while(|other| {
             std::mem::discriminant(&other.action) == std::mem::discriminant(&step.action)
                 && self.obstacle(other, before).is_none()
         });
         let alike = &steps[..alike.count()];
-        for step in match step.action {
-            Action::Issue { .. } | Action::Prove { .. } => alike,
-            _ => &steps[..1],
-        } {
+        for step in alike {
             (self.means.tell)(&Event::Begins(step.clone()));
         }
         let results = match step.action {

@@ -1,6 +1,7 @@
 //! Proofs of a round: the certificates are looked at where they are shown, and a version that
 //! made a name worse is marked, so that the next round plans the one before it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::flow::carry_out::Round;
@@ -97,6 +98,7 @@ impl Round<'_> {
             self.note(&Entry::Bad { certificate, version, why: why.clone() })?;
         }
         let (version, at) = (look.shown.version, self.means.how.moment());
+        let inspections = inspections.into_iter().map(Arc::new).collect();
         let proof = Some(Proof { version, at, void: worse.is_some(), inspections });
         self.note(&Entry::Proof { server: look.server.0, certificate: look.subject, proof })?;
         Ok(result)

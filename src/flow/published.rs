@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use crate::discover::Discovered;
 use crate::flow::Means;
@@ -24,7 +25,7 @@ pub(super) async fn served_here(
     discovered: &[Discovered],
     servers: &BTreeSet<String>,
     idle: bool,
-) -> Result<Vec<Inspection>, StoreError> {
+) -> Result<Vec<Arc<Inspection>>, StoreError> {
     let diary = means.store.diary()?;
     let mut served = proved(&diary, servers);
     let asks: Vec<Ask> = discovered
@@ -42,6 +43,7 @@ pub(super) async fn served_here(
         Some(known) => known.inspections.clone(),
         None => {
             let seen = verify::inspect_all(&asks, &means.how, &|_| {}).await;
+            let seen: Vec<_> = seen.into_iter().map(Arc::new).collect();
             if !asks.is_empty() || diary.proofs.contains_key(&key) {
                 let (version, at) = (Version(0), means.how.moment());
                 let proof = Proof { version, at, void: false, inspections: seen.clone() };
@@ -56,8 +58,8 @@ pub(super) async fn served_here(
 }
 
 /// What the proofs of these servers saw with SNI, each endpoint once.
-fn proved(diary: &Diary, servers: &BTreeSet<String>) -> BTreeMap<Place, Inspection> {
-    let mut newest: BTreeMap<Place, Inspection> = BTreeMap::new();
+fn proved(diary: &Diary, servers: &BTreeSet<String>) -> BTreeMap<Place, Arc<Inspection>> {
+    let mut newest: BTreeMap<Place, Arc<Inspection>> = BTreeMap::new();
     let with_sni = diary
         .proofs
         .iter()
@@ -65,7 +67,7 @@ fn proved(diary: &Diary, servers: &BTreeSet<String>) -> BTreeMap<Place, Inspecti
     for seen in with_sni.flat_map(|(_, proof)| &proof.inspections) {
         match newest.get(&place(seen)) {
             Some(known) if known.proved_at >= seen.proved_at => {}
-            _ => drop(newest.insert(place(seen), seen.clone())),
+            _ => drop(newest.insert(place(seen), Arc::clone(seen))),
         }
     }
     newest
@@ -73,7 +75,7 @@ fn proved(diary: &Diary, servers: &BTreeSet<String>) -> BTreeMap<Place, Inspecti
 
 fn stands(known: &Proof, asks: &[Ask], means: &Means<'_>) -> bool {
     let asked: BTreeSet<Place> = asks.iter().map(place_of).collect();
-    let seen: BTreeSet<Place> = known.inspections.iter().map(place).collect();
+    let seen: BTreeSet<Place> = known.inspections.iter().map(|seen| place(seen)).collect();
     let unseen = |ask: &&Ask| !ask.optional && !seen.contains(&place_of(ask));
     means.now.since(known.at) < means.config.verify.every
         && seen.is_subset(&asked)

@@ -1,6 +1,7 @@
 //! [`Inspection`]: what one look at one endpoint found, in the form of the JSON interface.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -187,8 +188,8 @@ pub struct Inspection {
     pub problems: Vec<Problem>,
     /// The session, if there was one.
     pub tls: Option<Tls>,
-    /// The leaf, if one was shown.
-    pub certificate: Option<CertificateSeen>,
+    /// The leaf, if one was shown; the looks of one proof share it.
+    pub certificate: Option<Arc<CertificateSeen>>,
     /// When this was seen.
     pub proved_at: Timestamp,
     /// How long the look took, in milliseconds.

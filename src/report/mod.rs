@@ -6,6 +6,7 @@
 mod check;
 pub mod explain;
 mod hosts;
+mod json;
 mod plan;
 mod setup;
 mod status;
@@ -13,15 +14,16 @@ mod verdict;
 
 use std::collections::HashSet;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use serde::Serialize;
-use serde_json::{Value, json};
 
 use crate::model::{Code, Finding, Inspection, Level, Timestamp, Verdict};
 use crate::plan::{Outcome, Plan};
 
 pub use check::{ServerRow, hook_word};
 pub use hosts::HostRow;
+pub use json::json;
 pub use plan::step_text;
 pub use setup::{ChangeRow, ListenerRow, Showing, listeners_text};
 pub use status::CertificateRow;
@@ -97,7 +99,7 @@ pub struct Verified {
     /// The verdict over everything.
     pub verdict: Verdict,
     /// Every endpoint, in the order of the targets.
-    pub endpoints: Vec<Inspection>,
+    pub endpoints: Vec<Arc<Inspection>>,
 }
 
 /// How much a human report says.
@@ -114,7 +116,8 @@ pub enum Detail {
 impl Verified {
     /// The verdict over these endpoints; none at all are unknown.
     #[must_use]
-    pub fn of(profile: &'static str, endpoints: Vec<Inspection>) -> Self {
+    pub fn of<I: Into<Arc<Inspection>>>(profile: &'static str, endpoints: Vec<I>) -> Self {
+        let endpoints: Vec<Arc<Inspection>> = endpoints.into_iter().map(Into::into).collect();
         let verdict = match endpoints.as_slice() {
             [] => Verdict::Unknown,
             some => Verdict::of(some.iter().map(|endpoint| endpoint.verdict)),
@@ -122,41 +125,6 @@ impl Verified {
         Self { profile, verdict, endpoints }
     }
 }
-
-/// The JSON form: one object and a line end.
-#[must_use]
-pub fn json(report: &Report) -> String {
-    let body = match &report.body {
-        Body::Verify(verified) => json!(verified),
-        Body::Discover(hosts) => json!({ "hosts": hosts }),
-        Body::Plan(plan) => plan::plan_json(plan),
-        Body::Run { outcomes, verified, wake, ok } => json!({
-            "steps": plan::outcomes_json(outcomes),
-            "verify": whole("verify", json!(verified), &[]),
-            "wake": wake,
-            "ok": ok,
-        }),
-        Body::Status(certificates) => json!({ "certificates": certificates }),
-        Body::Check(servers) => json!({ "servers": servers }),
-        Body::Setup { changes, listeners } => {
-            json!({ "changes": changes, "listeners": listeners })
-        }
-        Body::Explain(codes) => json!({ "codes": explain::rows(codes) }),
-        Body::Text { text, files } => json!({ "text": text, "files": files }),
-    };
-    format!("{}\n", whole(report.command, body, &report.findings))
-}
-
-/// A body with what every answer has.
-fn whole(command: &str, mut body: Value, findings: &[Finding]) -> Value {
-    body["schema"] = json!(SCHEMA);
-    body["command"] = json!(command);
-    body["findings"] = json!(findings);
-    body
-}
-
-/// The version of the JSON interface.
-const SCHEMA: u32 = 1;
 
 /// The human form.
 #[must_use]
@@ -169,7 +137,7 @@ pub fn human(report: &Report, detail: Detail) -> String {
             let mut text = plan::run_text(outcomes, *wake, *ok, detail == Detail::Verbose);
             if !verified.endpoints.is_empty() {
                 text.push('\n');
-                text.push_str(&verdict::text(verified, detail));
+                text.push_str(&verdict::served(verified, detail));
             }
             text
         }

@@ -8,6 +8,7 @@ mod problem;
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::{Detail, Verified, wrapped};
 use crate::model::{Code, Hostname, Inspection, StageMark, TlsMode, Verdict};
@@ -20,17 +21,31 @@ pub(super) fn text(verified: &Verified, detail: Detail) -> String {
     }
     text.push_str(&blocked(&verified.endpoints));
     text.push('\n');
-    text.push_str(&matrix(&verified.endpoints));
-    text.push_str(&problem::all(verified));
+    text.push_str(&matrix(&verified.endpoints, detail));
+    text.push_str(&problem::all(verified, detail));
     let clean = verified.endpoints.iter().filter(|look| look.problems.is_empty()).count();
     text.push_str(&format!("\n{clean} of {} without a fault\n", count(verified.endpoints.len())));
     if detail == Detail::Verbose {
         text.push_str(&sessions(&verified.endpoints));
     }
     text.push('\n');
-    text.push_str(&gmail::text(&verified.endpoints));
+    text.push_str(&gmail::text(&verified.endpoints, usize::MAX));
     text
 }
+
+/// What is served here at the end of a run: where all is accepted, and nobody wants more, the
+/// verdict, what is warned of, and what to type in Gmail. A journal needs no matrix of 30,000 rows.
+pub(super) fn served(verified: &Verified, detail: Detail) -> String {
+    if detail != Detail::Usual || verified.verdict != Verdict::Accepted {
+        return text(verified, detail);
+    }
+    let problems = problem::all(verified, detail);
+    let gap = if problems.is_empty() { "" } else { "\n" };
+    headline(verified) + &problems + gap + &gmail::text(&verified.endpoints, DOMAINS)
+}
+
+/// For how many domains the end of a run says what to type in Gmail.
+const DOMAINS: usize = 3;
 
 fn count(endpoints: usize) -> String {
     if endpoints == 1 { "1 endpoint".to_owned() } else { format!("{endpoints} endpoints") }
@@ -73,7 +88,7 @@ fn headline(verified: &Verified) -> String {
 }
 
 /// What was verified: a domain, a host, or how many.
-fn subject(endpoints: &[Inspection]) -> String {
+fn subject(endpoints: &[Arc<Inspection>]) -> String {
     let domains: BTreeSet<&Hostname> =
         endpoints.iter().map(|look| look.domain.as_ref().unwrap_or(&look.host)).collect();
     match domains.len() {
@@ -84,9 +99,9 @@ fn subject(endpoints: &[Inspection]) -> String {
 
 /// Port 25 that answers nowhere is mostly blocked on the way out, which says nothing of the
 /// servers: that comes before anything else.
-fn blocked(endpoints: &[Inspection]) -> String {
+fn blocked(endpoints: &[Arc<Inspection>]) -> String {
     let mut at_25 = endpoints.iter().filter(|look| look.port == 25 && look.address.is_some());
-    let silent = |look: &Inspection| {
+    let silent = |look: &Arc<Inspection>| {
         look.stages.connect == Some(StageMark::Unknown)
             && look.problems.iter().any(|problem| problem.code == Code::Timeout)
     };
@@ -105,11 +120,20 @@ const LABEL: usize = 27;
 const COLUMNS: [&str; 7] =
     ["connect", "greeting", "STARTTLS", "handshake", "chain", "name", "dates"];
 
+/// More endpoints than this, and only those with a fault have a row.
+const ROWS: usize = 50;
+
 /// One row for each endpoint below its host, in 80 columns.
-fn matrix(endpoints: &[Inspection]) -> String {
-    let mut text = format!("{:LABEL$} {}\n", "server", COLUMNS.join(" "));
+fn matrix(endpoints: &[Arc<Inspection>], detail: Detail) -> String {
+    let every = endpoints.len() <= ROWS || detail == Detail::Verbose;
+    let rows: Vec<&Arc<Inspection>> =
+        endpoints.iter().filter(|look| every || !is_ok(look)).collect();
+    let mut text = String::new();
+    if !rows.is_empty() {
+        text.push_str(&format!("{:LABEL$} {}\n", "server", COLUMNS.join(" ")));
+    }
     let mut last = None;
-    for look in endpoints {
+    for look in &rows {
         if last != Some(&look.host) {
             text.push_str(&format!("{}\n", look.host));
             last = Some(&look.host);
@@ -126,7 +150,17 @@ fn matrix(endpoints: &[Inspection]) -> String {
         text.truncate(text.trim_end().len());
         text.push('\n');
     }
+    match endpoints.len() - rows.len() {
+        0 => {}
+        all if rows.is_empty() => text.push_str(&format!("all {all} endpoints: ok throughout\n")),
+        rest => text.push_str(&format!("{rest} more: ok throughout (-v lists them)\n")),
+    }
     text
+}
+
+/// Whether every stage there is was passed.
+fn is_ok(look: &Inspection) -> bool {
+    look.stages.in_order().iter().flatten().all(|mark| *mark == StageMark::Ok)
 }
 
 /// The address and the port of an endpoint.
@@ -149,7 +183,7 @@ fn word(mark: Option<StageMark>) -> &'static str {
 }
 
 /// What was agreed on and shown, for those who ask for more.
-fn sessions(endpoints: &[Inspection]) -> String {
+fn sessions(endpoints: &[Arc<Inspection>]) -> String {
     let mut text = String::new();
     for look in endpoints {
         let (Some(tls), Some(seen)) = (&look.tls, &look.certificate) else { continue };

@@ -155,8 +155,9 @@ impl Certificates {
 
     /// What the cache says; a cache that cannot be read says nothing.
     fn cached(&self) -> BTreeMap<CertName, Cached> {
-        let lines = self.cache.read().unwrap_or_default();
-        lines.into_iter().map(|line: Cached| (line.name.clone(), line)).collect()
+        let mut cached = BTreeMap::new();
+        let read = self.cache.each(|line: Cached| drop(cached.insert(line.name.clone(), line)));
+        if read.is_ok() { cached } else { BTreeMap::new() }
     }
 
     /// Without the cache the next look is slower, nothing else: a full disk is no reason to fail.

@@ -9,7 +9,8 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::disk::Look;
-use crate::model::{CertName, Finding, Host, Hostname, Inspection, Sha256, Timestamp, Version};
+use crate::model::{CertName, Finding, Host, Hostname, Sha256, Timestamp, Version};
+use crate::store::Proof;
 
 /// What a stat says of an installed file: equal prints mean an untouched file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,19 +40,6 @@ pub struct Installed {
     pub identity: Sha256,
     /// How it looked then.
     pub print: FilePrint,
-}
-
-/// When and how one certificate was last seen on one server.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Proof {
-    /// Which version the server was to show.
-    pub version: Version,
-    /// When.
-    pub at: Timestamp,
-    /// The files changed since: it says what worked once, not what is so now.
-    pub void: bool,
-    /// What each endpoint showed.
-    pub inspections: Vec<Inspection>,
 }
 
 /// What the DNS said of a domain.

@@ -83,7 +83,7 @@ impl Files {
 
     fn read_diary(&self) -> Result<Arc<Diary>, StoreError> {
         let mut diary = Diary::default();
-        self.diary.read()?.into_iter().for_each(|entry| diary.add(entry));
+        self.diary.each(|entry| diary.add(entry))?;
         Ok(Arc::new(diary))
     }
 

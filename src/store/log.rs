@@ -44,26 +44,25 @@ impl Log {
         Ok(disk::look(&self.path)?)
     }
 
-    /// Every entry, in order; none where there is no file.
-    pub(in crate::store) fn read<T: DeserializeOwned>(&self) -> Result<Vec<T>, StoreError> {
+    /// Hands every entry over, in order, until one is damaged; none where there is no file.
+    pub(in crate::store) fn each<T: DeserializeOwned>(
+        &self,
+        mut take: impl FnMut(T),
+    ) -> Result<(), StoreError> {
         let bytes = match disk::read(&self.path, LIMIT) {
-            Err(error) if error.is_missing() => return Ok(Vec::new()),
+            Err(error) if error.is_missing() => return Ok(()),
             Err(error) => return Err(unreadable(&self.path, error)),
             Ok(bytes) => bytes,
         };
         // What follows the last newline was cut off.
-        let mut lines = bytes.split(|&byte| byte == b'\n').collect::<Vec<_>>();
-        lines.pop();
-        let Some((head, lines)) = lines.split_first() else { return Ok(Vec::new()) };
+        let mut lines = bytes.split_inclusive(|&byte| byte == b'\n').filter_map(whole_line);
+        let Some(head) = lines.next() else { return Ok(()) };
         self.head(head)?;
-        let mut entries = Vec::with_capacity(lines.len());
-        for (number, line) in lines.iter().enumerate() {
-            match serde_json::from_slice(line) {
-                Ok(entry) => entries.push(entry),
-                Err(error) => return Err(self.broken(format!("line {}: {error}", number + 2))),
-            }
+        for (number, line) in lines.enumerate() {
+            let entry = serde_json::from_slice(line);
+            take(entry.map_err(|error| self.broken(format!("line {}: {error}", number + 2)))?);
         }
-        Ok(entries)
+        Ok(())
     }
 
     /// Writes `entries` behind the others, on the disk before it returns.
@@ -123,6 +122,10 @@ impl Log {
     }
 }
 
+fn whole_line(line: &[u8]) -> Option<&[u8]> {
+    line.strip_suffix(b"\n")
+}
+
 fn line<T: Serialize>(entry: &T) -> Vec<u8> {
     let mut bytes = serde_json::to_vec(entry).expect("our own types have string keys only");
     bytes.push(b'\n');
@@ -138,6 +141,14 @@ pub(in crate::store) fn unreadable(path: &Path, error: disk::DiskError) -> Store
 mod tests {
     use super::*;
     use std::fs;
+
+    impl Log {
+        fn read<T: DeserializeOwned>(&self) -> Result<Vec<T>, StoreError> {
+            let mut entries = Vec::new();
+            self.each(|entry| entries.push(entry))?;
+            Ok(entries)
+        }
+    }
 
     fn log() -> (tempfile::TempDir, Log, PathBuf) {
         let root = tempfile::tempdir().unwrap();

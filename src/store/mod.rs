@@ -5,12 +5,14 @@ mod diary;
 mod files;
 mod log;
 mod memory;
+mod proof;
 #[cfg(test)]
 mod tests;
 
-pub use diary::{Diary, Entry, FilePrint, Installed, Proof, Remembered, Wait};
+pub use diary::{Diary, Entry, FilePrint, Installed, Remembered, Wait};
 pub use files::{Files, Recompute};
 pub use memory::Memory;
+pub use proof::Proof;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

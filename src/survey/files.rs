@@ -3,7 +3,7 @@
 //! Every file is looked at by stat; its bytes are read only where the stat differs from what the
 //! diary remembers, so that 10,000 untouched files cost 10,000 stats and no more.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::Read;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -15,30 +15,32 @@ use crate::model::Sha256;
 use crate::plan::FileSeen;
 use crate::store::{FilePrint, Installed};
 
-/// What lies in `directory` and at the `extra` paths. A path that is not in the answer is absent.
-/// Links are not followed: one of ours that was replaced by a link is [`FileSeen::Other`].
+/// What lies in the directory of a server.
+#[derive(Debug, Default)]
+pub struct Lying {
+    /// Every file. A path that is not here is absent. Links are not followed: one of ours that
+    /// was replaced by a link is [`FileSeen::Other`].
+    pub seen: BTreeMap<PathBuf, FileSeen>,
+    /// The installed ones that do not look as they were left.
+    pub touched: BTreeSet<PathBuf>,
+}
+
+/// Looks at every file in `directory`, once.
 #[must_use]
-pub fn files(
-    directory: &Path,
-    extra: &[PathBuf],
-    installed: &BTreeMap<PathBuf, Installed>,
-) -> BTreeMap<PathBuf, FileSeen> {
-    let inside = fs::read_dir(directory).into_iter().flatten().flatten();
-    let mut seen: BTreeMap<PathBuf, FileSeen> = inside
-        .filter_map(|entry| {
-            // Does not follow links either, and spares the walk down the path.
-            let metadata = entry.metadata().ok()?;
-            let path = entry.path();
-            let file = look(&path, &metadata, installed.get(&path));
-            Some((path, file))
-        })
-        .collect();
-    for path in extra.iter().filter(|path| path.parent() != Some(directory)) {
-        if let Ok(metadata) = fs::symlink_metadata(path) {
-            seen.insert(path.clone(), look(path, &metadata, installed.get(path)));
+pub fn files(directory: &Path, installed: &BTreeMap<PathBuf, Installed>) -> Lying {
+    let mut lying = Lying::default();
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+        // Does not follow links either, and spares the walk down the path.
+        let Ok(metadata) = entry.metadata() else { continue };
+        let path = entry.path();
+        let known = installed.get(&path);
+        if known.is_some_and(|known| known.print != file_print(&metadata)) {
+            lying.touched.insert(path.clone());
         }
+        let file = look(&path, &metadata, known);
+        lying.seen.insert(path, file);
     }
-    seen
+    lying
 }
 
 /// What stat says of a file, as the diary remembers it.
@@ -139,7 +141,7 @@ mod tests {
         let path = folder.path().join("a.pem");
         write(&path, b"one");
         let look =
-            |installed: &BTreeMap<_, _>| identity(&files(folder.path(), &[], installed)[&path]);
+            |installed: &BTreeMap<_, _>| identity(&files(folder.path(), installed).seen[&path]);
         assert_eq!(look(&BTreeMap::new()), Some(Sha256::of(b"one")));
         let remembered = Installed {
             server: "it".to_owned(),
@@ -148,8 +150,11 @@ mod tests {
         };
         let installed = BTreeMap::from([(path.clone(), remembered)]);
         assert_eq!(look(&installed), Some(Sha256::of(b"remembered")));
+        let touched = || files(folder.path(), &installed).touched.len();
+        assert_eq!(touched(), 0);
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
         assert_eq!(look(&installed), Some(Sha256::of(b"remembered")), "a chmod changes no byte");
+        assert_eq!(touched(), 1, "but it is noticed");
         write(&path, b"two!");
         assert_eq!(look(&installed), Some(Sha256::of(b"two!")));
     }
@@ -162,7 +167,7 @@ mod tests {
         symlink(at("real"), at("link")).unwrap();
         fs::create_dir(at("sub")).unwrap();
         let _socket = std::os::unix::net::UnixListener::bind(at("socket")).unwrap();
-        let seen = files(folder.path(), &[], &BTreeMap::new());
+        let seen = files(folder.path(), &BTreeMap::new()).seen;
         for (name, expected) in
             [("link", "a link"), ("sub", "a directory"), ("socket", "no regular file")]
         {
@@ -177,7 +182,7 @@ mod tests {
         let at = |name: &str| folder.path().join(name);
         write(&at("sni.lmdb"), b"x");
         write(&at("huge.pem"), &vec![0; (4 << 20) + 1]);
-        let seen = files(folder.path(), &[], &BTreeMap::new());
+        let seen = files(folder.path(), &BTreeMap::new()).seen;
         assert_eq!(
             (identity(&seen[&at("sni.lmdb")]), identity(&seen[&at("huge.pem")])),
             (None, None)
@@ -185,13 +190,9 @@ mod tests {
     }
 
     #[test]
-    fn paths_elsewhere_and_an_absent_directory_are_no_trouble() {
+    fn an_absent_directory_is_no_trouble() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("else");
-        write(&path, b"x");
-        let absent = folder.path().join("absent");
-        let extra = [path.clone(), folder.path().join("nothing")];
-        let seen = files(&absent, &extra, &BTreeMap::new());
-        assert_eq!(seen.keys().collect::<Vec<_>>(), [&path]);
+        let lying = files(&folder.path().join("absent"), &BTreeMap::new());
+        assert!(lying.seen.is_empty() && lying.touched.is_empty());
     }
 }

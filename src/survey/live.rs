@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
@@ -79,7 +80,7 @@ pub fn default_names(server: &Server) -> Option<Vec<String>> {
 
 /// Whether every look saw this leaf and nothing a sender refuses.
 #[must_use]
-pub fn shows(inspections: &[Inspection], leaf: &Sha256) -> bool {
+pub fn shows(inspections: &[Arc<Inspection>], leaf: &Sha256) -> bool {
     inspections.iter().all(|seen| {
         seen.verdict == Verdict::Accepted
             && seen.certificate.as_ref().is_some_and(|certificate| certificate.sha256 == *leaf)
@@ -88,7 +89,7 @@ pub fn shows(inspections: &[Inspection], leaf: &Sha256) -> bool {
 
 /// Whether a look saw another leaf than this one.
 #[must_use]
-pub fn shows_another(inspections: &[Inspection], leaf: &Sha256) -> bool {
+pub fn shows_another(inspections: &[Arc<Inspection>], leaf: &Sha256) -> bool {
     inspections.iter().any(|seen| {
         seen.certificate.as_ref().is_some_and(|certificate| certificate.sha256 != *leaf)
     })

@@ -16,7 +16,7 @@ mod postfix;
 mod tlsa;
 
 pub use adopt::adoptable;
-pub use files::{file_print, files};
+pub use files::{Lying, file_print, files};
 pub use observe::{Anew, Earlier, Look, Observation, damaged, held, observe};
 pub use tlsa::pins;
 

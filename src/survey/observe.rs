@@ -3,15 +3,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::model::{CertName, Code, Facts, Finding, Host, Hostname, Inspection, Timestamp};
-use crate::plan::{self, Adoptable, Desired, Held, HeldVersion, Layout, Observed, Pins, Seen};
+use crate::model::{CertName, Code, Facts, Finding, Host, Hostname, Timestamp};
+use crate::plan::{
+    self, Adoptable, Desired, FileSeen, Held, HeldVersion, Layout, Observed, Pins, Seen,
+};
 use crate::servers::{self, Part, Server, Shown};
 use crate::store::{Diary, FilePrint, Kept, Proof};
 use crate::survey::live::{self, Known};
-use crate::survey::{Asked, adoptable, file_print, files};
+use crate::survey::{Asked, Lying, adoptable, file_print, files};
 use crate::verify::{self, Ask, How};
 
 /// How to look.
@@ -123,9 +126,16 @@ pub async fn observe(
         pins: look.pins.clone(),
         adoptable: if held.is_empty() { lost(desired, asked) } else { Vec::new() },
         held,
-        servers: asked.iter().map(|asked| seen(asked, diary)).collect(),
+        servers: Vec::new(),
     };
-    let proofs = look_where_no_proof_stands(desired, &mut observed, asked, diary, look).await;
+    let mut touched = Vec::new();
+    for asked in asked {
+        let lying = files(&asked.server.directory, &diary.installed);
+        touched.push(self::touched(&asked.server.id.0, &lying, diary));
+        observed.servers.push(seen(asked, lying.seen, diary));
+    }
+    let proofs =
+        look_where_no_proof_stands(desired, &mut observed, asked, &touched, diary, look).await;
     Observation { observed, proofs }
 }
 
@@ -136,11 +146,11 @@ fn lost(desired: &Desired, asked: &[Asked]) -> Vec<Adoptable> {
     adoptable(directories, &wanted, &|bundle| verify::facts(bundle).ok())
 }
 
-fn seen(asked: &Asked, diary: &Diary) -> Seen {
+fn seen(asked: &Asked, files: BTreeMap<PathBuf, FileSeen>, diary: &Diary) -> Seen {
     let id = &asked.server.id.0;
     let reloaded = diary.reloaded.get(id);
     Seen {
-        files: files(&asked.server.directory, &[], &diary.installed),
+        files,
         server: asked.server.clone(),
         hook: asked.hook.clone(),
         owed: diary.owed.contains_key(id),
@@ -157,6 +167,7 @@ async fn look_where_no_proof_stands(
     desired: &Desired,
     observed: &mut Observed,
     asked: &[Asked],
+    touched: &[BTreeSet<&Path>],
     diary: &Diary,
     look: &Look<'_>,
 ) -> Vec<(String, Option<CertName>, Proof)> {
@@ -167,7 +178,7 @@ async fn look_where_no_proof_stands(
     let mut groups: Vec<(usize, Option<CertName>, Shown, usize)> = Vec::new();
     for (index, asked) in asked.iter().enumerate() {
         let layout = plan::layout(desired, observed, &observed.servers[index], look.now);
-        let void = voided(&asked.server, &layout, diary);
+        let void = voided(&asked.server, &layout, &touched[index]);
         let default =
             layout.shown.iter().find(|shown| Some(&shown.name) == layout.default.as_ref());
         let subjects = layout.shown.iter().map(|shown| (Some(shown.name.clone()), shown));
@@ -192,7 +203,7 @@ async fn look_where_no_proof_stands(
     let mut inspections = verify::inspect_all(&asks, look.how, &|_| {}).await.into_iter();
     let mut proofs = Vec::new();
     for (index, subject, shown, count) in groups {
-        let inspections: Vec<Inspection> = inspections.by_ref().take(count).collect();
+        let inspections: Vec<_> = inspections.by_ref().take(count).map(Arc::new).collect();
         let seen = &mut observed.servers[index];
         if live::shows_another(&inspections, &shown.facts.leaf) {
             seen.stale.insert(shown.name.clone());
@@ -223,8 +234,11 @@ fn stands(
 }
 
 /// The subjects whose proof a touched file voids.
-fn voided(server: &Server, layout: &Layout, diary: &Diary) -> BTreeSet<Option<CertName>> {
-    let touched = touched(&server.id.0, diary);
+fn voided(
+    server: &Server,
+    layout: &Layout,
+    touched: &BTreeSet<&Path>,
+) -> BTreeSet<Option<CertName>> {
     let mut void = BTreeSet::new();
     if touched.is_empty() {
         return void;
@@ -243,11 +257,17 @@ fn voided(server: &Server, layout: &Layout, diary: &Diary) -> BTreeSet<Option<Ce
 }
 
 /// The installed files of a server that do not look as they were left.
-fn touched<'a>(server: &str, diary: &'a Diary) -> BTreeSet<&'a Path> {
+fn touched<'a>(server: &str, lying: &Lying, diary: &'a Diary) -> BTreeSet<&'a Path> {
     let own = diary.installed.iter().filter(|(_, file)| file.server == server);
-    own.filter(|(path, file)| print_at(path).as_ref() != Some(&file.print))
-        .map(|(path, _)| path.as_path())
-        .collect()
+    own.filter(|(path, file)| {
+        if lying.seen.contains_key(*path) {
+            return lying.touched.contains(*path);
+        }
+        // Gone, or where the server's files were before.
+        print_at(path).as_ref() != Some(&file.print)
+    })
+    .map(|(path, _)| path.as_path())
+    .collect()
 }
 
 fn print_at(path: &Path) -> Option<FilePrint> {

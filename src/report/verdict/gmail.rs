@@ -1,14 +1,15 @@
 //! What to type in Gmail's "Add another email address": server, port, TLS or SSL.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::problem::shortened;
 use crate::model::{Hostname, Inspection, Service, Verdict};
 use crate::report::wrapped;
 
-/// One sentence for each domain (or host, where none was asked for) that has an SMTP server, and
-/// one for all of those for which there is nothing to type.
-pub(super) fn text(endpoints: &[Inspection]) -> String {
+/// One sentence for each domain (or host, where none was asked for) that has an SMTP server, at
+/// most so many, and one for all of those for which there is nothing to type.
+pub(super) fn text(endpoints: &[Arc<Inspection>], most: usize) -> String {
     let mut domains: BTreeMap<&Hostname, Vec<&Inspection>> = BTreeMap::new();
     for look in endpoints.iter().filter(|look| look.service.is_smtp()) {
         domains.entry(look.domain.as_ref().unwrap_or(&look.host)).or_default().push(look);
@@ -16,7 +17,8 @@ pub(super) fn text(endpoints: &[Inspection]) -> String {
     let several = domains.len() > 1;
     let mut text = String::new();
     let mut without: BTreeMap<&'static str, Vec<String>> = BTreeMap::new();
-    for (domain, looks) in domains {
+    let rest = domains.len().saturating_sub(most);
+    for (domain, looks) in domains.into_iter().take(most) {
         match best(&looks) {
             Some(best) if several => {
                 text.push_str(&wrapped(&format!("In Gmail, for {domain}: {best}"), ""));
@@ -28,6 +30,10 @@ pub(super) fn text(endpoints: &[Inspection]) -> String {
     for (why, domains) in without {
         let of = if several { format!(", for {}", shortened(&domains)) } else { String::new() };
         text.push_str(&wrapped(&format!("In Gmail{of}: {why}"), ""));
+    }
+    if rest > 0 {
+        let more = format!("In Gmail, for {rest} more: `mailcert verify DOMAIN` says it");
+        text.push_str(&wrapped(&more, ""));
     }
     text
 }

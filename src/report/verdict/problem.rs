@@ -1,32 +1,43 @@
 //! Each distinct problem once: where, what was expected and found, who refuses, why, the cure.
 
+use std::collections::BTreeSet;
+
 use super::{mode, place, sender};
 use crate::model::{Code, Inspection, Level, Problem, Service, StageMark};
-use crate::report::Verified;
 use crate::report::explain::headline;
+use crate::report::{Detail, Verified};
 
 /// One problem and everywhere it was met.
 struct Met<'a> {
     problem: &'a Problem,
     at: Vec<&'a Inspection>,
+    expected: BTreeSet<&'a str>,
 }
 
-/// All problems, worst first, the widest spread first among equals.
-pub(super) fn all(verified: &Verified) -> String {
+/// The problems, worst first, the widest spread first among equals; the rest is counted, unless
+/// more is asked for.
+pub(super) fn all(verified: &Verified, detail: Detail) -> String {
     let mut met: Vec<Met<'_>> = Vec::new();
     let mut known = std::collections::HashMap::new();
     for look in &verified.endpoints {
         for problem in &look.problems {
-            let key = (problem.code, problem.level, &problem.expected, &problem.found);
+            // What is expected is another name for each host that shows the same certificate.
+            let key = (problem.code, problem.level, &problem.found, &problem.why, look.ours);
             let index = *known.entry(key).or_insert_with(|| {
-                met.push(Met { problem, at: Vec::new() });
+                met.push(Met { problem, at: Vec::new(), expected: BTreeSet::new() });
                 met.len() - 1
             });
             met[index].at.push(look);
+            met[index].expected.extend(problem.expected.as_deref());
         }
     }
     met.sort_by_key(|met| (std::cmp::Reverse(met.problem.level), std::cmp::Reverse(met.at.len())));
-    let blocks: String = met.iter().map(|met| block(met, verified.profile)).collect();
+    let most = if detail == Detail::Verbose { usize::MAX } else { BLOCKS };
+    let shown = met.iter().take(most);
+    let mut blocks: String = shown.map(|met| block(met, verified.profile)).collect();
+    if let rest @ 1.. = met.len().saturating_sub(most) {
+        blocks.push_str(&format!("\n{rest} more, none worse (-v shows them)\n"));
+    }
     let delivery = |met: &Met<'_>| {
         let refused = refusal(met, verified.profile).is_some();
         refused && met.at.iter().any(|look| look.service == Service::Smtp)
@@ -34,6 +45,9 @@ pub(super) fn all(verified: &Verified) -> String {
     let tolerated = verified.profile == "gmail" && met.iter().any(delivery);
     blocks + if tolerated { DELIVERY } else { "" }
 }
+
+/// How many problems are shown, unless more is asked for.
+const BLOCKS: usize = 10;
 
 /// Who refuses at port 25: Gmail's delivery to an MX falls back silently.
 const DELIVERY: &str = "
@@ -59,8 +73,8 @@ fn block(met: &Met<'_>, profile: &str) -> String {
         });
         field(&mut text, "also", &shortened(&also.collect::<Vec<_>>()));
     }
-    if let Some(expected) = &problem.expected {
-        field(&mut text, "expected", expected);
+    if let Some(expected) = expected(met) {
+        field(&mut text, "expected", &expected);
     }
     if !problem.found.is_empty() {
         field(&mut text, "found", &folded(&format!("{}{}", shortened(&problem.found), by(met))));
@@ -71,9 +85,21 @@ fn block(met: &Met<'_>, profile: &str) -> String {
     if let Some(why) = &problem.why {
         field(&mut text, "why", why);
     }
-    field(&mut text, "fix", &fix(problem, first));
+    field(&mut text, "fix", &fix(problem, first, &hosts(met)));
     field(&mut text, "more", &format!("mailcert explain {code}"));
     text
+}
+
+/// What would be right; where that is another thing at each place, the first and how many more.
+fn expected(met: &Met<'_>) -> Option<String> {
+    let first = met.problem.expected.as_ref()?;
+    Some(match met.expected.len() {
+        0 | 1 => first.clone(),
+        all if first == met.at[0].host.as_str() => {
+            format!("the name the sender uses: {first} and {} more", all - 1)
+        }
+        all => format!("{first} and {} more", all - 1),
+    })
 }
 
 /// Whose certificate it is and until when, where the names are the matter: the way to the file.
@@ -134,8 +160,18 @@ fn field(text: &mut String, label: &str, value: &str) {
     text.push_str(&line);
 }
 
+/// The hosts to be named to a command, each behind a space; none where they are too many for a
+/// line, since then it takes all.
+fn hosts(met: &Met<'_>) -> String {
+    let hosts: BTreeSet<_> = met.at.iter().map(|look| &look.host).collect();
+    if hosts.len() > 3 {
+        return String::new();
+    }
+    hosts.iter().map(|host| format!(" {host}")).collect()
+}
+
 /// One command, or who must do what where it is not ours to mend.
-fn fix(problem: &Problem, at: &Inspection) -> String {
+fn fix(problem: &Problem, at: &Inspection, hosts: &str) -> String {
     let (host, port) = (&at.host, at.port);
     match problem.code {
         Code::ConnectionRefused => {
@@ -170,10 +206,10 @@ fn fix(problem: &Problem, at: &Inspection) -> String {
         Code::StarttlsInjection => "update the mail server".to_owned(),
         Code::ImplicitTlsExpected => format!("use TLS at once on port {port}"),
         _ if at.ours == Some(false) => match at.address {
-            Some(address) => format!("on the server at {address}: mailcert fix {host}"),
-            None => format!("on that server: mailcert fix {host}"),
+            Some(address) => format!("on the server at {address}: mailcert fix{hosts}"),
+            None => format!("on that server: mailcert fix{hosts}"),
         },
-        _ if at.ours.is_none() => format!("on that server: mailcert fix {host}"),
-        _ => format!("mailcert fix {host}"),
+        _ if at.ours.is_none() => format!("on that server: mailcert fix{hosts}"),
+        _ => format!("mailcert fix{hosts}"),
     }
 }

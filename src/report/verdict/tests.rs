@@ -144,6 +144,87 @@ fn words_of_a_server_fit_the_width_and_sentences_nobody_saw_are_not_made_up() {
 }
 
 #[test]
+fn hosts_that_show_the_same_certificate_are_one_problem() {
+    let named =
+        |number: usize| Problem { expected: Some(format!("mx{number}.example.org")), ..mismatch() };
+    let looks = |hosts: usize| -> Vec<Inspection> {
+        let look = |number: usize| {
+            let host = format!("mx{number}.example.org");
+            look(&host, Service::Submission, "192.0.2.7", vec![named(number)])
+        };
+        (1..=hosts).map(look).collect()
+    };
+    let text = written(looks(6), Detail::Usual);
+    let (_, block) = text.split_once("\n\nFAIL").unwrap();
+    expect![[r#""#]].assert_eq(block);
+    let text = written(looks(2), Detail::Usual);
+    assert!(text.contains("fix       mailcert fix mx1.example.org mx2.example.org\n"), "{text}");
+}
+
+#[test]
+fn ten_problems_are_shown_and_the_rest_is_counted() {
+    let looks = |count: u8| -> Vec<Inspection> {
+        let odd = |number: u8| Problem { found: vec![number.to_string()], ..mismatch() };
+        let look = |n| look("mx2.example.org", Service::Submission, "192.0.2.7", vec![odd(n)]);
+        (0..count).map(look).collect()
+    };
+    for (count, detail, shown, said) in [
+        (10, Detail::Usual, 10, false),
+        (13, Detail::Usual, 10, true),
+        (13, Detail::Verbose, 13, false),
+    ] {
+        let text = written(looks(count), detail);
+        assert_eq!(text.matches("FAIL name-mismatch").count(), shown, "{text}");
+        assert_eq!(text.contains("\n3 more, none worse (-v shows them)\n"), said, "{text}");
+    }
+}
+
+#[test]
+fn of_many_endpoints_only_those_with_a_fault_have_a_row() {
+    let mut looks: Vec<Inspection> = (1..=50)
+        .map(|number| look(&format!("mx{number}.example.org"), Service::Smtp, "192.0.2.7", vec![]))
+        .collect();
+    let rows =
+        |looks: &[Inspection], detail| written(looks.to_vec(), detail).matches("192.0.2.").count();
+    assert_eq!(rows(&looks, Detail::Usual), 50);
+    looks.push(look("mx0.example.org", Service::Smtp, "192.0.2.7", vec![]));
+    let text = written(looks.clone(), Detail::Usual);
+    assert!(text.contains("\nall 51 endpoints: ok throughout\n"), "{text}");
+    assert!(!text.contains("192.0.2."), "{text}");
+    assert_eq!(rows(&looks, Detail::Verbose), 51);
+    looks.push(look("mx2.example.org", Service::Imap, "192.0.2.8", vec![mismatch()]));
+    let text = written(looks.clone(), Detail::Usual);
+    let row = "mx2.example.org\n  192.0.2.8:143             ok      ok       ok       ok        \
+               ok    FAIL ok\n51 more: ok throughout (-v lists them)\n";
+    assert!(text.contains(row), "{text}");
+}
+
+#[test]
+fn the_end_of_a_run_where_all_is_accepted_is_short() {
+    let served = |looks, detail| super::served(&Verified::of("gmail", looks), detail);
+    let looks = |domains: u8, problems: Vec<Problem>| -> Vec<Inspection> {
+        let look = |number| {
+            let host = format!("mx.d{number}.test");
+            let domain = Hostname::parse(&format!("d{number}.test")).ok();
+            let look = look(&host, Service::Submission, "192.0.2.7", problems.clone());
+            Inspection { domain, ..look }
+        };
+        (0..domains).map(look).collect()
+    };
+    expect![[r#""#]].assert_eq(&served(looks(9, vec![]), Detail::Usual));
+    let warned =
+        Problem { code: Code::NoForwardSecrecy, level: Level::Warn, expected: None, ..timeout() };
+    expect![[r#""#]].assert_eq(&served(looks(2, vec![warned]), Detail::Usual));
+    for (looks, detail) in [
+        (looks(2, vec![]), Detail::Verbose),
+        (looks(2, vec![]), Detail::Quiet),
+        (looks(2, vec![mismatch()]), Detail::Usual),
+    ] {
+        assert_eq!(served(looks.clone(), detail), written(looks, detail));
+    }
+}
+
+#[test]
 fn many_domains_without_a_server_to_type_are_one_sentence() {
     let looks = (1..6).map(|number| {
         let host = format!("mx{number}.example.net");

@@ -1,6 +1,7 @@
 //! One endpoint: a few looks, with SNI and without, made into one [`Inspection`].
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use tokio::time::Instant;
 
@@ -34,7 +35,7 @@ pub(super) async fn inspect(ask: &Ask, how: &How) -> Option<Inspection> {
     }
     let mut inspection = blank(ask, how);
     inspection.stages = stages(&first, ask, &faults, how);
-    inspection.certificate = judgement.and_then(|judgement| judgement.certificate);
+    inspection.certificate = judgement.and_then(|judgement| judgement.certificate).map(Arc::new);
     inspection.tls = first.tls;
     settle(&mut inspection, faults, how);
     inspection.millis = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);

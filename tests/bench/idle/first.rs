@@ -116,7 +116,7 @@ fn prove(machine: &Machine, store: &Files, now: Timestamp) {
     assert_eq!(kept.len(), machine.domains, "a certificate for each domain");
     let proof = |version: Version, facts: &Facts| {
         let ports = [(Service::Smtp, 25), (Service::Submissions, 465), (Service::Submission, 587)];
-        let seen = |at: (Service, u16)| inspection(machine, at, facts, now);
+        let seen = |at: (Service, u16)| Arc::new(inspection(machine, at, facts, now));
         Some(Proof { version, at: now, void: false, inspections: ports.map(seen).into() })
     };
     let entry = |certificate: Option<CertName>, (version, facts): &(Version, Facts)| {
@@ -160,7 +160,7 @@ fn inspection(
             version: "TLSv1.3".to_owned(),
             cipher: "TLS13_AES_256_GCM_SHA384".to_owned(),
         }),
-        certificate: Some(CertificateSeen {
+        certificate: Some(Arc::new(CertificateSeen {
             names: facts.names.iter().map(ToString::to_string).collect(),
             issuer: facts.issuer.clone(),
             serial: facts.serial.clone(),
@@ -169,7 +169,7 @@ fn inspection(
             sha256: facts.leaf,
             spki_sha256: facts.spki,
             chain_length: facts.chain_length,
-        }),
+        })),
         proved_at: now,
         millis: 5,
     }
