@@ -152,7 +152,7 @@ mod tests {
         assert_eq!(look(&installed), Some(Sha256::of(b"remembered")));
         let touched = || files(folder.path(), &installed).touched.len();
         assert_eq!(touched(), 0);
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
         assert_eq!(look(&installed), Some(Sha256::of(b"remembered")), "a chmod changes no byte");
         assert_eq!(touched(), 1, "but it is noticed");
         write(&path, b"two!");

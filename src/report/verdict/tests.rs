@@ -156,7 +156,24 @@ fn hosts_that_show_the_same_certificate_are_one_problem() {
     };
     let text = written(looks(6), Detail::Usual);
     let (_, block) = text.split_once("\n\nFAIL").unwrap();
-    expect![[r#""#]].assert_eq(block);
+    expect![[r#"
+         name-mismatch: The certificate lacks the name senders use
+          where     mx1.example.org 192.0.2.7:587 STARTTLS (example.org)
+          also      mx2.example.org 192.0.2.7:587, mx3.example.org 192.0.2.7:587,
+                    mx4.example.org 192.0.2.7:587 and 2 more
+          expected  the name the sender uses: mx1.example.org and 5 more
+          found     www1.example.org, www2.example.org, www3.example.org and 2 more
+          sender    Gmail says: "TLS Negotiation failed, the certificate doesn't match
+                    the host."
+          why       the CN matches, but the subjectAltName alone counts
+          fix       mailcert fix
+          more      mailcert explain name-mismatch
+
+        0 of 6 endpoints without a fault
+
+        In Gmail: no server can be entered yet: each one is refused (see above)
+    "#]]
+    .assert_eq(block);
     let text = written(looks(2), Detail::Usual);
     assert!(text.contains("fix       mailcert fix mx1.example.org mx2.example.org\n"), "{text}");
 }
@@ -211,10 +228,35 @@ fn the_end_of_a_run_where_all_is_accepted_is_short() {
         };
         (0..domains).map(look).collect()
     };
-    expect![[r#""#]].assert_eq(&served(looks(9, vec![]), Detail::Usual));
+    expect![[r#"
+        ok    9 domains and hosts: Gmail would accept all 9 mail servers
+        In Gmail, for d0.test: SMTP server mx.d0.test, port 587, secured connection
+        using TLS
+        In Gmail, for d1.test: SMTP server mx.d1.test, port 587, secured connection
+        using TLS
+        In Gmail, for d2.test: SMTP server mx.d2.test, port 587, secured connection
+        using TLS
+        In Gmail, for 6 more: `mailcert verify DOMAIN` says it
+    "#]]
+    .assert_eq(&served(looks(9, vec![]), Detail::Usual));
     let warned =
         Problem { code: Code::NoForwardSecrecy, level: Level::Warn, expected: None, ..timeout() };
-    expect![[r#""#]].assert_eq(&served(looks(2, vec![warned]), Detail::Usual));
+    expect![[r#"
+        ok    2 domains and hosts: Gmail would accept all 2 mail servers
+
+        warn no-forward-secrecy: Only key exchanges without forward secrecy
+          where     mx.d0.test 192.0.2.7:587 STARTTLS (d0.test)
+          also      mx.d1.test 192.0.2.7:587
+          found     no answer, or one that did not end
+          fix       let the mail server offer ECDHE with AES-GCM or ChaCha20
+          more      mailcert explain no-forward-secrecy
+
+        In Gmail, for d0.test: SMTP server mx.d0.test, port 587, secured connection
+        using TLS
+        In Gmail, for d1.test: SMTP server mx.d1.test, port 587, secured connection
+        using TLS
+    "#]]
+    .assert_eq(&served(looks(2, vec![warned]), Detail::Usual));
     for (looks, detail) in [
         (looks(2, vec![]), Detail::Verbose),
         (looks(2, vec![]), Detail::Quiet),
@@ -296,5 +338,5 @@ fn quiet_is_one_line_and_nothing_at_all_is_unknown() {
         "ok    example.org: Gmail would accept its mail server\n"
     );
     assert_eq!(written(vec![], Detail::Usual), "unknown  no mail server was tested\n");
-    assert_eq!(Verified::of("gmail", vec![]).verdict, Verdict::Unknown);
+    assert_eq!(Verified::of::<Inspection>("gmail", vec![]).verdict, Verdict::Unknown);
 }
