@@ -1,4 +1,5 @@
-//! One serializable value; each renderer is `fn(&Report) -> String` and prints nothing.
+//! One serializable value; a renderer is `fn(&Report) -> String`, or for JSON what a serializer
+//! writes as it walks. Nothing is printed here.
 //!
 //! The JSON form is an interface (its field names are those of the structs here); the human form
 //! is for a terminal of 80 columns and needs no colour.
