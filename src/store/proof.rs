@@ -217,7 +217,7 @@ mod tests {
             why: None,
         };
         let first = || look("mx.a.test", 25);
-        let looks = vec![
+        let looks = [
             first(),
             look("mx.a.test", 465),
             Inspection { certificate: None, tls: None, sni: None, ..first() },

@@ -16,7 +16,7 @@ fn status_of_an_empty_store_is_work_to_do_and_asks_nobody() {
         no certificate is held yet: `mailcert plan` shows what would be done
         --- exit 3
     "#]]);
-    expect![[r#"{"certificates":[],"command":"status","findings":[],"schema":1}
+    expect![[r#"{"schema":1,"command":"status","certificates":[],"findings":[]}
 "#]]
     .assert_eq(&case.run("status --json").stdout);
     assert_eq!(case.asked(), [""; 0]);
