@@ -260,7 +260,7 @@ pub async fn discover(
     for (mut found, domain) in ask(means, &aged).await.into_iter().zip(&aged) {
         let answered = found.complete && found.undecided.is_empty();
         if let Some(known) = diary.discovered.get(&domain.name) {
-            keep_unanswered(&mut found, known);
+            keep_unanswered(&mut found, known, &domain.exclude);
         }
         if notes == Notes::Written && answered {
             means.store.note(&Entry::Discovered {
@@ -288,9 +288,10 @@ fn remembered(domain: &Hostname, known: &Remembered) -> Discovered {
 }
 
 /// Where the DNS gave no answer, what it said before still counts: for a silent host its old
-/// answers, for a silent domain all its hosts (design rule 9).
-fn keep_unanswered(found: &mut Discovered, known: &Remembered) {
-    for old in &known.hosts {
+/// answers, for a silent domain all its hosts (design rule 9). What the admin excludes since then
+/// is out whatever the DNS says.
+fn keep_unanswered(found: &mut Discovered, known: &Remembered, exclude: &[Hostname]) {
+    for old in known.hosts.iter().filter(|old| !exclude.contains(&old.host)) {
         match found.hosts.iter_mut().find(|host| host.host == old.host) {
             Some(host) if host.undecided => host.clone_from(old),
             Some(_) => {}

@@ -74,7 +74,8 @@ pub(super) async fn rollback(
     let _lock = session.store.lock().map_err(Failure::store)?;
     let why = format!("rolled back by hand at {}", session.now);
     let certificate = name.clone();
-    session.store.note(&Entry::Bad { certificate, version, why }).map_err(Failure::store)?;
+    let at = session.now;
+    session.store.note(&Entry::Bad { certificate, version, at, why }).map_err(Failure::store)?;
     work(session, "rollback", &Mode::Fix { hook: false }, output, notes).await
 }
 
@@ -93,7 +94,7 @@ fn newest_beside_a_good_one(session: &Session, name: &CertName) -> Result<Versio
         };
         return Err(Failure::helped(format_args!("{name} is not held; {others}"), help));
     };
-    let mut good = held.versions.iter().rev().filter(|one| !one.bad);
+    let mut good = held.versions.iter().rev().filter(|one| !one.is_bad());
     let (Some(newest), Some(previous)) = (good.next(), good.next()) else {
         return Err(Failure::work_helped(
             format_args!("{name} has no earlier version to go back to"),

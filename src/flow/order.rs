@@ -125,7 +125,7 @@ fn keep(
         let (names, findings) = issued.left_out.iter().cloned().unzip();
         Refusal { findings, names, retry_after: None, by_ca: true }
     });
-    Ok((HeldVersion { version, facts, bad: false }, left_out, issued.findings))
+    Ok((HeldVersion { version, facts, bad: None }, left_out, issued.findings))
 }
 
 /// A failure of our own, in the form of a refusal: it waits like one.

@@ -6,13 +6,15 @@ use std::net::IpAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::model::{CertName, Code, Facts, Finding, Host, Hostname, Inspection, Timestamp};
+use crate::model::{
+    Bundle, CertName, Code, DnsId, Facts, Finding, Host, Hostname, Inspection, Level, Timestamp,
+};
 use crate::plan::{self, Adoptable, Desired, Held, HeldVersion, Layout, Observed, Pins, Seen};
 use crate::servers::{self, Part, Server, Shown};
 use crate::store::{Diary, FilePrint, Kept, Proof};
 use crate::survey::live::{self, Known};
 use crate::survey::{Asked, adoptable, file_print, files};
-use crate::verify::{self, Ask, How};
+use crate::verify::{self, Ask, How, judge};
 
 /// How to look.
 pub struct Look<'a> {
@@ -80,7 +82,7 @@ pub fn held(kept: &[Kept], diary: &Diary) -> Vec<Held> {
     let version = |name: &CertName, (version, facts): &(_, _)| HeldVersion {
         version: *version,
         facts: Facts::clone(facts),
-        bad: diary.bad.contains_key(&(name.clone(), *version)),
+        bad: diary.bad.get(&(name.clone(), *version)).map(|(at, _)| *at),
     };
     kept.iter()
         .map(|kept| Held {
@@ -121,7 +123,7 @@ pub async fn observe(
             .map(|(name, wait)| (name.clone(), wait.refused.iter().cloned().collect()))
             .collect(),
         pins: look.pins.clone(),
-        adoptable: if held.is_empty() { lost(desired, asked) } else { Vec::new() },
+        adoptable: if lacks(desired, &held) { lost(desired, asked, look) } else { Vec::new() },
         held,
         servers: asked.iter().map(|asked| seen(asked, diary)).collect(),
     };
@@ -129,26 +131,59 @@ pub async fn observe(
     Observation { observed, proofs }
 }
 
-/// What a lost store could take over from the servers' directories.
-fn lost(desired: &Desired, asked: &[Asked]) -> Vec<Adoptable> {
+/// Whether the store holds nothing at all, or nothing usable of a certificate that is wanted.
+fn lacks(desired: &Desired, held: &[Held]) -> bool {
+    let usable = held.iter().filter(|held| !held.versions.is_empty());
+    let usable: BTreeSet<&CertName> = usable.map(|held| &held.name).collect();
+    usable.is_empty() || desired.certificates.iter().any(|wish| !usable.contains(&wish.name))
+}
+
+/// What a store that lost something could take over from the servers' directories: pairs that
+/// senders accept.
+fn lost(desired: &Desired, asked: &[Asked], look: &Look<'_>) -> Vec<Adoptable> {
     let wanted = desired.certificates.iter().flat_map(|wish| wish.names.clone()).collect();
     let directories = asked.iter().map(|asked| asked.server.directory.as_path());
-    adoptable(directories, &wanted, &|bundle| verify::facts(bundle).ok())
+    adoptable(directories, &wanted, &|bundle| {
+        let facts = verify::facts(bundle).ok()?;
+        is_trusted(bundle, &facts, look).then_some(facts)
+    })
+}
+
+/// Whether the chain alone leads to a root: a self-signed pair of the right name is no find.
+fn is_trusted(bundle: &Bundle, facts: &Facts, look: &Look<'_>) -> bool {
+    let Ok(sent) = judge::chain_of_pem(&bundle.chain) else { return false };
+    let host = match facts.names.first() {
+        Some(DnsId::Host(host)) => Some(host.clone()),
+        Some(DnsId::Wildcard(domain)) => Hostname::parse(&format!("any.{domain}")).ok(),
+        None => None,
+    };
+    let Some(host) = host else { return false };
+    let judged = judge::judge(&sent, &host, &look.how.roots, look.now);
+    judged.faults.iter().all(|fault| fault.code.level() != Level::Fail)
 }
 
 fn seen(asked: &Asked, diary: &Diary) -> Seen {
     let id = &asked.server.id.0;
-    let reloaded = diary.reloaded.get(id);
     Seen {
         files: files(&asked.server.directory, &[], &diary.installed),
         server: asked.server.clone(),
         hook: asked.hook.clone(),
         owed: diary.owed.contains_key(id),
-        edited: matches!((asked.edited_at, reloaded), (Some(edited), Some(at)) if edited > *at),
+        edited: is_edited(asked, diary),
         proofs: BTreeMap::new(),
         stale: BTreeSet::new(),
         running: asked.running,
     }
+}
+
+/// Whether a server's configuration was edited after its last reload by somebody else than
+/// mailcert: a reload would publish that edit. Where mailcert never reloaded it, nobody can tell.
+#[must_use]
+pub fn is_edited(asked: &Asked, diary: &Diary) -> bool {
+    let id = &asked.server.id.0;
+    let Some(reloaded) = diary.reloaded.get(id) else { return false };
+    let known = diary.known.get(id).unwrap_or(reloaded).max(reloaded);
+    asked.edited_at.is_some_and(|edited| edited > *known)
 }
 
 /// Fills in `proofs` and `stale` of every server: from the diary where a proof stands, else from
