@@ -7,7 +7,7 @@ use crate::app::output::{Output, ask_consent, say};
 use crate::app::session::Session;
 use crate::app::{Failure, setup};
 use crate::flow::{self, Done, Fresh, Notes};
-use crate::model::{CertName, Finding, Level, Verdict, Version};
+use crate::model::{CertName, Code, Finding, Level, Verdict, Version};
 use crate::plan::{Mode, Plan};
 use crate::report::{Body, Report, Verified};
 use crate::store::{Entry, Store};
@@ -139,7 +139,9 @@ async fn work(
 /// served here.
 fn exit_code(done: &Done, verdict: Verdict, strict: bool) -> u8 {
     let failed = !done.all_worked() || ours(&done.findings);
-    let strictly = strict && done.findings.iter().any(|finding| finding.level > Level::Note);
+    // A backup MX elsewhere is nobody's fault, and --strict counts it.
+    let counts = |found: &Finding| found.level > Level::Note || found.code == Code::PointsElsewhere;
+    let strictly = strict && done.findings.iter().any(counts);
     match verdict {
         _ if failed || strictly => 1,
         Verdict::Refused => 1,

@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
-use crate::model::{CertName, DnsId, Facts, Timestamp, Version};
+use crate::model::{CertName, DnsId, Facts, KeyType, Timestamp, Version};
 use crate::plan::layout::Scene;
 use crate::plan::{Adoptable, Held, HeldVersion, Wish};
 
@@ -77,7 +77,11 @@ pub(super) fn superseded(
 }
 
 /// Installed pairs that may be adopted, by the names on them.
-pub(super) struct Adoptables<'a>(HashMap<&'a DnsId, Vec<&'a Adoptable>>);
+pub(super) struct Adoptables<'a> {
+    by_name: HashMap<&'a DnsId, Vec<&'a Adoptable>>,
+    now: Timestamp,
+    key_type: KeyType,
+}
 
 impl<'a> Adoptables<'a> {
     pub(super) fn of(scene: &Scene<'a>) -> Self {
@@ -92,22 +96,28 @@ impl<'a> Adoptables<'a> {
                 by_name.entry(id).or_default().push(pair);
             }
         }
-        Self(by_name)
+        Self { by_name, now: scene.now, key_type: scene.desired.key_type }
     }
 
-    /// The pair that covers most names of a wish; of several the one that ends last. What it
-    /// lacks, or that it is due, is seen to by the next round: until then it works.
+    /// The pair that covers most names of a wish; of several the one that ends last. One that an
+    /// index of ours shows may lack some or be due: the next round sees to that, and until then it
+    /// works. Any other pair must be as good as a new one.
     pub(super) fn find(&self, wish: &Wish) -> Option<&'a Adoptable> {
         let ids = wish.names.iter().flat_map(|name| {
             let wildcard = name.parent().map(DnsId::Wildcard);
             std::iter::once(DnsId::Host(name.clone())).chain(wildcard)
         });
         let pairs: Vec<&Adoptable> =
-            ids.filter_map(|id| self.0.get(&id)).flatten().copied().collect();
+            ids.filter_map(|id| self.by_name.get(&id)).flatten().copied().collect();
         let covered =
             |pair: &Adoptable| wish.names.iter().filter(|name| pair.facts.covers(name)).count();
+        let is_whole = |pair: &&Adoptable| {
+            covered(pair) == wish.names.len()
+                && due_at(&pair.facts) > self.now
+                && pair.facts.key_type == self.key_type
+        };
+        let pairs = pairs.into_iter().filter(|pair| pair.indexed.is_some() || is_whole(pair));
         pairs
-            .into_iter()
             .min_by_key(|pair| (Reverse(covered(pair)), Reverse(pair.facts.not_after), &pair.chain))
     }
 
@@ -115,7 +125,7 @@ impl<'a> Adoptables<'a> {
     /// with a name that is on none of `kept`. The domain of one may be silent just now.
     pub(super) fn beside(&self, kept: &[&'a Facts]) -> Vec<(&'a CertName, &'a Adoptable)> {
         let mut names: BTreeSet<&DnsId> = kept.iter().flat_map(|facts| &facts.names).collect();
-        let mut pairs: Vec<(&CertName, &Adoptable)> = (self.0.values().flatten())
+        let mut pairs: Vec<(&CertName, &Adoptable)> = (self.by_name.values().flatten())
             .filter_map(|pair| Some((pair.indexed.as_ref()?, *pair)))
             .collect();
         pairs.sort_by_key(|(name, pair)| (Reverse(pair.facts.not_after), *name, &pair.chain));

@@ -202,6 +202,25 @@ mod tests {
     }
 
     #[test]
+    fn what_an_index_of_ours_names_is_found_though_nobody_wishes_it_now() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let pair = |name: &str| format!("{KEY}{}", chain(name));
+        for name in ["mx.a.test", "mx.b.test", "mx.c.test"] {
+            write(&at(&format!("{}.pem", name.trim_start_matches("mx."))), &pair(name));
+        }
+        write(&at("default.pem"), &pair("mx.a.test"));
+        write(&at("sni"), &format!("mx.a.test {}\n", at("a.test.pem").display()));
+        write(&at("mailcert.conf"), &format!("  ssl_cert = <{}\n", at("b.test.pem").display()));
+        let mut found: Vec<String> = adoptable([folder.path()], &BTreeSet::new(), &facts)
+            .iter()
+            .filter_map(|pair| Some(pair.indexed.as_ref()?.to_string()))
+            .collect();
+        found.sort_unstable();
+        assert_eq!(found, ["a.test", "b.test"]);
+    }
+
+    #[test]
     fn only_the_wanted_blocks_are_taken() {
         let text = format!("words\n{KEY}{}{}", chain("a"), chain("b"));
         assert_eq!(blocks(&text, |label| label == "CERTIFICATE"), chain("a") + &chain("b"));

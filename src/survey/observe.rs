@@ -288,3 +288,44 @@ fn touched<'a>(server: &str, diary: &'a Diary) -> BTreeSet<&'a Path> {
 fn print_at(path: &Path) -> Option<FilePrint> {
     Some(file_print(&std::fs::symlink_metadata(path).ok()?))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Asked, Diary, Timestamp, is_edited};
+    use crate::plan::Hook;
+    use crate::servers::entries::samples::server;
+    use crate::servers::{Dovecot, Kind};
+    use crate::store::Entry;
+
+    #[test]
+    fn only_edits_that_are_not_ours_and_after_the_last_reload_count() {
+        let kind = Kind::Dovecot(Dovecot { config_file: "/d.conf".into(), version: (2, 3) });
+        let server = server("/d", kind);
+        let name = server.id.to_string();
+        let at = Timestamp::from_unix;
+        let reload = |since: Option<i64>, time| {
+            let since = since.map(at);
+            Entry::Reload { server: name.clone(), since, at: at(time) }
+        };
+        let known = |time| Entry::Known { server: name.clone(), until: at(time) };
+        for (edited, entries, expected) in [
+            (50, vec![], false),
+            (50, vec![reload(None, 50)], false),
+            (51, vec![reload(None, 50)], true),
+            // Our own lines after the reload, and the reload they owe.
+            (60, vec![reload(None, 50), reload(Some(60), 60), known(61)], false),
+            // The admin's edit after ours; a kill between our edit and its note.
+            (70, vec![reload(None, 50), reload(Some(60), 60), known(61)], true),
+            (60, vec![reload(None, 50), reload(Some(60), 60)], true),
+            (70, vec![known(61), reload(None, 80)], false),
+        ] {
+            let mut diary = Diary::default();
+            entries.clone().into_iter().for_each(|entry| diary.add(entry));
+            let edited_at = Some(at(edited));
+            let server = server.clone();
+            let asked =
+                Asked { server, hook: Hook::There, running: true, edited_at, proxied: vec![] };
+            assert_eq!(is_edited(&asked, &diary), expected, "{edited} after {entries:?}");
+        }
+    }
+}
