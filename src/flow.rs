@@ -18,7 +18,7 @@ use crate::discover::{self, Discovered, Rules};
 use crate::dns::Dns;
 use crate::http::Http;
 use crate::issue::{Ca, Solver};
-use crate::model::{Finding, Host, Hostname, Inspection, Sha256, Timestamp};
+use crate::model::{CertName, Code, Finding, Host, Hostname, Inspection, Sha256, Timestamp};
 use crate::plan::{self, Action, Desired, Fate, Mode, Observed, Outcome, Plan, Step};
 use crate::store::{Entry, Remembered, Store, StoreError};
 use crate::survey::{self, Anew, Asked, Earlier, Look};
@@ -137,10 +137,13 @@ pub async fn run(means: &Means<'_>, mode: &Mode) -> Result<Done, StoreError> {
     let mut earlier = Earlier::default();
     let mut servers = BTreeSet::new();
     let mut noticed = Vec::new();
+    let mut wished = BTreeSet::new();
     for _ in 0..ROUNDS {
         let scene = look(means, &discovered, mode, Some(&mut earlier)).await?;
         done.wake = scene.plan.wake;
         servers = scene.asked.iter().map(|asked| asked.server.id.0.clone()).collect();
+        let wishes = scene.desired.certificates.iter();
+        wished = wishes.flat_map(|wish| wish.names.iter().cloned()).collect();
         let (outcomes, found) = carry_out::carry_out(means, &scene, mode).await?;
         done.findings = scene.findings;
         noticed.extend(found);
@@ -158,7 +161,8 @@ pub async fn run(means: &Means<'_>, mode: &Mode) -> Result<Done, StoreError> {
     done.inspections =
         published::served_here(means, &discovered, &servers, idle && *mode == Mode::Run).await?;
     done.findings.extend(noticed);
-    done.findings.extend(refusals(means)?);
+    let refused = refusals(means, &done, &wished)?;
+    done.findings.extend(refused);
     Ok(done)
 }
 
@@ -342,10 +346,33 @@ fn reached(hosts: &[Host], machine: &[IpAddr]) -> Vec<IpAddr> {
     here.into_iter().collect()
 }
 
-/// What the CA said of the names it refused, until they are cured.
-fn refusals(means: &Means<'_>) -> Result<Vec<Finding>, StoreError> {
+/// What the CA said of the names it refused, until they are cured or nobody wishes them any more;
+/// and of orders that failed, as long as they are waited for.
+fn refusals(
+    means: &Means<'_>,
+    done: &Done,
+    wished: &BTreeSet<Hostname>,
+) -> Result<Vec<Finding>, StoreError> {
+    let ordered = |name: &CertName| {
+        let is_it = |action: &Action| matches!(action, Action::Issue { certificate, .. } if certificate == name);
+        done.outcomes.iter().any(|outcome| is_it(&outcome.step.action))
+    };
+    let is_held_back = |name: &CertName| {
+        let mut held_back = done.findings.iter().filter(|found| found.code == Code::HeldBack);
+        held_back.any(|found| found.subject == name.as_str())
+    };
     let diary = means.store.diary()?;
-    Ok(diary.waits.values().flat_map(|wait| wait.findings.iter().cloned()).collect())
+    let mut said = Vec::new();
+    for (name, wait) in &diary.waits {
+        let gone = |host: &&Hostname| !wished.contains(*host);
+        let unwished: BTreeSet<&str> =
+            wait.refused.iter().filter(gone).map(Hostname::as_str).collect();
+        if unwished.len() < wait.refused.len() || ordered(name) || is_held_back(name) {
+            let still = |found: &&Finding| !unwished.contains(found.subject.as_str());
+            said.extend(wait.findings.iter().filter(still).cloned());
+        }
+    }
+    Ok(said)
 }
 
 impl Means<'_> {

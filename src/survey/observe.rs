@@ -300,7 +300,7 @@ mod tests {
     #[test]
     fn only_edits_that_are_not_ours_and_after_the_last_reload_count() {
         let kind = Kind::Dovecot(Dovecot { config_file: "/d.conf".into(), version: (2, 3) });
-        let server = server("/d", kind);
+        let server = server(kind, "/d");
         let name = server.id.to_string();
         let at = Timestamp::from_unix;
         let reload = |since: Option<i64>, time| {
