@@ -18,7 +18,7 @@ use crate::discover::{self, Discovered, Rules};
 use crate::dns::Dns;
 use crate::http::Http;
 use crate::issue::{Ca, Solver};
-use crate::model::{CertName, Code, Finding, Host, Hostname, Inspection, Sha256, Timestamp};
+use crate::model::{Finding, Host, Hostname, Inspection, Sha256, Timestamp};
 use crate::plan::{self, Action, Desired, Fate, Mode, Observed, Outcome, Plan, Step};
 use crate::store::{Entry, Remembered, Store, StoreError};
 use crate::survey::{self, Anew, Asked, Earlier, Look};
@@ -161,7 +161,7 @@ pub async fn run(means: &Means<'_>, mode: &Mode) -> Result<Done, StoreError> {
     done.inspections =
         published::served_here(means, &discovered, &servers, idle && *mode == Mode::Run).await?;
     done.findings.extend(noticed);
-    let refused = refusals(means, &done, &wished)?;
+    let refused = order::refusals(means, &done, &wished)?;
     done.findings.extend(refused);
     Ok(done)
 }
@@ -346,35 +346,6 @@ fn reached(hosts: &[Host], machine: &[IpAddr]) -> Vec<IpAddr> {
     here.into_iter().collect()
 }
 
-/// What the CA said of the names it refused, until they are cured or nobody wishes them any more;
-/// and of orders that failed, as long as they are waited for.
-fn refusals(
-    means: &Means<'_>,
-    done: &Done,
-    wished: &BTreeSet<Hostname>,
-) -> Result<Vec<Finding>, StoreError> {
-    let ordered = |name: &CertName| {
-        let is_it = |action: &Action| matches!(action, Action::Issue { certificate, .. } if certificate == name);
-        done.outcomes.iter().any(|outcome| is_it(&outcome.step.action))
-    };
-    let is_held_back = |name: &CertName| {
-        let mut held_back = done.findings.iter().filter(|found| found.code == Code::HeldBack);
-        held_back.any(|found| found.subject == name.as_str())
-    };
-    let diary = means.store.diary()?;
-    let mut said = Vec::new();
-    for (name, wait) in &diary.waits {
-        let gone = |host: &&Hostname| !wished.contains(*host);
-        let unwished: BTreeSet<&str> =
-            wait.refused.iter().filter(gone).map(Hostname::as_str).collect();
-        if unwished.len() < wait.refused.len() || ordered(name) || is_held_back(name) {
-            let still = |found: &&Finding| !unwished.contains(found.subject.as_str());
-            said.extend(wait.findings.iter().filter(still).cloned());
-        }
-    }
-    Ok(said)
-}
-
 impl Means<'_> {
     /// What is to be asked for and proved anew when everything a person named is.
     fn anew(&self) -> Anew<'_> {
@@ -397,5 +368,25 @@ impl Done {
     #[must_use]
     pub fn all_worked(&self) -> bool {
         self.outcomes.iter().all(|outcome| outcome.fate == Fate::Done)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_silent_domain_keeps_its_hosts_but_those_that_are_excluded_now() {
+        let name = |text| Hostname::parse(text).unwrap();
+        let host = r#"{"host":"NAME","domain":"a.test","reasons":[],"addresses":[],
+            "points":"all","included":true,"undecided":false,"why_not":null}"#;
+        let host = |name| serde_json::from_str(&host.replace("NAME", name)).unwrap();
+        let (at, asked_with) = (Timestamp::from_unix(1), Sha256::of(b""));
+        let hosts = vec![host("mx.a.test"), host("old.a.test")];
+        let known = Remembered { at, asked_with, hosts, findings: Vec::new() };
+        let mut found = remembered(&name("a.test"), &known);
+        (found.hosts, found.complete) = (Vec::new(), false);
+        keep_unanswered(&mut found, &known, &[name("old.a.test")]);
+        assert_eq!(found.hosts, [host("mx.a.test")]);
     }
 }
