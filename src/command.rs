@@ -72,7 +72,7 @@ pub enum CommandError {
 /// # Errors
 /// [`CommandError`] when it cannot start or does not end.
 pub async fn run(argv: &[String], input: &[u8], deadline: Duration) -> Result<Ran, CommandError> {
-    let mut child = start(argv)?;
+    let mut child = start_patiently(argv).await?;
     let group = Group::of(&child);
     let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
     let (stdin_pipe, stdout_pipe, stderr_pipe) =
@@ -129,6 +129,27 @@ pub async fn run_ok(
         said: visible_tail(said),
     })
 }
+
+/// Starts a program. One that is being written this very moment (a script that an upgrade
+/// replaces; a file descriptor that a fork elsewhere still holds) cannot be started (ETXTBSY): it
+/// can be a moment later.
+async fn start_patiently(argv: &[String]) -> Result<Child, CommandError> {
+    for _ in 0..BUSY_TRIES {
+        match start(argv) {
+            Err(CommandError::Start { source, .. })
+                if source.kind() == io::ErrorKind::ExecutableFileBusy =>
+            {
+                tokio::time::sleep(BUSY_PAUSE).await;
+            }
+            started => return started,
+        }
+    }
+    start(argv)
+}
+
+/// How often and after what pause a program that is being written is tried again.
+const BUSY_TRIES: u32 = 40;
+const BUSY_PAUSE: Duration = Duration::from_millis(25);
 
 #[expect(clippy::disallowed_methods, reason = "the one door to other programs")]
 fn start(argv: &[String]) -> Result<Child, CommandError> {
@@ -254,6 +275,23 @@ mod tests {
         let big = "x".repeat(300_000);
         let ran = run(&script, big.as_bytes(), SOON).await.unwrap();
         assert_eq!((ran.status, ran.stdout == big, ran.stderr.as_str()), (Some(3), true, "oops\n"));
+    }
+
+    #[tokio::test]
+    async fn a_program_that_is_being_written_is_started_when_it_is_whole() {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("script");
+        let mut options = std::fs::OpenOptions::new();
+        let mut file = options.create_new(true).write(true).mode(0o755).open(&path).unwrap();
+        std::io::Write::write_all(&mut file, b"#!/bin/sh\necho here\n").unwrap();
+        let close = async {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            drop(file);
+        };
+        let script = argv(&[path.to_str().unwrap()]);
+        let (ran, ()) = tokio::join!(run(&script, b"", SOON), close);
+        assert_eq!(ran.unwrap().stdout, "here\n");
     }
 
     #[tokio::test]

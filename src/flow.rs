@@ -138,10 +138,13 @@ pub async fn run(means: &Means<'_>, mode: &Mode) -> Result<Done, StoreError> {
     let mut earlier = Earlier::default();
     let mut servers = BTreeSet::new();
     let mut noticed = Vec::new();
+    let mut wished = BTreeSet::new();
     for _ in 0..ROUNDS {
         let scene = look(means, &discovered, mode, Some(&mut earlier)).await?;
         done.wake = scene.plan.wake;
         servers = scene.asked.iter().map(|asked| asked.server.id.0.clone()).collect();
+        let wishes = scene.desired.certificates.iter();
+        wished = wishes.flat_map(|wish| wish.names.iter().cloned()).collect();
         let (outcomes, found) = carry_out::carry_out(means, &scene, mode).await?;
         done.findings = scene.findings;
         noticed.extend(found);
@@ -159,7 +162,8 @@ pub async fn run(means: &Means<'_>, mode: &Mode) -> Result<Done, StoreError> {
     done.inspections =
         published::served_here(means, &discovered, &servers, idle && *mode == Mode::Run).await?;
     done.findings.extend(noticed);
-    done.findings.extend(refusals(means)?);
+    let refused = order::refusals(means, &done, &wished)?;
+    done.findings.extend(refused);
     Ok(done)
 }
 
@@ -261,7 +265,7 @@ pub async fn discover(
     for (mut found, domain) in ask(means, &aged).await.into_iter().zip(&aged) {
         let answered = found.complete && found.undecided.is_empty();
         if let Some(known) = diary.discovered.get(&domain.name) {
-            keep_unanswered(&mut found, known);
+            keep_unanswered(&mut found, known, &domain.exclude);
         }
         if notes == Notes::Written && answered {
             means.store.note(&Entry::Discovered {
@@ -289,9 +293,10 @@ fn remembered(domain: &Hostname, known: &Remembered) -> Discovered {
 }
 
 /// Where the DNS gave no answer, what it said before still counts: for a silent host its old
-/// answers, for a silent domain all its hosts (design rule 9).
-fn keep_unanswered(found: &mut Discovered, known: &Remembered) {
-    for old in &known.hosts {
+/// answers, for a silent domain all its hosts (design rule 9). What the admin excludes since then
+/// is out whatever the DNS says.
+fn keep_unanswered(found: &mut Discovered, known: &Remembered, exclude: &[Hostname]) {
+    for old in known.hosts.iter().filter(|old| !exclude.contains(&old.host)) {
         match found.hosts.iter_mut().find(|host| host.host == old.host) {
             Some(host) if host.undecided => host.clone_from(old),
             Some(_) => {}
@@ -342,12 +347,6 @@ fn reached(hosts: &[Host], machine: &[IpAddr]) -> Vec<IpAddr> {
     here.into_iter().collect()
 }
 
-/// What the CA said of the names it refused, until they are cured.
-fn refusals(means: &Means<'_>) -> Result<Vec<Finding>, StoreError> {
-    let diary = means.store.diary()?;
-    Ok(diary.waits.values().flat_map(|wait| wait.findings.iter().cloned()).collect())
-}
-
 impl Means<'_> {
     /// What is to be asked for and proved anew when everything a person named is.
     fn anew(&self) -> Anew<'_> {
@@ -370,5 +369,25 @@ impl Done {
     #[must_use]
     pub fn all_worked(&self) -> bool {
         self.outcomes.iter().all(|outcome| outcome.fate == Fate::Done)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_silent_domain_keeps_its_hosts_but_those_that_are_excluded_now() {
+        let name = |text| Hostname::parse(text).unwrap();
+        let host = r#"{"host":"NAME","domain":"a.test","reasons":[],"addresses":[],
+            "points":"all","included":true,"undecided":false,"why_not":null}"#;
+        let host = |name| serde_json::from_str(&host.replace("NAME", name)).unwrap();
+        let (at, asked_with) = (Timestamp::from_unix(1), Sha256::of(b""));
+        let hosts = vec![host("mx.a.test"), host("old.a.test")];
+        let known = Remembered { at, asked_with, hosts, findings: Vec::new() };
+        let mut found = remembered(&name("a.test"), &known);
+        (found.hosts, found.complete) = (Vec::new(), false);
+        keep_unanswered(&mut found, &known, &[name("old.a.test")]);
+        assert_eq!(found.hosts, [host("mx.a.test")]);
     }
 }

@@ -6,6 +6,7 @@
 mod laws {
     pub(crate) mod chance;
     pub(crate) mod literal;
+    mod lost;
     pub(crate) mod random;
     pub(crate) mod sheet;
     pub(crate) mod world;

@@ -6,7 +6,6 @@ use crate::app::session::Session;
 use crate::model::{Code, Finding, Level};
 use crate::plan::Hook;
 use crate::report::{self, Body, ChangeRow, ListenerRow, Report};
-use crate::servers::Server;
 use crate::store::Store;
 use crate::survey::{self, Asked};
 use crate::{deploy, hook, verify};
@@ -50,7 +49,7 @@ pub(super) async fn setup(
             continue;
         }
         let _lock = session.store.lock().map_err(Failure::store)?;
-        match apply(session, &asked.server).await {
+        match apply(session, asked).await {
             Ok(()) => output.text(&format!(
                 "{id}: applied; `mailcert setup --undo` takes it back, `mailcert fix` brings \
                  certificates and reloads\n"
@@ -89,8 +88,16 @@ pub(super) async fn undo(
         }
         let _lock = session.store.lock().map_err(Failure::store)?;
         let (state, store) = (&session.config.state, &*session.store);
-        match hook::undo(&asked.server, state, store, session.now).await {
-            Ok(()) => output.text(&format!("{id}: restored; reload it when it suits you\n"))?,
+        let diary = session.store.diary().map_err(Failure::store)?;
+        let edited = survey::is_edited(asked, &diary);
+        match hook::undo(&asked.server, state, store, session.how.moment()).await {
+            Ok(()) => {
+                if !edited {
+                    let known = hook::known(&asked.server, session.how.moment());
+                    store.note(&known).map_err(Failure::store)?;
+                }
+                output.text(&format!("{id}: restored; reload it when it suits you\n"))?;
+            }
             Err(error) => {
                 findings.push(Finding::new(Code::HookMissing, id, error.why));
                 code = 1;
@@ -115,13 +122,21 @@ pub(super) async fn missing(session: &Session) -> Result<String, Failure> {
 
 /// Brings the files the lines name, as copies of what is shown today where there is no
 /// certificate yet, then the lines.
-async fn apply(session: &Session, server: &Server) -> Result<(), String> {
-    let (store, now) = (&*session.store, session.now);
+async fn apply(session: &Session, asked: &Asked) -> Result<(), String> {
+    let server = &asked.server;
+    let (store, now) = (&*session.store, session.how.moment());
     if let Some(pair) = hook::in_use(server).await.map_err(|error| error.why)? {
         let seeded = deploy::seed(server, &pair.chain, pair.key.as_deref(), store, now).await;
         seeded.map_err(|error| error.to_string())?;
     }
-    hook::apply(server, &session.config.state, store, now).await.map_err(|error| error.why)
+    let diary = store.diary().map_err(|error| error.to_string())?;
+    let edited = survey::is_edited(asked, &diary);
+    hook::apply(server, &session.config.state, store, now).await.map_err(|error| error.why)?;
+    if !edited {
+        let known = hook::known(server, session.how.moment());
+        store.note(&known).map_err(|error| error.to_string())?;
+    }
+    Ok(())
 }
 
 /// What would change at one server.

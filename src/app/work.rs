@@ -7,7 +7,7 @@ use crate::app::output::{Output, ask_consent, say};
 use crate::app::session::Session;
 use crate::app::{Failure, setup};
 use crate::flow::{self, Done, Fresh, Notes};
-use crate::model::{CertName, Finding, Level, Verdict, Version};
+use crate::model::{CertName, Code, Finding, Level, Verdict, Version};
 use crate::plan::{Mode, Plan};
 use crate::report::{Body, Report, Verified};
 use crate::store::{Entry, Store};
@@ -74,7 +74,8 @@ pub(super) async fn rollback(
     let _lock = session.store.lock().map_err(Failure::store)?;
     let why = format!("rolled back by hand at {}", session.now);
     let certificate = name.clone();
-    session.store.note(&Entry::Bad { certificate, version, why }).map_err(Failure::store)?;
+    let at = session.now;
+    session.store.note(&Entry::Bad { certificate, version, at, why }).map_err(Failure::store)?;
     work(session, "rollback", &Mode::Fix { hook: false }, output, notes).await
 }
 
@@ -93,7 +94,7 @@ fn newest_beside_a_good_one(session: &Session, name: &CertName) -> Result<Versio
         };
         return Err(Failure::helped(format_args!("{name} is not held; {others}"), help));
     };
-    let mut good = held.versions.iter().rev().filter(|one| !one.bad);
+    let mut good = held.versions.iter().rev().filter(|one| !one.is_bad());
     let (Some(newest), Some(previous)) = (good.next(), good.next()) else {
         return Err(Failure::work_helped(
             format_args!("{name} has no earlier version to go back to"),
@@ -138,7 +139,9 @@ async fn work(
 /// served here.
 fn exit_code(done: &Done, verdict: Verdict, strict: bool) -> u8 {
     let failed = !done.all_worked() || ours(&done.findings);
-    let strictly = strict && done.findings.iter().any(|finding| finding.level > Level::Note);
+    // A backup MX elsewhere is nobody's fault, and --strict counts it.
+    let counts = |found: &Finding| found.level > Level::Note || found.code == Code::PointsElsewhere;
+    let strictly = strict && done.findings.iter().any(counts);
     match verdict {
         _ if failed || strictly => 1,
         Verdict::Refused => 1,

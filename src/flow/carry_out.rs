@@ -141,8 +141,13 @@ impl Round<'_> {
                 told
             }
             Action::Hook { server } => {
+                let seen = self.seen(server);
                 let state = self.means.state();
-                hook::apply(self.server(server), state, store, now).await.map_err(text)
+                let applied = hook::apply(&seen.server, state, store, now).await;
+                if applied.is_ok() && !seen.edited {
+                    self.note(&hook::known(&seen.server, self.means.how.moment()))?;
+                }
+                applied.map_err(text)
             }
             Action::Prune { certificate, version } => {
                 store.forget(certificate, *version).map_err(text)
@@ -178,7 +183,7 @@ impl Round<'_> {
         let bundle = deploy::adopt(chain, key).map_err(text)?;
         let facts = verify::facts(&bundle).map_err(text)?;
         let version = self.means.store.keep(certificate, &bundle, &facts).map_err(text)?;
-        self.learned(certificate, HeldVersion { version, facts, bad: false });
+        self.learned(certificate, HeldVersion { version, facts, bad: None });
         Ok(())
     }
 

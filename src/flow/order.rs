@@ -1,11 +1,12 @@
 //! Orders of a round, side by side: what the CA answers goes into store and diary as it comes.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures_util::StreamExt;
 
-use crate::flow::Means;
 use crate::flow::carry_out::{Round, text};
+use crate::flow::{Done, Means};
 use crate::issue::{self, Issued, Order, Refusal};
 use crate::model::{CertName, Code, Finding, Hostname, Version};
 use crate::plan::{Action, HeldVersion, Step};
@@ -81,6 +82,35 @@ impl Round<'_> {
     }
 }
 
+/// What the CA said of the names it refused, until they are cured or nobody wishes them any more;
+/// and of orders that failed, as long as they are waited for.
+pub(super) fn refusals(
+    means: &Means<'_>,
+    done: &Done,
+    wished: &BTreeSet<Hostname>,
+) -> Result<Vec<Finding>, StoreError> {
+    let ordered = |name: &CertName| {
+        let is_it = |action: &Action| matches!(action, Action::Issue { certificate, .. } if certificate == name);
+        done.outcomes.iter().any(|outcome| is_it(&outcome.step.action))
+    };
+    let is_held_back = |name: &CertName| {
+        let mut held_back = done.findings.iter().filter(|found| found.code == Code::HeldBack);
+        held_back.any(|found| found.subject == name.as_str())
+    };
+    let diary = means.store.diary()?;
+    let mut said = Vec::new();
+    for (name, wait) in &diary.waits {
+        let gone = |host: &&Hostname| !wished.contains(*host);
+        let unwished: BTreeSet<&str> =
+            wait.refused.iter().filter(gone).map(Hostname::as_str).collect();
+        if unwished.len() < wait.refused.len() || ordered(name) || is_held_back(name) {
+            let still = |found: &&Finding| !unwished.contains(found.subject.as_str());
+            said.extend(wait.findings.iter().filter(still).cloned());
+        }
+    }
+    Ok(said)
+}
+
 /// How long to wait after this many refusals in a row (design rule 13).
 fn backoff(refusals: u32) -> Duration {
     let minutes = match refusals {
@@ -125,7 +155,7 @@ fn keep(
         let (names, findings) = issued.left_out.iter().cloned().unzip();
         Refusal { findings, names, retry_after: None, by_ca: true }
     });
-    Ok((HeldVersion { version, facts, bad: false }, left_out, issued.findings))
+    Ok((HeldVersion { version, facts, bad: None }, left_out, issued.findings))
 }
 
 /// A failure of our own, in the form of a refusal: it waits like one.

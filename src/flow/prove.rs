@@ -95,7 +95,8 @@ impl Round<'_> {
         let worse = self.worse(&look, before.as_ref(), &refused);
         if let Some(why) = &worse {
             let (certificate, version) = (look.shown.name.clone(), look.shown.version);
-            self.note(&Entry::Bad { certificate, version, why: why.clone() })?;
+            let (at, why) = (self.means.how.moment(), why.clone());
+            self.note(&Entry::Bad { certificate, version, at, why })?;
         }
         let (version, at) = (look.shown.version, self.means.how.moment());
         let inspections = inspections.into_iter().map(Arc::new).collect();
@@ -115,10 +116,9 @@ impl Round<'_> {
         let before = before?;
         let held = self.held.iter().find(|held| held.name == look.shown.name)?;
         let now = self.means.how.moment();
-        let better = held
-            .versions
-            .iter()
-            .any(|one| one.version < look.shown.version && !one.bad && one.facts.valid_at(now));
+        let better = held.versions.iter().any(|one| {
+            one.version < look.shown.version && !one.is_bad() && one.facts.valid_at(now)
+        });
         if before.version == look.shown.version || !better {
             return None;
         }

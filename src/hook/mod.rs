@@ -27,6 +27,16 @@ use crate::servers::hook_in::{HookIn, Setting, hook_in, is_hooked};
 use crate::servers::{Kind, Server};
 use crate::store::{Entry, Store};
 
+/// What is noted once lines were put in or taken out of a configuration without an unfinished
+/// edit of the admin: what it says now, a reload may publish. It is not noted in one go with the
+/// edit, so that a kill between them defers a reload and never publishes too much.
+///
+/// File times have a finer clock than [`Timestamp`]: the second that runs counts as ours.
+#[must_use]
+pub fn known(server: &Server, now: Timestamp) -> Entry {
+    Entry::Known { server: server.id.to_string(), until: now.plus(Duration::from_secs(1)) }
+}
+
 /// What `setup` would change in one server's configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {

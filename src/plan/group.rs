@@ -118,7 +118,7 @@ impl<'a> Covering<'a> {
     fn of(held: &'a [Held]) -> Self {
         let mut own = Self::default();
         for held in held {
-            let newest = held.versions.iter().rev().find(|version| !version.bad);
+            let newest = held.versions.iter().rev().find(|version| !version.is_bad());
             let Some(newest) = newest.or_else(|| held.versions.last()) else { continue };
             for id in &newest.facts.names {
                 let (index, name) = match id {
@@ -222,7 +222,7 @@ mod tests {
             chain_file: digest,
             chain_length: 2,
         };
-        let versions = vec![HeldVersion { version: Version(1), facts, bad: false }];
+        let versions = vec![HeldVersion { version: Version(1), facts, bad: None }];
         Held { name: CertName::parse(certificate).unwrap(), versions }
     }
 

@@ -1,10 +1,11 @@
 //! What is to be said of held versions: which is the best, when it is due, which are too many; and
 //! of pairs that are installed and could be held.
 
-use std::collections::HashMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
-use crate::model::{DnsId, Facts, Timestamp, Version};
+use crate::model::{CertName, DnsId, Facts, KeyType, Timestamp, Version};
 use crate::plan::layout::Scene;
 use crate::plan::{Adoptable, Held, HeldVersion, Wish};
 
@@ -44,17 +45,17 @@ pub(super) fn best<'a>(
     let newest = |wanted: fn(&HeldVersion, Timestamp) -> bool| {
         versions.clone().rev().find(|held| wanted(held, now))
     };
-    newest(|held, now| !held.bad && held.facts.valid_at(now))
+    newest(|held, now| !held.is_bad() && held.facts.valid_at(now))
         .or_else(|| newest(|held, now| held.facts.valid_at(now)))
-        .or_else(|| newest(|held, _| !held.bad))
+        .or_else(|| newest(|held, _| !held.is_bad()))
         .or_else(|| newest(|_, _| true))
 }
 
-/// Until when no further version is ordered, because the newest made a name worse: another one
-/// from the same CA is likely to do the same, and a loop would eat its rate limit.
+/// Until when no further version is ordered, because the newest made a name worse or was rolled
+/// back by hand: that is not to be undone at once, and another one from the same CA is likely to do the same, and a loop would eat its rate limit.
 pub(super) fn bad_until(held: &Held) -> Option<Timestamp> {
     let newest = held.versions.last()?;
-    newest.bad.then(|| newest.facts.not_before.plus(AFTER_BAD))
+    newest.bad.map(|at| at.plus(AFTER_BAD))
 }
 
 /// The versions beyond `keep`: older than the shown one and than the one a rollback would show.
@@ -63,7 +64,7 @@ pub(super) fn superseded(
     shown: Version,
     keep: usize,
 ) -> impl Iterator<Item = Version> {
-    let before = held.versions.iter().rev().find(|old| old.version < shown && !old.bad);
+    let before = held.versions.iter().rev().find(|old| old.version < shown && !old.is_bad());
     let before = before.map(|old| old.version);
     let many = held.versions.len().saturating_sub(keep.max(1));
     held.versions
@@ -76,35 +77,63 @@ pub(super) fn superseded(
 }
 
 /// Installed pairs that may be adopted, by the names on them.
-pub(super) struct Adoptables<'a>(HashMap<&'a DnsId, Vec<&'a Adoptable>>);
+pub(super) struct Adoptables<'a> {
+    by_name: HashMap<&'a DnsId, Vec<&'a Adoptable>>,
+    now: Timestamp,
+    key_type: KeyType,
+}
 
 impl<'a> Adoptables<'a> {
     pub(super) fn of(scene: &Scene<'a>) -> Self {
         let mut by_name: HashMap<&DnsId, Vec<&Adoptable>> = HashMap::new();
-        let good = scene.observed.adoptable.iter().filter(|pair| {
-            pair.facts.valid_at(scene.now)
-                && scene.guard.allows(&pair.facts)
-                && due_at(&pair.facts) > scene.now
-                && pair.facts.key_type == scene.desired.key_type
-        });
+        let good = scene
+            .observed
+            .adoptable
+            .iter()
+            .filter(|pair| pair.facts.valid_at(scene.now) && scene.guard.allows(&pair.facts));
         for pair in good {
             for id in &pair.facts.names {
                 by_name.entry(id).or_default().push(pair);
             }
         }
-        Self(by_name)
+        Self { by_name, now: scene.now, key_type: scene.desired.key_type }
     }
 
-    /// The pair that covers all names of a wish; of several the one that ends last.
+    /// The pair that covers most names of a wish; of several the one that ends last. One that an
+    /// index of ours shows may lack some or be due: the next round sees to that, and until then it
+    /// works. Any other pair must be as good as a new one.
     pub(super) fn find(&self, wish: &Wish) -> Option<&'a Adoptable> {
-        let first = wish.names.first()?;
-        let wildcard = first.parent().map(DnsId::Wildcard);
-        let ids = std::iter::once(DnsId::Host(first.clone())).chain(wildcard);
+        let ids = wish.names.iter().flat_map(|name| {
+            let wildcard = name.parent().map(DnsId::Wildcard);
+            std::iter::once(DnsId::Host(name.clone())).chain(wildcard)
+        });
         let pairs: Vec<&Adoptable> =
-            ids.filter_map(|id| self.0.get(&id)).flatten().copied().collect();
+            ids.filter_map(|id| self.by_name.get(&id)).flatten().copied().collect();
+        let covered =
+            |pair: &Adoptable| wish.names.iter().filter(|name| pair.facts.covers(name)).count();
+        let is_whole = |pair: &&Adoptable| {
+            covered(pair) == wish.names.len()
+                && due_at(&pair.facts) > self.now
+                && pair.facts.key_type == self.key_type
+        };
+        let pairs = pairs.into_iter().filter(|pair| pair.indexed.is_some() || is_whole(pair));
         pairs
-            .into_iter()
-            .filter(|pair| wish.names.iter().all(|name| pair.facts.covers(name)))
-            .min_by_key(|pair| (std::cmp::Reverse(pair.facts.not_after), &pair.chain))
+            .min_by_key(|pair| (Reverse(covered(pair)), Reverse(pair.facts.not_after), &pair.chain))
+    }
+
+    /// The pairs that an index of ours shows and that no wish takes, the longest-lived first: each
+    /// with a name that is on none of `kept`. The domain of one may be silent just now.
+    pub(super) fn beside(&self, kept: &[&'a Facts]) -> Vec<(&'a CertName, &'a Adoptable)> {
+        let mut names: BTreeSet<&DnsId> = kept.iter().flat_map(|facts| &facts.names).collect();
+        let mut pairs: Vec<(&CertName, &Adoptable)> = (self.by_name.values().flatten())
+            .filter_map(|pair| Some((pair.indexed.as_ref()?, *pair)))
+            .collect();
+        pairs.sort_by_key(|(name, pair)| (Reverse(pair.facts.not_after), *name, &pair.chain));
+        pairs.retain(|(_, pair)| {
+            let new = pair.facts.names.iter().any(|id| !names.contains(id));
+            names.extend(&pair.facts.names);
+            new
+        });
+        pairs
     }
 }

@@ -28,21 +28,32 @@ pub(super) fn orders(scene: &Scene<'_>, draft: &mut Draft) -> BTreeMap<CertName,
     let mut pending = BTreeMap::new();
     let adoptables = Adoptables::of(scene);
     let mut desk = Desk::new(scene);
-    let mut orders = Vec::new();
+    let (mut orders, mut adopted) = (Vec::new(), Vec::new());
     for wish in scene.desired.certificates.iter().filter(|wish| !wish.names.is_empty()) {
         let held = scene.held.get(&wish.name).filter(|held| !held.versions.is_empty()).copied();
         match held.map_or_else(|| adoptables.find(wish), |_| None) {
             Some(pair) => {
-                let step = draft.push(adopt(wish, pair), Reason::StoreLost, Vec::new());
-                let version = Version(1);
-                draft.look_again(due_at(&pair.facts));
-                pending.insert(
-                    wish.name.clone(),
-                    Pending { step, version, facts: pair.facts.clone() },
-                );
+                adopted.push(pair);
+                pending.insert(wish.name.clone(), adopt(&wish.name, pair, scene.now, draft));
             }
             None => orders.extend(desk.order(wish, held, draft)),
         }
+    }
+    let usable = scene.observed.held.iter().filter_map(|held| scene.choice(held));
+    let kept: Vec<&Facts> = usable.map(|version| &version.facts).collect();
+    let taken: Vec<&Facts> = adopted.iter().map(|pair| &pair.facts).collect();
+    for (name, pair) in adoptables.beside(&[kept, taken].concat()) {
+        let is_taken = |name: &CertName| {
+            scene.held.contains_key(name)
+                || scene.wished.contains_key(name)
+                || pending.contains_key(name)
+        };
+        let name = match is_taken(name) {
+            true => free_name(name, &mut HashMap::new(), is_taken),
+            false => name.clone(),
+        };
+        let coming = adopt(&name, pair, scene.now, draft);
+        pending.insert(name, coming);
     }
     orders.sort_by_key(|order| urgency(&order.because));
     for order in orders {
@@ -67,12 +78,13 @@ fn urgency(because: &Reason) -> (u8, Option<Timestamp>) {
     }
 }
 
-fn adopt(wish: &Wish, pair: &Adoptable) -> Action {
-    Action::Adopt {
-        certificate: wish.name.clone(),
-        chain: pair.chain.clone(),
-        key: pair.key.clone(),
-    }
+/// Plans to take a pair into the store, and says what that brings.
+fn adopt(name: &CertName, pair: &Adoptable, now: Timestamp, draft: &mut Draft) -> Pending {
+    let (chain, key) = (pair.chain.clone(), pair.key.clone());
+    let action = Action::Adopt { certificate: name.clone(), chain, key };
+    let step = draft.push(action, Reason::StoreLost, Vec::new());
+    draft.look_again_after(due_at(&pair.facts), now);
+    Pending { step, version: Version(1), facts: pair.facts.clone(), adopted: true }
 }
 
 /// The step of an order, and what it will bring.
@@ -100,7 +112,7 @@ fn place(scene: &Scene<'_>, order: Order) -> (Step, Pending) {
     };
     let action = Action::Issue { certificate, names, reuse_key };
     let step = Step { action, because, needs: Vec::new() };
-    (step, Pending { step: 0, version: Version(version), facts })
+    (step, Pending { step: 0, version: Version(version), facts, adopted: false })
 }
 
 /// The version whose key is used again: one that TLSA pins; else, where a server keeps key and
@@ -111,7 +123,7 @@ fn reused(scene: &Scene<'_>, held: &Held, names: &[Hostname], because: &Reason) 
         return Some(pinned);
     }
     let splits = scene.observed.servers.iter().any(|seen| split(&seen.server.kind));
-    let base = held.versions.iter().rev().find(|version| !version.bad)?;
+    let base = held.versions.iter().rev().find(|version| !version.is_bad())?;
     let keeps = base.facts.key_type == scene.desired.key_type && *because != Reason::KeyType;
     (splits && keeps).then_some(base.version)
 }
@@ -142,7 +154,7 @@ impl<'s, 'a> Desk<'s, 'a> {
         let mut aside = BTreeSet::new();
         for held in &scene.observed.held {
             // What is grouped by: the newest version that is not bad.
-            let newest = held.versions.iter().rev().find(|version| !version.bad);
+            let newest = held.versions.iter().rev().find(|version| !version.is_bad());
             let good = scene.choice(held).filter(|good| {
                 is_good(good, scene.now) && newest.is_some_and(|new| new.version == good.version)
             });
@@ -368,18 +380,17 @@ fn exactly(id: &DnsId) -> Option<&str> {
 }
 
 fn is_good(version: &HeldVersion, now: Timestamp) -> bool {
-    !version.bad && version.facts.valid_at(now) && due_at(&version.facts) > now
+    !version.is_bad() && version.facts.valid_at(now) && due_at(&version.facts) > now
 }
 
 fn held_back(order: &Order, refused: Option<&BTreeSet<Hostname>>, until: Timestamp) -> Finding {
     let names: Vec<&str> = refused.into_iter().flatten().map(Hostname::as_str).take(3).collect();
     let more = refused.map_or(0, |names| names.len().saturating_sub(3));
     let what = match (names.is_empty(), more) {
-        (true, _) => "the last order".to_owned(),
-        (false, 0) => names.join(", "),
-        (false, more) => format!("{} and {more} more", names.join(", ")),
+        (true, _) => "the last order failed".to_owned(),
+        (false, 0) => format!("the last order failed for {}", names.join(", ")),
+        (false, more) => format!("the last order failed for {} and {more} more", names.join(", ")),
     };
-    let message =
-        format!("the CA refused {what}; the next try is at {until} (mailcert fix tries at once)");
+    let message = format!("{what}; the next try is at {until} (mailcert fix tries at once)");
     Finding::new(Code::HeldBack, &order.certificate, message)
 }

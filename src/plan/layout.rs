@@ -42,6 +42,9 @@ pub(super) struct Pending {
     /// What it will say, as far as it is known; digests nobody knows yet are zero, so that no
     /// file can be mistaken for it.
     pub(super) facts: Facts,
+    /// It is there already, shown by a server, and taken into the store: nothing may be written
+    /// that leaves it out.
+    pub(super) adopted: bool,
 }
 
 /// What a plan is made of, with the indexes that keep it linear.
@@ -199,7 +202,7 @@ impl<'a> Scene<'a> {
                 let held = self.held.get(&shown.name)?;
                 let older = held.versions.iter().rev().filter(|old| {
                     old.version < shown.version
-                        && !old.bad
+                        && !old.is_bad()
                         && old.facts.valid_at(self.now)
                         && self.guard.allows(&old.facts)
                 });

@@ -59,7 +59,7 @@ impl<'a> Guard<'a> {
 
     /// What to publish where the newest version of a certificate may not be shown.
     pub(super) fn mismatches(&self, held: &Held) -> Vec<Finding> {
-        let newest = held.versions.iter().rev().find(|version| !version.bad);
+        let newest = held.versions.iter().rev().find(|version| !version.is_bad());
         let Some(newest) = newest else { return Vec::new() };
         let key = newest.facts.spki;
         self.on(&newest.facts)

@@ -54,13 +54,14 @@ impl Sheet<'_> {
         let aged = proof.map(|(_, at)| at.plus(scene.desired.prove_every));
         // What shows only after the deferred reload is looked at after it.
         let told = |part: &Part| needs_reload(&self.seen.server, part);
-        let told = told(&own) || certificate.is_some() && told(&Part::Index);
+        // A reload that is owed may be for new hook-in lines: then all of it shows after that.
+        let told = self.seen.owed || told(&own) || certificate.is_some() && told(&Part::Index);
         let ready = !(self.deferred && told);
         match (proof, aged) {
             _ if ready && self.installs.contains_key(&own) => Some(Reason::Follows),
             (None, _) if ready => Some(Reason::Unproved),
             _ if is_stale && !self.deferred => Some(Reason::Stale),
-            (_, Some(aged)) if aged <= scene.now => Some(Reason::ProofAged),
+            (_, Some(aged)) if ready && aged <= scene.now => Some(Reason::ProofAged),
             (_, aged) => {
                 if let Some(aged) = aged {
                     draft.look_again(aged);

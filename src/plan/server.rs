@@ -111,21 +111,25 @@ impl<'a> Sheet<'a> {
         let versions: HashMap<&CertName, &Shown> =
             self.shown.iter().map(|shown| (&shown.name, shown)).collect();
         let (mut solid, mut hoped) = (Vec::new(), Vec::new());
+        // An index or a default written without what is shown today would lose names.
+        let adopted: Vec<usize> =
+            pending.values().filter(|coming| coming.adopted).map(|coming| coming.step).collect();
         for (part, because) in differing {
             let coming = match &part {
                 Part::Certificate(name) => pending.get(name),
                 Part::Default => self.default.as_ref().and_then(|name| pending.get(name)),
                 Part::Index => None,
             };
-            let is_solid =
-                coming.is_none() && firm.as_ref().is_none_or(|firm| firm.contains(&part));
+            let is_solid = coming.is_none_or(|coming| coming.adopted)
+                && firm.as_ref().is_none_or(|firm| firm.contains(&part));
             let mut needs: Vec<usize> = match &part {
                 Part::Certificate(_) => coming.map(|coming| coming.step).into_iter().collect(),
-                Part::Index if is_solid => solid.clone(),
-                Part::Index => [solid.as_slice(), &hoped].concat(),
-                Part::Default => self.default_needs(coming),
+                Part::Index if is_solid => [solid.as_slice(), &adopted].concat(),
+                Part::Index => [solid.as_slice(), &hoped, &adopted].concat(),
+                Part::Default => [self.default_needs(coming), adopted.clone()].concat(),
             };
             needs.sort_unstable();
+            needs.dedup();
             let version = match &part {
                 Part::Certificate(name) if coming.is_none() => {
                     versions.get(name).map(|shown| shown.version)
@@ -206,7 +210,12 @@ impl<'a> Sheet<'a> {
         if pending.is_empty() {
             return None;
         }
-        let shown = scene.shown(self.seen, &BTreeMap::new());
+        let adopted: BTreeMap<CertName, Pending> = pending
+            .iter()
+            .filter(|(_, coming)| coming.adopted)
+            .map(|(name, coming)| (name.clone(), coming.clone()))
+            .collect();
+        let shown = scene.shown(self.seen, &adopted);
         let (default, ..) = scene.default(self.seen, &shown);
         let differs =
             |want: &Want| !matches!(compare(self.seen, want), Compared::Same | Compared::TooOpen);
@@ -309,7 +318,7 @@ impl<'a> Sheet<'a> {
         let ends = self.shown.iter().flat_map(|shown| {
             let held = scene.held.get(&shown.name);
             let before = held.and_then(|held| {
-                held.versions.iter().rev().find(|old| old.version < shown.version && !old.bad)
+                held.versions.iter().rev().find(|old| old.version < shown.version && !old.is_bad())
             });
             let before = before.map(|old| old.facts.not_after);
             before.into_iter().chain([shown.facts.not_after])
@@ -344,7 +353,7 @@ fn older(scene: &Scene<'_>, shown: &Shown, because: Reason) -> Reason {
     let newest = newest.filter(|newest| newest.version > shown.version);
     match (newest, &because) {
         (Some(newest), Reason::Differs | Reason::NotInstalled) => {
-            if newest.bad {
+            if newest.is_bad() {
                 Reason::RolledBack
             } else {
                 Reason::Pinned(shown.facts.spki)

@@ -44,7 +44,7 @@ pub struct Observed {
     pub servers: Vec<Seen>,
     /// Authenticated TLSA records of hosts served here.
     pub pins: Vec<Pins>,
-    /// Installed pairs that could be taken into an empty store.
+    /// Installed pairs that could be taken into a store that lacks them.
     pub adoptable: Vec<Adoptable>,
 }
 
@@ -64,8 +64,16 @@ pub struct HeldVersion {
     pub version: Version,
     /// What it says.
     pub facts: Facts,
-    /// Marked bad in the diary: it must not be shown.
-    pub bad: bool,
+    /// Marked bad in the diary at this moment: it must not be shown.
+    pub bad: Option<Timestamp>,
+}
+
+impl HeldVersion {
+    /// Whether it must not be shown.
+    #[must_use]
+    pub fn is_bad(&self) -> bool {
+        self.bad.is_some()
+    }
 }
 
 /// Published pins of one host (TLSA usage 3 or 1, selector 1, matching 1).
@@ -86,6 +94,9 @@ pub struct Adoptable {
     pub key: Option<PathBuf>,
     /// What the chain says.
     pub facts: Facts,
+    /// The certificate's name by its file, where an index of ours names that file: it is shown
+    /// today.
+    pub indexed: Option<CertName>,
 }
 
 /// A mail server as it was seen.

@@ -20,7 +20,7 @@ use crate::servers::entries::{Entries, Stems};
 use crate::servers::{Part, Server, Shown, Want, gitignore};
 
 /// The file name of the drop-in.
-pub(super) const DROP_IN: &str = "mailcert.conf";
+pub const DROP_IN: &str = "mailcert.conf";
 
 pub(super) fn wants(
     server: &Server,

@@ -14,6 +14,7 @@ pub(crate) mod entries;
 mod exim;
 mod postfix;
 
+pub use dovecot::DROP_IN;
 pub use postfix::{SNI_SOURCE, map_identity, map_suffix};
 
 use std::net::IpAddr;

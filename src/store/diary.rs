@@ -111,8 +111,18 @@ pub enum Entry {
         certificate: CertName,
         /// The version.
         version: Version,
+        /// Since when.
+        at: Timestamp,
         /// Why.
         why: String,
+    },
+    /// What a server's configuration says up to this moment holds no unfinished edit of the
+    /// admin: mailcert itself wrote the last one.
+    Known {
+        /// The server.
+        server: String,
+        /// That moment.
+        until: Timestamp,
     },
     /// What the DNS said of a domain.
     Discovered {
@@ -159,8 +169,10 @@ pub struct Diary {
     pub installed: BTreeMap<PathBuf, Installed>,
     /// What was last seen, by server and certificate.
     pub proofs: BTreeMap<(String, Option<CertName>), Proof>,
-    /// Versions not to be shown, with the reason.
-    pub bad: BTreeMap<(CertName, Version), String>,
+    /// Versions not to be shown, since when and why.
+    pub bad: BTreeMap<(CertName, Version), (Timestamp, String)>,
+    /// Up to when the edits of each server's configuration are mailcert's own.
+    pub known: BTreeMap<String, Timestamp>,
     /// What the DNS said, by domain.
     pub discovered: BTreeMap<Hostname, Remembered>,
     /// CA directories by URL.
@@ -188,8 +200,11 @@ impl Diary {
             Entry::Proof { server, certificate, proof } => {
                 put(&mut self.proofs, (server, certificate), proof);
             }
-            Entry::Bad { certificate, version, why } => {
-                self.bad.insert((certificate, version), why);
+            Entry::Bad { certificate, version, at, why } => {
+                self.bad.insert((certificate, version), (at, why));
+            }
+            Entry::Known { server, until } => {
+                self.known.insert(server, until);
             }
             Entry::Discovered { domain, at, asked_with, hosts, findings } => {
                 self.discovered.insert(domain, Remembered { at, asked_with, hosts, findings });
@@ -223,7 +238,14 @@ impl Diary {
             proof: Some(proof),
         });
         let bad = self.bad.into_iter();
-        let bad = bad.map(|((certificate, version), why)| Entry::Bad { certificate, version, why });
+        let bad = bad.map(|((certificate, version), (at, why))| Entry::Bad {
+            certificate,
+            version,
+            at,
+            why,
+        });
+        let known = self.known.into_iter();
+        let known = known.map(|(server, until)| Entry::Known { server, until });
         let discovered = self.discovered.into_iter().map(|(domain, known)| {
             let Remembered { at, asked_with, hosts, findings } = known;
             Entry::Discovered { domain, at, asked_with, hosts, findings }
@@ -237,6 +259,7 @@ impl Diary {
             .chain(installed)
             .chain(proofs)
             .chain(bad)
+            .chain(known)
             .chain(discovered)
             .chain(directories)
             .chain(events)
@@ -303,7 +326,9 @@ mod tests {
             Entry::Proof { server: exim(), certificate: None, proof: Some(proof(1)) },
             Entry::Proof { server: exim(), certificate: Some(name()), proof: Some(proof(1)) },
             Entry::Proof { server: exim(), certificate: Some(name()), proof: None },
-            Entry::Bad { certificate: name(), version: Version(3), why: "worse".to_owned() },
+            Entry::Bad { certificate: name(), version: Version(3), at: at(5), why: "x".to_owned() },
+            Entry::Known { server: exim(), until: at(5) },
+            Entry::Known { server: exim(), until: at(6) },
             asked(domain.clone(), 5),
             asked(domain, 6),
             Entry::Directory { url: "https://ca".to_owned(), at: at(7), body: "{}".to_owned() },
@@ -328,7 +353,8 @@ mod tests {
         let file = (PathBuf::from("/etc/exim4/tls/a.pem"), installed(2));
         assert_eq!(diary.installed, BTreeMap::from([file]));
         assert_eq!(diary.proofs, BTreeMap::from([(("exim".to_owned(), None), proof(1))]));
-        assert_eq!(diary.bad.len(), 1);
+        assert_eq!(diary.bad.values().next(), Some(&(at(5), "x".to_owned())));
+        assert_eq!(diary.known, BTreeMap::from([("exim".to_owned(), at(6))]));
         assert_eq!(diary.discovered.values().next().map(|found| found.at), Some(at(6)));
         assert_eq!(diary.events.len(), 2);
     }

@@ -1,18 +1,22 @@
-//! Installed pairs that could be taken into an empty store.
+//! Installed pairs that could be taken into a store that lacks them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use crate::model::{Bundle, DnsId, Facts, Hostname, PrivateKey, Sha256};
+use crate::model::{Bundle, CertName, DnsId, Facts, Hostname, PrivateKey, Sha256};
 use crate::plan::Adoptable;
+use crate::servers::{DROP_IN, SNI_SOURCE};
 
-/// The pairs in these server directories that are pairs and cover one of the `wanted` hosts, each
-/// certificate once. `facts` says what a bundle is and that key and chain belong together
-/// (`verify::judge`); `None` where they do not.
+/// The pairs in these server directories that are pairs and cover one of the `wanted` hosts or
+/// stand in an index of ours, each certificate once. `facts` says what a bundle is, that key and
+/// chain belong together and that senders trust it (`verify::judge`); `None` where not.
 ///
-/// Every file is read: ask only where the store holds nothing.
+/// What the index names is shown today, wanted or not: the domain may be silent just now, and an
+/// index written without it would lose a name that works.
+///
+/// Every file is read: ask only where the store lacks something.
 #[must_use]
 pub fn adoptable<'a>(
     directories: impl IntoIterator<Item = &'a Path>,
@@ -27,13 +31,43 @@ pub fn adoptable<'a>(
         })
     };
     let mut found: BTreeMap<Sha256, Adoptable> = BTreeMap::new();
-    for (chain, key) in directories.into_iter().flat_map(pairs) {
-        let Some(bundle) = bundle(&chain, key.as_deref()) else { continue };
-        if let Some(facts) = facts(&bundle).filter(|facts| useful(facts)) {
-            found.entry(facts.leaf).or_insert(Adoptable { chain, key, facts });
+    for directory in directories {
+        let index = index(directory);
+        for (chain, key) in pairs(directory) {
+            let Some(bundle) = bundle(&chain, key.as_deref()) else { continue };
+            let indexed = index.contains(&chain).then(|| name(&chain)).flatten();
+            let Some(facts) = facts(&bundle) else { continue };
+            if useful(&facts) || indexed.is_some() {
+                let pair = Adoptable { chain, key, facts, indexed };
+                let known = found.entry(pair.facts.leaf).or_insert_with(|| pair.clone());
+                if known.indexed.is_none() && pair.indexed.is_some() {
+                    *known = pair;
+                }
+            }
         }
     }
     found.into_values().collect()
+}
+
+/// The files that Postfix's map source and Dovecot's drop-in name.
+fn index(directory: &Path) -> BTreeSet<PathBuf> {
+    let texts = [SNI_SOURCE, DROP_IN].iter().filter_map(|name| read(&directory.join(name)));
+    let words = |text: zeroize::Zeroizing<String>| -> Vec<PathBuf> {
+        let words = text.split_whitespace();
+        words.map(|word| PathBuf::from(word.trim_start_matches(['=', '<']))).collect()
+    };
+    texts.flat_map(words).filter(|path| path.parent() == Some(directory)).collect()
+}
+
+/// The certificate whose file this is: `NAME.pem`, or `NAME.VERSION.pem`.
+fn name(path: &Path) -> Option<CertName> {
+    let stem = path.file_stem()?.to_str()?;
+    let number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let name = match stem.rsplit_once('.') {
+        Some((name, version)) if number(version) => name,
+        _ => stem,
+    };
+    CertName::parse(name).ok()
 }
 
 /// The paths of chain and key, sorted: `NAME.pem` holds both, `exim.crt.NAME` has its key in
@@ -165,6 +199,25 @@ mod tests {
             ["default.pem ", "exim.crt.mx.b.test exim.key.mx.b.test"]
         );
         assert_eq!(found(&folder.path().join("absent"), &wanted), [""; 0]);
+    }
+
+    #[test]
+    fn what_an_index_of_ours_names_is_found_though_nobody_wishes_it_now() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let pair = |name: &str| format!("{KEY}{}", chain(name));
+        for name in ["mx.a.test", "mx.b.test", "mx.c.test"] {
+            write(&at(&format!("{}.pem", name.trim_start_matches("mx."))), &pair(name));
+        }
+        write(&at("default.pem"), &pair("mx.a.test"));
+        write(&at("sni"), &format!("mx.a.test {}\n", at("a.test.pem").display()));
+        write(&at("mailcert.conf"), &format!("  ssl_cert = <{}\n", at("b.test.pem").display()));
+        let mut found: Vec<String> = adoptable([folder.path()], &BTreeSet::new(), &facts)
+            .iter()
+            .filter_map(|pair| Some(pair.indexed.as_ref()?.to_string()))
+            .collect();
+        found.sort_unstable();
+        assert_eq!(found, ["a.test", "b.test"]);
     }
 
     #[test]

@@ -17,7 +17,7 @@ mod tlsa;
 
 pub use adopt::adoptable;
 pub use files::{Lying, file_print, files};
-pub use observe::{Anew, Earlier, Look, Observation, damaged, held, observe};
+pub use observe::{Anew, Earlier, Look, Observation, damaged, held, is_edited, observe};
 pub use tlsa::pins;
 
 use std::net::IpAddr;

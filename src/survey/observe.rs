@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::model::{CertName, Code, Facts, Finding, Host, Hostname, Timestamp};
+use crate::model::{
+    Bundle, CertName, Code, DnsId, Facts, Finding, Host, Hostname, Level, Timestamp,
+};
 use crate::plan::{
     self, Adoptable, Desired, FileSeen, Held, HeldVersion, Layout, Observed, Pins, Seen,
 };
@@ -15,7 +17,7 @@ use crate::servers::{self, Part, Server, Shown};
 use crate::store::{Diary, FilePrint, Kept, Proof};
 use crate::survey::live::{self, Known};
 use crate::survey::{Asked, Lying, adoptable, file_print, files};
-use crate::verify::{self, Ask, How};
+use crate::verify::{self, Ask, How, judge};
 
 /// How to look.
 pub struct Look<'a> {
@@ -83,7 +85,7 @@ pub fn held(kept: &[Kept], diary: &Diary) -> Vec<Held> {
     let version = |name: &CertName, (version, facts): &(_, _)| HeldVersion {
         version: *version,
         facts: Facts::clone(facts),
-        bad: diary.bad.contains_key(&(name.clone(), *version)),
+        bad: diary.bad.get(&(name.clone(), *version)).map(|(at, _)| *at),
     };
     kept.iter()
         .map(|kept| Held {
@@ -124,7 +126,7 @@ pub async fn observe(
             .map(|(name, wait)| (name.clone(), wait.refused.iter().cloned().collect()))
             .collect(),
         pins: look.pins.clone(),
-        adoptable: if held.is_empty() { lost(desired, asked) } else { Vec::new() },
+        adoptable: if lacks(desired, &held) { lost(desired, asked, look) } else { Vec::new() },
         held,
         servers: Vec::new(),
     };
@@ -139,26 +141,59 @@ pub async fn observe(
     Observation { observed, proofs }
 }
 
-/// What a lost store could take over from the servers' directories.
-fn lost(desired: &Desired, asked: &[Asked]) -> Vec<Adoptable> {
+/// Whether the store holds nothing at all, or nothing usable of a certificate that is wanted.
+fn lacks(desired: &Desired, held: &[Held]) -> bool {
+    let usable = held.iter().filter(|held| !held.versions.is_empty());
+    let usable: BTreeSet<&CertName> = usable.map(|held| &held.name).collect();
+    usable.is_empty() || desired.certificates.iter().any(|wish| !usable.contains(&wish.name))
+}
+
+/// What a store that lost something could take over from the servers' directories: pairs that
+/// senders accept.
+fn lost(desired: &Desired, asked: &[Asked], look: &Look<'_>) -> Vec<Adoptable> {
     let wanted = desired.certificates.iter().flat_map(|wish| wish.names.clone()).collect();
     let directories = asked.iter().map(|asked| asked.server.directory.as_path());
-    adoptable(directories, &wanted, &|bundle| verify::facts(bundle).ok())
+    adoptable(directories, &wanted, &|bundle| {
+        let facts = verify::facts(bundle).ok()?;
+        is_trusted(bundle, &facts, look).then_some(facts)
+    })
+}
+
+/// Whether the chain alone leads to a root: a self-signed pair of the right name is no find.
+fn is_trusted(bundle: &Bundle, facts: &Facts, look: &Look<'_>) -> bool {
+    let Ok(sent) = judge::chain_of_pem(&bundle.chain) else { return false };
+    let host = match facts.names.first() {
+        Some(DnsId::Host(host)) => Some(host.clone()),
+        Some(DnsId::Wildcard(domain)) => Hostname::parse(&format!("any.{domain}")).ok(),
+        None => None,
+    };
+    let Some(host) = host else { return false };
+    let judged = judge::judge(&sent, &host, &look.how.roots, look.now);
+    judged.faults.iter().all(|fault| fault.code.level() != Level::Fail)
 }
 
 fn seen(asked: &Asked, files: BTreeMap<PathBuf, FileSeen>, diary: &Diary) -> Seen {
     let id = &asked.server.id.0;
-    let reloaded = diary.reloaded.get(id);
     Seen {
         files,
         server: asked.server.clone(),
         hook: asked.hook.clone(),
         owed: diary.owed.contains_key(id),
-        edited: matches!((asked.edited_at, reloaded), (Some(edited), Some(at)) if edited > *at),
+        edited: is_edited(asked, diary),
         proofs: BTreeMap::new(),
         stale: BTreeSet::new(),
         running: asked.running,
     }
+}
+
+/// Whether a server's configuration was edited after its last reload by somebody else than
+/// mailcert: a reload would publish that edit. Where mailcert never reloaded it, nobody can tell.
+#[must_use]
+pub fn is_edited(asked: &Asked, diary: &Diary) -> bool {
+    let id = &asked.server.id.0;
+    let Some(reloaded) = diary.reloaded.get(id) else { return false };
+    let known = diary.known.get(id).unwrap_or(reloaded).max(reloaded);
+    asked.edited_at.is_some_and(|edited| edited > *known)
 }
 
 /// Fills in `proofs` and `stale` of every server: from the diary where a proof stands, else from
@@ -272,4 +307,45 @@ fn touched<'a>(server: &str, lying: &Lying, diary: &'a Diary) -> BTreeSet<&'a Pa
 
 fn print_at(path: &Path) -> Option<FilePrint> {
     Some(file_print(&std::fs::symlink_metadata(path).ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Asked, Diary, Timestamp, is_edited};
+    use crate::plan::Hook;
+    use crate::servers::entries::samples::server;
+    use crate::servers::{Dovecot, Kind};
+    use crate::store::Entry;
+
+    #[test]
+    fn only_edits_that_are_not_ours_and_after_the_last_reload_count() {
+        let kind = Kind::Dovecot(Dovecot { config_file: "/d.conf".into(), version: (2, 3) });
+        let server = server(kind, "/d");
+        let name = server.id.to_string();
+        let at = Timestamp::from_unix;
+        let reload = |since: Option<i64>, time| {
+            let since = since.map(at);
+            Entry::Reload { server: name.clone(), since, at: at(time) }
+        };
+        let known = |time| Entry::Known { server: name.clone(), until: at(time) };
+        for (edited, entries, expected) in [
+            (50, vec![], false),
+            (50, vec![reload(None, 50)], false),
+            (51, vec![reload(None, 50)], true),
+            // Our own lines after the reload, and the reload they owe.
+            (60, vec![reload(None, 50), reload(Some(60), 60), known(61)], false),
+            // The admin's edit after ours; a kill between our edit and its note.
+            (70, vec![reload(None, 50), reload(Some(60), 60), known(61)], true),
+            (60, vec![reload(None, 50), reload(Some(60), 60)], true),
+            (70, vec![known(61), reload(None, 80)], false),
+        ] {
+            let mut diary = Diary::default();
+            entries.clone().into_iter().for_each(|entry| diary.add(entry));
+            let edited_at = Some(at(edited));
+            let server = server.clone();
+            let asked =
+                Asked { server, hook: Hook::There, running: true, edited_at, proxied: vec![] };
+            assert_eq!(is_edited(&asked, &diary), expected, "{edited} after {entries:?}");
+        }
+    }
 }

@@ -232,8 +232,8 @@ fn a_run_tells_each_step_on_stderr_and_what_failed_in_its_answer() {
           error 111)
 
         FAIL held-back: example.org
-          the CA refused the last order; the next try is at TIME
-          (mailcert fix tries at once)
+          the last order failed; the next try is at TIME (mailcert fix
+          tries at once)
 
         FAIL hook-missing: exim
           exim does not use the files mailcert writes; mailcert setup shows the lines

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use mailcert::config::EximLayout;
-use mailcert::model::{Hostname, Timestamp};
-use mailcert::plan::Observed;
+use mailcert::model::{Hostname, Timestamp, Why};
+use mailcert::plan::{Adoptable, Observed};
 
 use super::chance::Chance;
 use super::sheet;
@@ -27,4 +27,31 @@ pub(crate) fn one_domain(hosts: usize) -> (World, Hostname) {
         issued: 0,
     };
     (world, name("mx1.example.org"))
+}
+
+/// One domain that three servers show, whose store is lost and whose DNS is silent; and another
+/// domain that is new. What the servers' directories hold can be taken back.
+pub(crate) fn lost_and_silent(hosts: usize) -> (World, Vec<Hostname>) {
+    let (mut world, _) = one_domain(hosts);
+    world.observed.servers.push(sheet::dovecot());
+    for host in &mut world.hosts {
+        host.reasons.push(Why::Config);
+    }
+    world.come_to_rest();
+    for held in std::mem::take(&mut world.observed.held) {
+        world.observed.adoptable.push(Adoptable {
+            chain: format!("/etc/postfix/mailcert/{}.pem", held.name).into(),
+            key: None,
+            facts: held.versions[0].facts.clone(),
+            indexed: Some(held.name),
+        });
+    }
+    for seen in &mut world.observed.servers {
+        seen.proofs.clear();
+    }
+    let chance = &mut Chance::of(7);
+    let new = vec![host(chance, "mx", "example.net"), host(chance, "dead", "example.net")];
+    let silent = std::mem::replace(&mut world.hosts, new);
+    world.domains.push(name("example.net"));
+    (world, silent.into_iter().map(|host| host.host).collect())
 }

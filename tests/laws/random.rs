@@ -95,7 +95,8 @@ fn hold(chance: &mut Chance, world: &mut World, names: &[Hostname]) {
             if chance.once_in(8) {
                 facts.key_type = KeyType::EcdsaP384;
             }
-            let bad = chance.once_in(8);
+            let marked = world.now.minus(Duration::from_secs(DAY * chance.below(3) as u64));
+            let bad = chance.once_in(8).then_some(marked);
             versions.push(HeldVersion { version: Version(version), facts, bad });
         }
         let name = CertName::parse(cert).expect("a certificate name");
@@ -107,6 +108,7 @@ fn hold(chance: &mut Chance, world: &mut World, names: &[Hostname]) {
             chain: "/etc/ssl/a.pem".into(),
             key: None,
             facts,
+            indexed: None,
         });
     }
     for name in names {

@@ -108,7 +108,7 @@ impl World {
 
     /// Every host that a held certificate names in its newest good version.
     pub(crate) fn named(&self) -> Vec<Hostname> {
-        let newest = |held: &Held| held.versions.iter().rev().find(|own| !own.bad).cloned();
+        let newest = |held: &Held| held.versions.iter().rev().find(|own| !own.is_bad()).cloned();
         let ids = self.observed.held.iter().filter_map(newest).flat_map(|own| own.facts.names);
         ids.filter_map(|id| match id {
             DnsId::Host(host) => Some(host),
@@ -243,7 +243,7 @@ impl World {
         }
         let held = held.iter_mut().find(|held| held.name == *name).expect("just put there");
         let number = held.versions.last().map_or(1, |last| last.version.0 + 1);
-        held.versions.push(HeldVersion { version: Version(number), facts, bad: false });
+        held.versions.push(HeldVersion { version: Version(number), facts, bad: None });
     }
 
     fn install(&mut self, server: &ServerId, part: &Part, desired: &Desired) {

@@ -2,7 +2,7 @@
 
 use std::process::Child;
 use std::thread::sleep;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::clients::{for_each_name, openssl};
 use crate::fix::fix;
@@ -37,6 +37,47 @@ fn a_run_killed_while_it_adds_names_costs_nothing() {
         let line = format!("\"more{round}.gamma.test\",\n]\n");
         world.reconfigure("\n]\n", &format!("\n{line}"));
     });
+}
+
+/// What every name shows is self-signed at first, so what worked is what verified before the kill.
+#[test]
+#[ignore = "needs root and mail servers; tests/run runs it"]
+fn a_first_fix_killed_again_and_again_loses_no_name_and_finishes() {
+    let world = World::start(Wish { exim: Exim::Combined, ..Wish::default() });
+    let mut worked = works(&world);
+    assert_eq!(worked, [false; NAMES], "nothing works at first");
+    for round in 0..11_u32 {
+        let victim = world.spawn(&["fix", "--yes"]);
+        sleep(Duration::from_millis(150 + u64::from(round * 7919 % 2300)));
+        kill(victim);
+        let now = works(&world);
+        for (index, (before, now)) in worked.iter().zip(&now).enumerate() {
+            assert!(
+                now >= before,
+                "round {round}: {:?} is lost",
+                crate::clients::names(&world)[index]
+            );
+        }
+        worked = now;
+        if round == 5 {
+            world.mailcert(&["fix", "--yes"]).exits(0);
+            worked = works(&world);
+            world.reconfigure("ecdsa-p256", "ecdsa-p384");
+        }
+    }
+    fix(&world);
+    world.mailcert(&["run"]).exits(0);
+    nothing_is_half_done(&world);
+}
+
+/// Names of the world.
+const NAMES: usize = 6;
+
+/// Whether each name verifies on one port of each server.
+fn works(world: &World) -> Vec<bool> {
+    for_each_name(world, |name, address| {
+        PORTS.iter().all(|&port| openssl(world, address, port, Some(name), name).is_ok())
+    })
 }
 
 /// `change` gives a run something to do; the first one, unharmed, says how long it takes.

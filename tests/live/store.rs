@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use crate::clients::{everything_verifies, shown};
 use crate::fix::fix;
 use crate::mailcert::steps;
-use crate::tree::keys_are_private;
+use crate::tree::{differences, keys_are_private, snapshot};
 use crate::world::daemons::run;
 use crate::world::{Exim, Wish, World, text};
 
@@ -40,6 +40,54 @@ fn a_lost_store_is_adopted_and_damaged_files_are_mended_without_an_order() {
     keys_are_private(&world);
 
     assert_eq!(self::orders(&world), orders, "the CA got an order");
+}
+
+/// The DNS is lost, then the state as well: nobody knows any more what is wanted.
+#[test]
+#[ignore = "needs root and mail servers; tests/run runs it"]
+fn a_dead_dns_and_a_lost_store_cost_no_name() {
+    let mut world = World::start(Wish { exim: Exim::Combined, ..Wish::default() });
+    fix(&world);
+    let (before, resolver) = (shown(&world), world.resolver());
+    let nobody = resolver.replace(":53", ":9");
+
+    world.reconfigure(&resolver, &nobody);
+    let disk = snapshot(&world);
+    for command in [["run", "-q"].as_slice(), &["fix", "--yes"]] {
+        world.mailcert(command).exits(0);
+        assert_eq!(shown(&world), before, "{command:?}");
+    }
+    assert_eq!(differences(&disk, &snapshot(&world)), Vec::<std::path::PathBuf>::new());
+
+    fs::remove_dir_all(world.path("state")).unwrap();
+    for command in [["fix", "--yes"].as_slice(), &["run"]] {
+        let ran = world.mailcert(command);
+        assert_eq!(shown(&world), before, "{command:?}: {ran}");
+    }
+
+    // One domain alone is silent: it is not left out of what is written for the others.
+    fs::remove_dir_all(world.path("state")).unwrap();
+    world.reconfigure(&nobody, &resolver);
+    // A zone that Knot cannot load: SERVFAIL for all of it.
+    let config = world.path("knot/knot.conf");
+    let zone = "  - domain: beta.test.\n    file: \"/nowhere\"\n";
+    world.write("knot/knot.conf", &format!("{}{zone}", world.read("knot/knot.conf")), 0o644);
+    run("knotc", &["-b", "-c", text(&config), "reload"]);
+    world.reconfigure(
+        "name = \"gamma.test\"\n",
+        "name = \"gamma.test\"\nhosts = [\"imap.gamma.test\"]\n",
+    );
+    world.add_to_zone(&[format!("imap.gamma A {}", world.postfix())]);
+    let ran = world.mailcert(&["fix", "--yes"]);
+    assert!(ran.code != 2 && ran.code != 5, "{ran}");
+    everything_verifies(&world);
+    assert_eq!(steps_of_beta(&world), 1, "it was taken back: {ran}");
+}
+
+/// How many certificates of the silent domain the store holds.
+fn steps_of_beta(world: &World) -> usize {
+    let held = fs::read_dir(world.path("state/certificates")).unwrap();
+    held.flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with("beta")).count()
 }
 
 #[test]
