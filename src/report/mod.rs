@@ -130,6 +130,10 @@ impl Verified {
 /// The human form.
 #[must_use]
 pub fn human(report: &Report, detail: Detail) -> String {
+    // What a cron job has to say when all is well: nothing, so that nobody gets mail.
+    if matches!((&report.body, detail), (Body::Run { ok: true, .. }, Detail::Quiet)) {
+        return String::new();
+    }
     let body = match &report.body {
         Body::Verify(verified) => verdict::text(verified, detail),
         Body::Discover(hosts) => hosts::text(hosts),
