@@ -28,13 +28,7 @@ pub(super) fn wants(
     default: Option<&Shown>,
 ) -> Vec<Want> {
     let stems = Stems::of(certificates);
-    let mut wants: Vec<Want> = certificates
-        .iter()
-        .map(|shown| {
-            let part = Part::Certificate(shown.name.clone());
-            Want::combined(server, &stems.pem(shown), part, shown)
-        })
-        .collect();
+    let mut wants = stems.wants(server, certificates);
     // Before the index, unlike elsewhere: the drop-in names it, and must never name a file that
     // is not there. Nothing is served before the reload, which comes after all of them.
     wants.extend(default.map(|shown| Want::combined(server, "default.pem", Part::Default, shown)));

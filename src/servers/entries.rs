@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use crate::model::{CertName, DnsId, Hostname, Timestamp, Version};
-use crate::servers::Shown;
+use crate::servers::{Part, Server, Shown, Want};
 
 /// Every name with the certificate that answers for it.
 pub(super) struct Entries<'a> {
@@ -76,6 +76,15 @@ impl<'a> Stems<'a> {
             }
             _ => format!("{}.pem", shown.name),
         }
+    }
+
+    /// One combined file for each certificate, as Postfix and Dovecot want it.
+    pub(super) fn wants(&self, server: &Server, certificates: &[&Shown]) -> Vec<Want> {
+        let combined = |shown: &&Shown| {
+            let part = Part::Certificate(shown.name.clone());
+            Want::combined(server, &self.pem(shown), part, shown)
+        };
+        certificates.iter().map(combined).collect()
     }
 }
 

@@ -54,13 +54,7 @@ pub(super) fn wants(
     default: Option<&Shown>,
 ) -> Vec<Want> {
     let stems = Stems::of(certificates);
-    let mut wants: Vec<Want> = certificates
-        .iter()
-        .map(|shown| {
-            let part = Part::Certificate(shown.name.clone());
-            Want::combined(server, &stems.pem(shown), part, shown)
-        })
-        .collect();
+    let mut wants = stems.wants(server, certificates);
     wants.extend(gitignore(server));
     let entries = Entries::of(certificates);
     let text = sni_text(&server.directory, &entries, &stems);
