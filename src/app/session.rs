@@ -23,7 +23,7 @@ use crate::issue::{Acme, Listener, Solver, Webroot};
 use crate::model::{Finding, Hostname, Timestamp};
 use crate::store::Files;
 use crate::trust::Roots;
-use crate::verify::{self, How};
+use crate::verify::{self, Extras, How};
 
 /// Where the configuration is unless somebody says otherwise.
 pub(super) const CONFIG: &str = "/etc/mailcert/mailcert.toml";
@@ -224,6 +224,7 @@ pub(super) fn how(config: &Config, (now, since): (Timestamp, Instant)) -> Result
         per_address: 4,
         tries: 1,
         without_sni: false,
+        extras: Extras::default(),
         now,
         since,
     })

@@ -9,7 +9,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, Args, Command, Error, ValueEnum};
 use clap_complete::Shell;
 
-use crate::model::{CertName, Code, Hostname};
+use crate::model::{CertName, Code, Hostname, Timestamp};
 
 /// `verify`.
 #[derive(Args, Clone, Debug)]
@@ -67,6 +67,35 @@ pub struct Verify {
     /// Warnings refuse, too
     #[arg(long)]
     pub strict: bool,
+    /// No second look for old versions and ciphers, which some servers count as an attack
+    #[arg(long)]
+    pub quick: bool,
+    /// Fetch the issuer's certificate from the URL in the certificate when it is not sent
+    #[arg(long)]
+    pub aia: bool,
+    /// Fetch the issuer's list of revoked certificates
+    #[arg(long)]
+    pub crl: bool,
+    /// Compare with what this machine's own programs trust and speak
+    #[arg(long)]
+    pub local_trust: bool,
+    /// Judge the certificates of a file instead of a server; needs --host
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "host",
+        conflicts_with_all = ["targets", "targets_file", "connect", "local_trust"]
+    )]
+    pub pem: Option<PathBuf>,
+    /// The private key that belongs to --pem; in one file with it by default, if it is there
+    #[arg(long, value_name = "FILE", requires = "pem")]
+    pub key: Option<PathBuf>,
+    /// The host that clients of --pem connect to
+    #[arg(long, value_name = "HOST", requires = "pem", value_parser = host)]
+    pub host: Option<Hostname>,
+    /// Judge --pem at this time (RFC 3339, such as 2027-02-10T00:00:00Z) instead of now
+    #[arg(long, value_name = "TIME", requires = "pem", value_parser = time)]
+    pub at: Option<Timestamp>,
 }
 
 /// The roots of `--roots`.
@@ -298,6 +327,12 @@ fn address(text: &str) -> Result<IpAddr, String> {
         "expected an IPv4 or IPv6 address without a port, such as 192.0.2.7 or 2001:db8::7"
             .to_owned()
     })
+}
+
+/// A moment.
+fn time(text: &str) -> Result<Timestamp, String> {
+    Timestamp::parse(text)
+        .ok_or_else(|| "expected a time of RFC 3339, such as 2027-02-10T00:00:00Z".to_owned())
 }
 
 /// A host name as it is typed: umlauts are taken.

@@ -160,6 +160,26 @@ pub struct CertificateSeen {
     pub chain_length: usize,
 }
 
+/// What more was seen, for those who ask for more; `run` keeps none of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Details {
+    /// The file that was judged instead of a server (`verify --pem`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+    /// What the server offers inside TLS: the keywords of its EHLO reply (RFC 5321 section
+    /// 4.1.1.1) or its capabilities; control characters are made visible.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub offers: Vec<String>,
+    /// The best session that a hand-made ClientHello for versions before TLS 1.3 was offered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub second_look: Option<Tls>,
+    /// The lines of the first dialogue, each behind `S: ` or `C: `; control characters are made
+    /// visible. Only with `-v`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub transcript: Vec<String>,
+}
+
 /// What one look at one endpoint found. Field names are the JSON interface.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Inspection {
@@ -194,4 +214,7 @@ pub struct Inspection {
     pub proved_at: Timestamp,
     /// How long the look took, in milliseconds.
     pub millis: u64,
+    /// What more was seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub details: Option<Box<Details>>,
 }

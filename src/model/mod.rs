@@ -17,7 +17,7 @@ pub use finding::{Code, Finding, Level};
 pub use host::{Host, Points, Why};
 pub use hostname::{BadHostname, DnsId, Hostname};
 pub use inspection::{
-    CertificateSeen, Inspection, Problem, Stage, StageMark, Stages, Tls, Verdict,
+    CertificateSeen, Details, Inspection, Problem, Stage, StageMark, Stages, Tls, Verdict,
 };
 pub use key::{Bundle, PrivateKey};
 pub use service::{Endpoint, Service, TlsMode};

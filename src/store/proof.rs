@@ -150,6 +150,7 @@ impl TryFrom<Stored> for Proof {
                 certificate: found(&certificates, saw.certificate)?,
                 proved_at,
                 millis: look.millis,
+                details: None,
             }));
         }
         Ok(Self { version, at, void, inspections })
@@ -198,6 +199,7 @@ mod tests {
             certificate: Some(Arc::new(leaf)),
             proved_at: at(5),
             millis: 41,
+            details: None,
         }
     }
 

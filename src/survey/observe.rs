@@ -168,7 +168,7 @@ fn is_trusted(bundle: &Bundle, facts: &Facts, look: &Look<'_>) -> bool {
         None => None,
     };
     let Some(host) = host else { return false };
-    let judged = judge::judge(&sent, &host, &look.how.roots, look.now);
+    let judged = judge::judge(&sent, &host, look.how.known(), look.now);
     judged.faults.iter().all(|fault| fault.code.level() != Level::Fail)
 }
 

@@ -19,6 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::Profile;
+use crate::http::Http;
 use crate::model::{Code, Endpoint, Hostname, Stage, Timestamp};
 use crate::trust::Roots;
 
@@ -63,6 +64,8 @@ pub struct Ask {
     pub optional: bool,
     /// Which server name to send.
     pub sni: Sni,
+    /// Whether the listener wants a PROXY header first: its own settings say so.
+    pub proxy_header: bool,
 }
 
 /// Which server name a look sends.
@@ -92,6 +95,8 @@ pub struct How {
     pub tries: usize,
     /// Whether one more is made without SNI.
     pub without_sni: bool,
+    /// What `verify` looks at beyond that.
+    pub extras: Extras,
     /// The moment the run began.
     pub now: Timestamp,
     /// When `now` was, so that a certificate made while mailcert runs is not judged before its
@@ -99,7 +104,31 @@ pub struct How {
     pub since: tokio::time::Instant,
 }
 
+/// What `verify` looks at beyond what `run` and `fix` prove: nothing, by default.
+#[derive(Clone, Debug, Default)]
+pub struct Extras {
+    /// A second look by a hand-made ClientHello: for what our library does not speak, and whether
+    /// old versions are still offered. One connection each; off with `--quick`.
+    pub second_look: bool,
+    /// Whether the lines of the first dialogue are kept.
+    pub transcript: bool,
+    /// Intermediates that are known (DER), to say which one is missing: those of the store.
+    pub intermediates: Arc<Vec<Vec<u8>>>,
+    /// Whether the issuer's certificate is fetched from the caIssuers URL when it is not sent.
+    pub aia: bool,
+    /// Whether the certificate's CRL is fetched.
+    pub crl: bool,
+    /// The client for both.
+    pub http: Option<Http>,
+}
+
 impl How {
+    /// By what chains are judged.
+    #[must_use]
+    pub fn known(&self) -> judge::Known<'_> {
+        judge::Known { roots: &self.roots, intermediates: &self.extras.intermediates }
+    }
+
     /// The moment it is: `now` and what has passed since.
     #[must_use]
     pub fn moment(&self) -> Timestamp {

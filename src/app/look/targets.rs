@@ -111,6 +111,7 @@ fn of_domain(found: &Discovered) -> Vec<Ask> {
             origin: None,
             optional: false,
             sni: Sni::Host,
+            proxy_header: false,
         });
     }
     asks

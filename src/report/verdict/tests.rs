@@ -44,6 +44,7 @@ fn look(host: &str, service: Service, address: &str, problems: Vec<Problem>) -> 
         certificate: None,
         proved_at: Timestamp::from_unix(1_800_000_000),
         millis: 41,
+        details: None,
     }
 }
 

@@ -30,9 +30,26 @@ pub struct Judgement {
     pub certificate: Option<CertificateSeen>,
 }
 
-/// Judges a chain (DER, as the server sent it) for a host at a moment, against these roots.
+/// By what a chain is judged.
+#[derive(Clone, Copy, Debug)]
+pub struct Known<'a> {
+    /// The roots that decide.
+    pub roots: &'a Roots,
+    /// Intermediates (DER) that prove nothing to a sender, but say which one is missing.
+    pub intermediates: &'a [Vec<u8>],
+}
+
+impl<'a> Known<'a> {
+    /// Only these roots are known.
+    #[must_use]
+    pub fn only(roots: &'a Roots) -> Self {
+        Self { roots, intermediates: &[] }
+    }
+}
+
+/// Judges a chain (DER, as the server sent it) for a host at a moment.
 #[must_use]
-pub fn judge(sent: &[Vec<u8>], host: &Hostname, roots: &Roots, now: Timestamp) -> Judgement {
+pub fn judge(sent: &[Vec<u8>], host: &Hostname, known: Known<'_>, now: Timestamp) -> Judgement {
     let mut certificates = Vec::new();
     for (index, der) in sent.iter().take(MOST_CERTIFICATES).enumerate() {
         match Cert::parse(der) {
@@ -51,7 +68,7 @@ pub fn judge(sent: &[Vec<u8>], host: &Hostname, roots: &Roots, now: Timestamp) -
         certificates.insert(0, leaf);
     }
     let leaf = &certificates[0];
-    faults.extend(chain::faults(&certificates, sent, roots, now));
+    faults.extend(chain::faults(&certificates, sent, known.roots, now));
     faults.extend(leaf::names(leaf, host));
     faults.extend(leaf::dates(leaf, now));
     Judgement { certificate: Some(seen(leaf, sent.len())), faults }

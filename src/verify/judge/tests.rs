@@ -7,7 +7,7 @@ use rcgen::{
 };
 use time::{Duration, OffsetDateTime};
 
-use super::judge;
+use super::{Known, judge};
 use crate::model::{Code, Hostname, Timestamp};
 use crate::trust::Roots;
 
@@ -89,7 +89,7 @@ fn pki() -> Pki {
 
 fn found(pki: &Pki, chain: &[Vec<u8>], host: &str) -> Vec<Code> {
     let moment = Timestamp::from_unix(now().unix_timestamp());
-    let judgement = judge(chain, &Hostname::parse(host).unwrap(), &pki.roots, moment);
+    let judgement = judge(chain, &Hostname::parse(host).unwrap(), Known::only(&pki.roots), moment);
     assert!(judgement.faults.iter().all(|fault| !fault.found.is_empty()), "{judgement:?}");
     assert!(judgement.faults.iter().all(|fault| fault.expected.is_some()), "{judgement:?}");
     judgement.faults.iter().map(|fault| fault.code).collect()
@@ -231,7 +231,7 @@ fn only_the_alternative_names_count_and_a_wildcard_is_one_whole_label() {
         let chain = [leaf(&params, &pki.middle), der(&pki.middle)];
         let moment = Timestamp::from_unix(now().unix_timestamp());
         let host = Hostname::parse(host).unwrap();
-        let judgement = judge(&chain, &host, &pki.roots, moment);
+        let judgement = judge(&chain, &host, Known::only(&pki.roots), moment);
         let seen: Vec<_> =
             judgement.faults.iter().map(|fault| (fault.code, fault.why.as_deref())).collect();
         assert_eq!(seen, expected.into_iter().collect::<Vec<_>>(), "{names:?} {cn} {host}");
@@ -255,7 +255,7 @@ fn dates_are_told_in_days() {
     ] {
         let params = dated(leaf_params(&["mx.example.org"]), from, to);
         let chain = [leaf(&params, &pki.middle), der(&pki.middle)];
-        let judgement = judge(&chain, &host, &pki.roots, moment);
+        let judgement = judge(&chain, &host, Known::only(&pki.roots), moment);
         let seen: Vec<_> =
             judgement.faults.iter().map(|fault| (fault.code, fault.found[0].as_str())).collect();
         assert_eq!(seen, expected.into_iter().collect::<Vec<_>>(), "{from} {to}");

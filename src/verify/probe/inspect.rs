@@ -74,6 +74,7 @@ fn blank(ask: &Ask, how: &How) -> Inspection {
         certificate: None,
         proved_at: how.moment(),
         millis: 0,
+        details: None,
     }
 }
 
@@ -95,7 +96,7 @@ fn is_absent(look: &Look) -> bool {
 
 fn judged(look: &Look, ask: &Ask, how: &How) -> Option<Judgement> {
     let shown = !look.chain.is_empty() && look.tls.is_some();
-    shown.then(|| judge(&look.chain, &ask.endpoint.host, &how.roots, how.moment()))
+    shown.then(|| judge(&look.chain, &ask.endpoint.host, how.known(), how.moment()))
 }
 
 /// The further looks: with SNI again, since some servers answer differently, and once without.

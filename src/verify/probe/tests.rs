@@ -18,7 +18,7 @@ use super::inspect_all;
 use crate::config::Profile;
 use crate::model::{Code, Endpoint, Hostname, Inspection, Service, Timestamp, TlsMode, Verdict};
 use crate::trust::Roots;
-use crate::verify::{Ask, How};
+use crate::verify::{Ask, Extras, How};
 
 const NOW: i64 = 1_800_000_000;
 const MX: &str = "mx.example.org";
@@ -206,6 +206,7 @@ fn ask(to: SocketAddr, service: Service) -> Ask {
         origin: None,
         optional: false,
         sni: crate::verify::Sni::Host,
+        proxy_header: false,
     }
 }
 
@@ -218,6 +219,7 @@ fn how(ca: &Ca) -> How {
         per_address: 4,
         tries: 2,
         without_sni: true,
+        extras: Extras::default(),
         now: Timestamp::from_unix(NOW),
         since: tokio::time::Instant::now(),
     }

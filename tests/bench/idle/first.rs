@@ -20,7 +20,7 @@ use mailcert::model::{
 use mailcert::plan::Mode;
 use mailcert::store::{Entry, Files, Proof, Store};
 use mailcert::trust::Roots;
-use mailcert::verify::{self, How};
+use mailcert::verify::{self, Extras, How};
 
 use crate::Machine;
 
@@ -91,6 +91,7 @@ fn how(roots: Roots, now: Timestamp) -> How {
         per_address: 1,
         tries: 1,
         without_sni: false,
+        extras: Extras::default(),
         now,
         since: tokio::time::Instant::now(),
     }
@@ -172,5 +173,6 @@ fn inspection(
         })),
         proved_at: now,
         millis: 5,
+        details: None,
     }
 }
