@@ -41,6 +41,7 @@ const BESIDES: &[(&str, &str, &str)] = &[
     ("verify", "config::Profile", "the profile is a word of the configuration"),
     ("verify", "config::RootChoice", "the roots are named in the configuration"),
     ("trust", "config::RootChoice", "the roots are named in the configuration"),
+    ("report", "verify::profiles", "explain prints the table by which codes are weighed"),
 ];
 
 /// Rooms, or files of rooms, that decide and never touch the world.

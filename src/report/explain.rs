@@ -5,7 +5,9 @@
 
 use serde_json::{Value, json};
 
+use super::{Detail, wrapped};
 use crate::model::{Code, Level};
+use crate::verify::profiles::{self, Row};
 
 macro_rules! text {
     ($word:literal) => {
@@ -13,17 +15,37 @@ macro_rules! text {
     };
 }
 
-/// The codes with their level, headline and text: `codes` of the JSON interface.
+/// The codes with their levels, headline, evidence and text: `codes` of the JSON interface.
 pub(super) fn rows(codes: &[Code]) -> Value {
     let row = |code: &Code| {
         json!({
             "code": code,
             "level": code.level(),
+            "levels": profiles::row(*code).map(levels),
+            "evidence": profiles::row(*code).map(evidence),
             "headline": headline(*code),
             "text": explain(*code),
         })
     };
     Value::Array(codes.iter().map(row).collect())
+}
+
+fn levels(row: &Row) -> Value {
+    json!({ "gmail": row.gmail, "workspace": row.workspace, "strict": row.strict })
+}
+
+/// The evidence with its kind: `reported: mailcow#4122 ...`.
+fn evidence(row: &Row) -> String {
+    format!("{}: {}", row.ground.as_str(), row.evidence)
+}
+
+/// What `explain CODE` prints: the text, and how much each sender minds.
+pub(super) fn whole(code: Code) -> String {
+    let Some(row) = profiles::row(code) else { return explain(code).to_owned() };
+    let [gmail, workspace, strict] = [row.gmail, row.workspace, row.strict].map(Level::mark);
+    let weights = format!("gmail {gmail}, workspace {workspace}, strict {strict}");
+    let lines = wrapped(&weights, "  ") + &wrapped(&evidence(row), "  ");
+    format!("{}\nEvidence\n{lines}", explain(code))
 }
 
 /// What the code means, what the sender shows, why it happens and how to cure it: lines of at
@@ -117,19 +139,59 @@ pub fn explain(code: Code) -> &'static str {
     }
 }
 
-/// One line for each code: the word, its level in the gmail profile, its headline; the worst
-/// first, an empty line between the levels.
+/// The table check x profile, then what the other commands find with its one level; an empty line
+/// between the levels. With `Detail::Verbose` each check says on what evidence it stands.
 #[must_use]
-pub fn list() -> String {
-    [Level::Fail, Level::Unknown, Level::Warn, Level::Note].map(of_level).join("\n")
+pub fn list(detail: Detail) -> String {
+    let mut text = LEGEND.to_owned();
+    for level in LEVELS {
+        let rows = profiles::TABLE.iter().filter(|row| row.gmail == level);
+        let rows: String = rows.map(|row| check(row, detail)).collect();
+        text.push_str(&format!("{rows}{}", if rows.is_empty() { "" } else { "\n" }));
+    }
+    text.push_str(OTHERS);
+    for level in LEVELS {
+        let others = Code::ALL.iter().filter(|code| profiles::row(**code).is_none());
+        let others: String = others
+            .filter(|code| code.level() == level)
+            .map(|code| line(*code, &format!("{:14}", level.mark())))
+            .collect();
+        text.push_str(&format!("\n{others}"));
+    }
+    text
 }
 
-fn of_level(level: Level) -> String {
-    let codes = Code::ALL.iter().copied().filter(|code| code.level() == level);
-    codes
-        .map(|code| format!("{:23} {:7} {}\n", code.as_str(), level.mark(), headline(code)))
-        .collect()
+const LEVELS: [Level; 4] = [Level::Fail, Level::Unknown, Level::Warn, Level::Note];
+
+/// A row of the table; the marks are those of the matrix, where unknown is a question mark.
+fn check(row: &Row, detail: Detail) -> String {
+    let mark = |level: Level| if level == Level::Unknown { "?" } else { level.mark() };
+    let marks = [row.gmail, row.workspace, row.strict].map(mark);
+    let marks = format!("{:4} {:4} {:4}", marks[0], marks[1], marks[2]);
+    let evidence = match detail {
+        Detail::Verbose => wrapped(&evidence(row), "    "),
+        Detail::Usual | Detail::Quiet => String::new(),
+    };
+    line(row.code, &marks) + &evidence
 }
+
+/// The word, its marks, and the headline, which goes on below itself.
+fn line(code: Code, marks: &str) -> String {
+    let indent = " ".repeat(39);
+    let text = wrapped(headline(code), &indent);
+    format!("{:23} {marks} {}", code.as_str(), text.trim_start())
+}
+
+const LEGEND: &str = "\
+What verify finds at an endpoint, and how much each sender minds (? = unknown)
+
+                        gmail
+                        |    workspace
+                        |    |    strict
+";
+
+const OTHERS: &str = "What the other commands find
+";
 
 /// The first line without the word.
 #[must_use]
@@ -140,8 +202,9 @@ pub fn headline(code: Code) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use super::{explain, headline, list};
-    use crate::model::{Code, Level};
+    use super::{Detail, explain, headline, list, whole};
+    use crate::model::Code;
+    use crate::verify::profiles;
 
     const SECTIONS: [&str; 4] = ["Symptom", "Why", "By hand", "With mailcert"];
 
@@ -230,22 +293,42 @@ mod tests {
     ];
 
     #[test]
-    fn the_list_names_every_code_once_with_its_level_the_worst_first() {
-        let list = list();
+    fn the_list_names_every_code_once_with_its_levels_the_worst_first() {
+        let list = list(Detail::Usual);
         let mut seen = Vec::new();
-        for line in list.lines().filter(|line| !line.is_empty()) {
+        for line in list.lines() {
             assert!(line.len() <= 80, "{line}");
             let mut words = line.split_whitespace();
-            let code = Code::parse(words.next().unwrap()).unwrap();
-            assert_eq!(words.next(), Some(code.level().mark()), "{line}");
-            assert!(line.ends_with(headline(code)), "{line}");
+            let Some(code) = words.next().and_then(Code::parse) else { continue };
+            let mark = words.next().unwrap().replace('?', "unknown");
+            assert_eq!(mark, code.level().mark(), "{line}");
             seen.push(code);
         }
-        assert!(seen.is_sorted_by_key(|code| std::cmp::Reverse(code.level())));
+        let checks = profiles::TABLE.len();
+        assert!(seen[..checks].is_sorted_by_key(|code| std::cmp::Reverse(code.level())));
+        assert!(seen[checks..].is_sorted_by_key(|code| std::cmp::Reverse(code.level())));
         seen.sort_unstable();
         assert_eq!(seen, Code::ALL);
-        assert_eq!(list.matches("\n\n").count(), 3);
-        assert!(list.starts_with("self-signed             FAIL    The certificate is signed"));
-        assert_eq!(Code::parse("no-mx").map(Code::level), Some(Level::Warn));
+        for expected in [
+            "self-signed             FAIL FAIL FAIL The certificate is signed by its own key\n",
+            "timeout                 ?    ?    ?    No answer in time\n",
+            "addresses-differ        warn FAIL FAIL The addresses show different certificates\n",
+            "null-mx                 note           The domain",
+        ] {
+            assert!(list.contains(expected), "{list}");
+        }
+    }
+
+    #[test]
+    fn the_evidence_of_each_check_is_told_by_its_text_and_by_the_longer_list() {
+        let list = list(Detail::Verbose);
+        for row in profiles::TABLE {
+            assert!(list.contains(&super::wrapped(&super::evidence(row), "    ")), "{}", row.code);
+        }
+        assert!(list.lines().all(|line| line.len() <= 80), "{list}");
+        let text = whole(Code::AddressesDiffer);
+        let expected = "\nEvidence\n  gmail warn, workspace FAIL, strict FAIL\n  documented: ";
+        assert!(text.contains(expected), "{text}");
+        assert_eq!(whole(Code::NoMx), explain(Code::NoMx));
     }
 }

@@ -151,8 +151,8 @@ pub fn human(report: &Report, detail: Detail) -> String {
         // It was shown before consent was asked for.
         Body::Setup { .. } => String::new(),
         Body::Explain(codes) => match codes.as_slice() {
-            [code] => explain::explain(*code).to_owned(),
-            _ => explain::list(),
+            [code] => explain::whole(*code),
+            _ => explain::list(detail),
         },
         Body::Text { text, .. } => text.clone(),
     };
