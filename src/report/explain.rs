@@ -24,7 +24,7 @@ pub(super) fn rows(codes: &[Code]) -> Value {
             "levels": profiles::row(*code).map(levels),
             "evidence": profiles::row(*code).map(evidence),
             "headline": headline(*code),
-            "text": explain(*code),
+            "text": whole(*code),
         })
     };
     Value::Array(codes.iter().map(row).collect())
@@ -175,19 +175,17 @@ fn check(row: &Row, detail: Detail) -> String {
     line(row.code, &marks) + &evidence
 }
 
-/// The word, its marks, and the headline, which goes on below itself.
+/// The word, its marks, and the headline.
 fn line(code: Code, marks: &str) -> String {
-    let indent = " ".repeat(39);
-    let text = wrapped(headline(code), &indent);
-    format!("{:23} {marks} {}", code.as_str(), text.trim_start())
+    format!("{:21} {marks} {}\n", code.as_str(), headline(code))
 }
 
 const LEGEND: &str = "\
 What verify finds at an endpoint, and how much each sender minds (? = unknown)
 
-                        gmail
-                        |    workspace
-                        |    |    strict
+                      gmail
+                      |    workspace
+                      |    |    strict
 ";
 
 const OTHERS: &str = "What the other commands find
@@ -310,10 +308,10 @@ mod tests {
         seen.sort_unstable();
         assert_eq!(seen, Code::ALL);
         for expected in [
-            "self-signed             FAIL FAIL FAIL The certificate is signed by its own key\n",
-            "timeout                 ?    ?    ?    No answer in time\n",
-            "addresses-differ        warn FAIL FAIL The addresses show different certificates\n",
-            "null-mx                 note           The domain",
+            "self-signed           FAIL FAIL FAIL The certificate is signed by its own key\n",
+            "timeout               ?    ?    ?    No answer in time\n",
+            "addresses-differ      warn FAIL FAIL The addresses show different certificates\n",
+            "null-mx               note           The domain",
         ] {
             assert!(list.contains(expected), "{list}");
         }

@@ -182,18 +182,31 @@ fn word(mark: Option<StageMark>) -> &'static str {
     }
 }
 
-/// What was agreed on and shown, for those who ask for more.
+/// What was agreed on, shown, offered and said, for those who ask for more.
 fn sessions(endpoints: &[Arc<Inspection>]) -> String {
     let mut text = String::new();
     for look in endpoints {
-        let (Some(tls), Some(seen)) = (&look.tls, &look.certificate) else { continue };
-        text.push_str(&format!("{} {}\n", look.host, place(look)));
-        let names = problem::shortened(&seen.names);
-        let (version, cipher) = (&tls.version, &tls.cipher);
-        text.push_str(&wrapped(&format!("{version} {cipher}, {} ms", look.millis), "  "));
-        text.push_str(&wrapped(&format!("for {names}"), "  "));
-        let (issuer, end) = (&seen.issuer, seen.not_after);
-        text.push_str(&wrapped(&format!("issued by {issuer}, ends {end}"), "  "));
+        let details = look.details.as_deref();
+        if look.tls.is_none() && look.certificate.is_none() && details.is_none() {
+            continue;
+        }
+        text.push_str(&format!("\n{} {}\n", look.host, place(look)));
+        let mut line = |words: String| text.push_str(&wrapped(&words, "  "));
+        if let Some(tls) = &look.tls {
+            line(format!("{} {}, {} ms", tls.version, tls.cipher, look.millis));
+        }
+        if let Some(seen) = &look.certificate {
+            line(format!("for {}", problem::shortened(&seen.names)));
+            line(format!("issued by {}, ends {}", seen.issuer, seen.not_after));
+        }
+        let Some(details) = details else { continue };
+        if let Some(old) = &details.second_look {
+            line(format!("second look: {} {}", old.version, old.cipher));
+        }
+        if !details.offers.is_empty() {
+            line(format!("offers {}", details.offers.join(", ")));
+        }
+        details.transcript.iter().for_each(|said| text.push_str(&wrapped(said, "    ")));
     }
     text
 }

@@ -83,8 +83,8 @@ fn a_domain_that_does_not_exist_spoils_no_other_and_is_not_accepted_either() {
 
         1 of 2 endpoints without a fault
 
-        In Gmail, for example.org: SMTP server smtp.example.org, port 10001, secured
-        connection using TLS
+        In Gmail, for example.org: no server can be entered: smtp.example.org works at
+        port 10001, and Gmail's dialog has the ports 25, 465 and 587 only
         In Gmail, for typo.example: no server can be named: none could be tested from
         here (see above)
         --- exit 4

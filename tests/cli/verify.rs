@@ -36,7 +36,8 @@ fn a_right_server_is_accepted_and_gmail_is_told_what_to_type() {
 
         1 of 1 endpoint without a fault
 
-        In Gmail: SMTP server smtp.example.org, port 10001, secured connection using TLS
+        In Gmail: no server can be entered: smtp.example.org works at port 10001, and
+        Gmail's dialog has the ports 25, 465 and 587 only
         --- exit 0
     "#]]);
 }
