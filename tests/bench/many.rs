@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Duration;
 
-use measure::{Spent, median, millis, spent, within};
+use measure::{Spent, median, millis, often, spent, within};
 
 /// Endpoints, each with an address of its own.
 const MANY: u16 = 1000;
@@ -73,11 +73,16 @@ impl World {
     }
 
     /// `mailcert verify` of all of them.
-    fn mailcert(&self, options: &[&str]) -> Spent {
+    fn command(&self, options: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_mailcert"));
         command.args(["-q", "verify", "--targets"]).arg(&self.targets);
-        let found = spent(command.arg("--roots").arg(&self.roots).args(options));
-        assert_eq!(found.status, 0, "{command:?}");
+        command.arg("--roots").arg(&self.roots).args(options);
+        command
+    }
+
+    fn mailcert(&self, options: &[&str]) -> Spent {
+        let found = spent(&mut self.command(options));
+        assert_eq!(found.status, 0, "{:?}", self.command(options));
         found
     }
 
@@ -158,8 +163,8 @@ fn peak(runs: &[Spent]) -> f64 {
 
 /// How long all take where each reply is late.
 fn wall(world: &World) -> bool {
-    let runs: Vec<Spent> = (0..ROUNDS).map(|_| world.mailcert(&["--concurrency", "512"])).collect();
-    let wall = median(runs.iter().map(|run| run.wall).collect());
+    let rounds = u32::try_from(ROUNDS).expect("a few");
+    let wall = often(rounds, 0, || world.command(&["--concurrency", "512"])).wall;
     println!("{MANY} endpoints, each reply {} ms late: {}", DELAY.as_millis(), millis(wall));
     within("wall with --concurrency 512, s", wall.as_secs_f64(), SECONDS)
 }
