@@ -51,6 +51,7 @@ const PURE: &[&str] = &[
     "servers",
     "report",
     "verify/starttls",
+    "verify/hello",
     "verify/judge",
     "verify/profiles",
 ];
