@@ -106,11 +106,12 @@ fn session(inspection: &Inspection) -> Option<String> {
 
 #[tokio::test]
 async fn a_server_our_library_cannot_speak_with_is_told_for_what_it_is() {
-    let ca = ca();
-    let handshake_failure = alert(40);
     // Why our library was refused, what the server chose then, for whom its certificate is; the
     // stages from the handshake on and the codes.
-    let cases: &[(&[u8], [u8; 2], u16, &str, &str, &[&str])] = &[
+    type Row<'a> = (&'a [u8], [u8; 2], u16, &'a str, &'a str, &'a [&'a str]);
+    let ca = ca();
+    let handshake_failure = alert(40);
+    let cases: &[Row<'_>] = &[
         (&alert(70), [3, 1], 0xc013, MX, "fail ok ok ok", &["protocol-too-old"]),
         (&alert(70), [3, 2], 0x0005, MX, "fail ok ok ok", &["protocol-too-old"]),
         (&alert(70), [3, 0], 0x000a, MX, "fail ok ok ok", &["protocol-too-old"]),
