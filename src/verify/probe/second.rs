@@ -198,7 +198,7 @@ fn weakness(refusal: Fault, chosen: &Chosen) -> Fault {
     let weaker = |code, found: String, why: &str| Fault {
         expected: Some("ECDHE with AES-GCM or ChaCha20".to_owned()),
         found: vec![found],
-        why: Some(format!("{OFFERED} was answered so: {why}")),
+        why: Some(format!("{why}; {OFFERED} was given no better")),
         ..Fault::new(code, Stage::Handshake)
     };
     if suite.is_static_rsa() {
@@ -228,7 +228,7 @@ fn too_old(found: String) -> Fault {
     Fault {
         expected: Some("TLS 1.2 or 1.3".to_owned()),
         found: vec![found],
-        why: Some(format!("{OFFERED} was answered so")),
+        why: Some(format!("it is the best answer to {OFFERED}")),
         ..Fault::new(Code::ProtocolTooOld, Stage::Handshake)
     }
 }
