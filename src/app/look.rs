@@ -17,7 +17,7 @@ use crate::dns::{Asker, Dns, Resolver};
 use crate::flow::{self, Event};
 use crate::model::{Finding, Hostname, Inspection, Level, Verdict};
 use crate::report::{Body, Report, Verified};
-use crate::verify::{self, Ask, How, Target};
+use crate::verify::{self, Ask, Extras, How, Target};
 use targets::Wanted;
 
 /// `discover`: 0, unless the DNS let nothing be found.
@@ -174,6 +174,7 @@ fn how(config: &Config, typed: &cli::Verify) -> Result<How, Failure> {
         concurrency: typed.concurrency.into(),
         tries: typed.tries.into(),
         without_sni: true,
+        extras: Extras { second_look: !typed.quick, ..how.extras },
         ..how
     })
 }

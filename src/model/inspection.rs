@@ -133,7 +133,7 @@ pub struct Problem {
 /// The TLS session that was agreed on.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Tls {
-    /// `TLSv1.3` or `TLSv1.2`.
+    /// `TLSv1.3` or `TLSv1.2`; older ones, down to `SSLv3`, only in a second look.
     pub version: String,
     /// The IANA name of the cipher suite.
     pub cipher: String,

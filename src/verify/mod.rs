@@ -1,7 +1,8 @@
 //! Asks a mail server what Gmail would ask, and says accepted, refused or unknown.
 //!
-//! `starttls`, `judge` and `profiles` are pure; `probe` holds the socket.
+//! `starttls`, `hello`, `judge` and `profiles` are pure; `probe` holds the socket.
 
+pub mod hello;
 pub mod judge;
 mod probe;
 pub mod profiles;

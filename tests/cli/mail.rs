@@ -10,6 +10,14 @@ use rcgen::{DnType, IsCa, KeyPair, KeyUsagePurpose};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use rustls_pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
+/// The alert for a version that is not spoken.
+const PROTOCOL_VERSION: &[u8] = b"\x15\x03\x01\x00\x02\x02\x46";
+
+/// A ServerHello of TLS 1.0 with AES-128 by RSA key exchange, then the end of the flight; the
+/// certificate is left out.
+const TLS10: &[u8] = b"\x16\x03\x01\x00\x2e\x02\x00\x00\x26\x03\x01\
+    0123456789abcdef0123456789abcdef\x00\x00\x2f\x00\x0e\x00\x00\x00";
+
 /// A private CA; its root is what `--roots` gets.
 pub(crate) struct Ca(CertifiedIssuer<'static, KeyPair>);
 
@@ -61,6 +69,11 @@ pub(crate) fn silent() -> Mail {
     Mail::start(Manner::Silent)
 }
 
+/// A server of old: TLS 1.0 at best, and an alert for whoever offers no RC4.
+pub(crate) fn old() -> Mail {
+    Mail::start(Manner::Old)
+}
+
 /// A listener on a free port of 127.0.0.1. Its threads end with the test.
 pub(crate) struct Mail {
     address: SocketAddr,
@@ -71,6 +84,7 @@ enum Manner {
     Tls(Arc<ServerConfig>),
     Greets(&'static str),
     Silent,
+    Old,
 }
 
 impl Mail {
@@ -103,6 +117,17 @@ fn serve(mut stream: TcpStream, manner: &Manner) -> std::io::Result<()> {
     match manner {
         Manner::Silent => std::thread::sleep(Duration::from_secs(60)),
         Manner::Greets(line) => stream.write_all(format!("{line}\r\n").as_bytes())?,
+        Manner::Old => {
+            stream.write_all(b"220 mail.example.org ESMTP\r\n")?;
+            if talk(&mut stream, "250-mail.example.org\r\n250 STARTTLS\r\n")? {
+                let mut hello = [0; 4096];
+                let length = stream.read(&mut hello)?;
+                let rc4 = hello[..length].windows(4).any(|suites| suites == [0, 5, 0, 4]);
+                stream.write_all(if rc4 { TLS10 } else { PROTOCOL_VERSION })?;
+                // What comes after is a farewell.
+                let _ = stream.read(&mut hello)?;
+            }
+        }
         Manner::Tls(config) => {
             stream.write_all(b"220 mail.example.org ESMTP\r\n")?;
             if talk(&mut stream, "250-mail.example.org\r\n250 STARTTLS\r\n")? {

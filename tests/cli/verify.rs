@@ -3,7 +3,7 @@
 use expect_test::expect;
 
 use crate::case::Case;
-use crate::mail::{Ca, Mail, greets, self_signed, silent};
+use crate::mail::{Ca, Mail, greets, old, self_signed, silent};
 
 /// A domain whose two submission servers are right, with the CA's root in `ca.pem`.
 pub(crate) fn good() -> Case {
@@ -316,4 +316,60 @@ fn quiet_is_one_line_and_verbose_shows_the_session() {
     "#]]);
     let ran = case.run(&format!("-v {call}"));
     assert!(ran.stdout.contains("TLSv1.3") && ran.stdout.contains("issued by"), "{ran:?}");
+}
+
+#[test]
+fn a_server_of_old_is_looked_at_again_unless_it_is_to_be_quick() {
+    let case = Case::new().server("one", old());
+    let run = "verify smtp://mx.example.org:{one} --connect 127.0.0.1";
+    case.run(run).is(expect![[r#"
+        --- stdout
+        FAIL  mx.example.org: Gmail would refuse its mail server
+
+        server                      connect greeting STARTTLS handshake chain name dates
+        mx.example.org
+          127.0.0.1:10001           ok      ok       ok       FAIL      -     -    -
+
+        FAIL protocol-too-old: TLS 1.0 or 1.1 at best
+          where     mx.example.org 127.0.0.1:10001 STARTTLS
+          expected  TLS 1.2 or 1.3
+          found     TLSv1.0, TLS_RSA_WITH_AES_128_CBC_SHA
+          sender    Gmail refuses it; its exact words are not known
+          why       it is the best answer to a second look that offered TLS 1.0 to 1.2
+                    with old cipher suites
+          fix       let the mail server use TLS 1.2 and 1.3 only
+          more      mailcert explain protocol-too-old
+
+        On port 25 these refuse: Gmail's "Send mail as", senders that obey an MTA-STS
+        policy, Google Workspace's TLS rules. Gmail's delivery to an MX does not verify.
+
+        0 of 1 endpoint without a fault
+
+        In Gmail: no server can be entered yet: each one is refused (see above)
+        --- exit 1
+    "#]]);
+    case.run(&format!("{run} --quick")).is(expect![[r#"
+        --- stdout
+        FAIL  mx.example.org: Gmail would refuse its mail server
+
+        server                      connect greeting STARTTLS handshake chain name dates
+        mx.example.org
+          127.0.0.1:10001           ok      ok       ok       FAIL      -     -    -
+
+        FAIL protocol-too-old: TLS 1.0 or 1.1 at best
+          where     mx.example.org 127.0.0.1:10001 STARTTLS
+          expected  TLS 1.2 or 1.3
+          found     the alert ProtocolVersion
+          sender    Gmail refuses it; its exact words are not known
+          fix       let the mail server use TLS 1.2 and 1.3 only
+          more      mailcert explain protocol-too-old
+
+        On port 25 these refuse: Gmail's "Send mail as", senders that obey an MTA-STS
+        policy, Google Workspace's TLS rules. Gmail's delivery to an MX does not verify.
+
+        0 of 1 endpoint without a fault
+
+        In Gmail: no server can be entered yet: each one is refused (see above)
+        --- exit 1
+    "#]]);
 }

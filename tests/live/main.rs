@@ -19,5 +19,6 @@ mod debian;
 mod fix;
 mod killed;
 mod outset;
+mod second;
 mod store;
 mod tlsa;

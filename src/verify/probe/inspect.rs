@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::look::{Aim, Look, look};
+use super::second::second;
 use crate::model::{Code, Inspection, Level, Stage, StageMark, Stages, TlsMode, Verdict};
 use crate::verify::judge::{Judgement, judge};
 use crate::verify::profiles;
@@ -26,17 +27,21 @@ pub(super) async fn inspect(ask: &Ask, how: &How) -> Option<Inspection> {
     if ask.optional && is_absent(&first) {
         return None;
     }
-    let mut faults: Vec<Fault> = first.fault.iter().cloned().collect();
-    let judgement = judged(&first, ask, how);
+    let second = second(aim, &first, deadline, how).await;
+    let judgement = judged(&first, ask, how).or_else(|| second.judged(ask, how));
+    let mut faults = second.faults;
     faults.extend(judgement.iter().flat_map(|judgement| judgement.faults.iter().cloned()));
     if let Some(judgement) = judgement.as_ref().filter(|_| first.fault.is_none()) {
         let more = again(aim, deadline, ask, how, judgement).await;
         faults.extend(more);
     }
     let mut inspection = blank(ask, how);
-    inspection.stages = stages(&first, ask, &faults, how);
+    inspection.stages = stages(&first, judgement.as_ref(), ask, &faults, how);
     inspection.certificate = judgement.and_then(|judgement| judgement.certificate).map(Arc::new);
     inspection.tls = first.tls;
+    if second.session.is_some() {
+        inspection.details.get_or_insert_default().second_look = second.session;
+    }
     settle(&mut inspection, faults, how);
     inspection.millis = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
     Some(inspection)
@@ -195,7 +200,13 @@ fn without_sni(other: &Look, ask: &Ask, how: &How, first: &Judgement) -> Option<
 
 /// Marks what was passed, then what was found. What clients without SNI get marks no stage: the
 /// matrix shows what the sender sees.
-fn stages(first: &Look, ask: &Ask, faults: &[Fault], how: &How) -> Stages {
+fn stages(
+    first: &Look,
+    judgement: Option<&Judgement>,
+    ask: &Ask,
+    faults: &[Fault],
+    how: &How,
+) -> Stages {
     let mut stages = Stages::default();
     let order: &[Stage] = match ask.endpoint.service.tls_mode() {
         TlsMode::Starttls => &[Stage::Connect, Stage::Greeting, Stage::Starttls, Stage::Handshake],
@@ -208,7 +219,7 @@ fn stages(first: &Look, ask: &Ask, faults: &[Fault], how: &How) -> Stages {
         }
         stages.mark(*stage, StageMark::Ok);
     }
-    if !first.chain.is_empty() && first.tls.is_some() {
+    if judgement.is_some() {
         for stage in [Stage::Handshake, Stage::Chain, Stage::Name, Stage::Dates] {
             stages.mark(stage, StageMark::Ok);
         }

@@ -95,7 +95,8 @@ async fn converse(aim: Aim<'_>, capture: &Arc<Capture>, look: &mut Look) -> Resu
     Ok(())
 }
 
-async fn connect(to: SocketAddr) -> Result<Tap, Box<Fault>> {
+/// Connects, within ten seconds.
+pub(super) async fn connect(to: SocketAddr) -> Result<Tap, Box<Fault>> {
     let found = match timeout(CONNECT, TcpStream::connect(to)).await {
         Ok(Ok(stream)) => {
             // Without it a delayed acknowledgement costs 40 ms a reply; not having it is no fault.

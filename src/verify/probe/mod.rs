@@ -5,6 +5,7 @@
 mod capture;
 mod inspect;
 mod look;
+mod second;
 mod tap;
 
 #[cfg(test)]

@@ -20,12 +20,12 @@ use crate::model::{Code, Endpoint, Hostname, Inspection, Service, Timestamp, Tls
 use crate::trust::Roots;
 use crate::verify::{Ask, Extras, How};
 
-const NOW: i64 = 1_800_000_000;
-const MX: &str = "mx.example.org";
+pub(super) const NOW: i64 = 1_800_000_000;
+pub(super) const MX: &str = "mx.example.org";
 
 /// How a server behaves.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Mode {
+pub(super) enum Mode {
     Good,
     /// Clients without SNI get this name's certificate.
     Default(&'static str),
@@ -48,15 +48,15 @@ enum Mode {
     WrongKey,
 }
 
-type Ca = CertifiedIssuer<'static, KeyPair>;
+pub(super) type Ca = CertifiedIssuer<'static, KeyPair>;
 
-fn ca() -> Ca {
+pub(super) fn ca() -> Ca {
     let mut params = CertificateParams::default();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     Ca::self_signed(params, KeyPair::generate().unwrap()).unwrap()
 }
 
-fn certified(ca: &Ca, name: &str, right_key: bool) -> Arc<CertifiedKey> {
+pub(super) fn certified(ca: &Ca, name: &str, right_key: bool) -> Arc<CertifiedKey> {
     let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
     params.distinguished_name = rcgen::DistinguishedName::new();
     params.not_before = time::OffsetDateTime::from_unix_timestamp(NOW - 30 * 86_400).unwrap();
@@ -180,7 +180,7 @@ async fn answer(mut stream: TcpStream, mode: Mode, implicit: bool, tls: Arc<Serv
 }
 
 /// A server in this mode; its address.
-async fn server(ca: &Ca, mode: Mode, implicit: bool) -> SocketAddr {
+pub(super) async fn server(ca: &Ca, mode: Mode, implicit: bool) -> SocketAddr {
     let listener = TcpListener::bind("127.0.23.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let tls = tls(ca, mode);
@@ -192,7 +192,7 @@ async fn server(ca: &Ca, mode: Mode, implicit: bool) -> SocketAddr {
     address
 }
 
-fn ask(to: SocketAddr, service: Service) -> Ask {
+pub(super) fn ask(to: SocketAddr, service: Service) -> Ask {
     Ask {
         endpoint: Endpoint {
             host: Hostname::parse(MX).unwrap(),
@@ -210,7 +210,7 @@ fn ask(to: SocketAddr, service: Service) -> Ask {
     }
 }
 
-fn how(ca: &Ca) -> How {
+pub(super) fn how(ca: &Ca) -> How {
     How {
         roots: Arc::new(Roots::from_pem("the test's roots", &ca.pem()).unwrap()),
         profile: Profile::Gmail,
@@ -226,7 +226,7 @@ fn how(ca: &Ca) -> How {
 }
 
 /// The stages as a row of the matrix, and the codes.
-fn told(inspection: &Inspection) -> (String, Vec<&'static str>) {
+pub(super) fn told(inspection: &Inspection) -> (String, Vec<&'static str>) {
     let marks = inspection
         .stages
         .in_order()
