@@ -209,7 +209,7 @@ submission/inet/smtpd_tls_security_level = encrypt
         let but_one = "smtps/inet/smtpd_upstream_proxy_protocol =\n";
         assert_eq!(
             shown("smtpd_upstream_proxy_protocol = haproxy\n", but_one),
-            [587, 25, 26, 2525]
+            [587, 25, 2525, 26]
         );
     }
 
