@@ -87,10 +87,11 @@ pub fn listeners(values: &BTreeMap<String, String>) -> Vec<Listener> {
 }
 
 /// Whether a client on this machine has to send the header there. `hosts_proxy` lists clients, and
-/// one that connects from here to an address of this machine comes from that same address. Lists
-/// by name and lookups are not followed.
+/// one that connects from here to an address of this machine comes from that same address, or from
+/// 127.0.0.1 within 127.0.0.0/8. Lists by name and lookups are not followed.
 fn expects_proxy(hosts: &str, address: Option<IpAddr>) -> bool {
-    let from = address.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
+    let localhost = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    let from = address.filter(|own| own.is_ipv6() || !own.is_loopback()).unwrap_or(localhost);
     for item in list(hosts) {
         let (wanted, pattern) = match item.strip_prefix('!') {
             Some(rest) => (false, rest.trim()),
@@ -230,6 +231,7 @@ mod tests {
             ("192.0.2.7", Some("192.0.2.8"), false),
             ("192.0.2.0/24", Some("192.0.2.8"), true),
             ("0.0.0.0/0", None, true),
+            ("127.0.0.1", Some("127.0.81.1"), true),
             ("! 192.0.2.8 : *", Some("192.0.2.8"), false),
             ("<; 2001:db8::/32", Some("2001:db8::7"), true),
             ("<; ::/0", Some("192.0.2.8"), false),

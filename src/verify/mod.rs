@@ -107,6 +107,9 @@ pub struct How {
 /// What `verify` looks at beyond what `run` and `fix` prove: nothing, by default.
 #[derive(Clone, Debug, Default)]
 pub struct Extras {
+    /// What costs no connection, or one under strict: what is offered inside TLS, logins, an
+    /// unknown SNI, and whether the addresses of a host differ.
+    pub thorough: bool,
     /// A second look by a hand-made ClientHello: for what our library does not speak, and whether
     /// old versions are still offered. One connection each; off with `--quick`.
     pub second_look: bool,

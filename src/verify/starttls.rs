@@ -177,6 +177,7 @@ impl Dialogue {
             self.lines.push(line);
             match reply::complete(self.service, self.state, &self.lines) {
                 Complete::No => {}
+                Complete::Yes(_) if self.greets_again() => self.lines.clear(),
                 Complete::Never(what) => return self.violation(what),
                 Complete::Yes(answer) => {
                     let next = self.answered(answer);
@@ -189,6 +190,12 @@ impl Dialogue {
             return self.violation(format!("a line of more than {LONGEST_LINE} bytes"));
         }
         Move::Wait
+    }
+
+    /// Some SMTP servers greet again inside TLS, before they are asked anything.
+    fn greets_again(&self) -> bool {
+        let again = self.lines.last().is_some_and(|line| line.starts_with("220"));
+        self.state == State::Inside && self.service.is_smtp() && again
     }
 
     /// A whole reply has come: what next.

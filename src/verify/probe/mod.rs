@@ -2,7 +2,11 @@
 //!
 //! What it asks and reads is decided by `starttls`, what it saw is judged by `judge`.
 
+mod again;
+mod broken;
 mod capture;
+mod differ;
+mod first;
 mod inspect;
 mod look;
 mod tap;
@@ -53,7 +57,11 @@ pub async fn inspect_all(
         }
     }
     done.sort_by_key(|(index, _)| *index);
-    done.into_iter().map(|(_, inspection)| inspection).collect()
+    let mut done: Vec<Inspection> = done.into_iter().map(|(_, inspection)| inspection).collect();
+    if how.extras.thorough {
+        differ::compare(&mut done, how.profile);
+    }
+    done
 }
 
 /// Where a connection goes.

@@ -13,6 +13,7 @@ fn a_login_that_gmail_can_use_is_wanted_inside_tls_on_submission_ports() {
         ("250-mx\r\n250 AUTH PLAIN LOGIN\r\n", None),
         ("250-mx\r\n250-auth login\r\n250 HELP\r\n", None),
         ("250-mx\r\n250 AUTH=LOGIN\r\n", None),
+        ("220-mx\r\n220 hello again\r\n250-mx\r\n250 AUTH LOGIN\r\n", None),
         ("250-mx\r\n250-AUTH=NTLM\r\n250 AUTH XOAUTH2 PLAIN\r\n", None),
         ("250-mx\r\n250 AUTH XOAUTH2\r\n", Some("AUTH XOAUTH2")),
         (
