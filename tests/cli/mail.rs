@@ -27,6 +27,13 @@ impl Ca {
         self.0.pem()
     }
 
+    /// A server that wants a PROXY header first.
+    pub(crate) fn proxied(&self, names: &[&str]) -> Mail {
+        let key = KeyPair::generate().unwrap();
+        let leaf = leaf(names, 80).signed_by(&key, &self.0).unwrap();
+        Mail::start(Manner::Proxied(tls(leaf.der().clone(), &key)))
+    }
+
     /// A server whose certificate ends in five days.
     pub(crate) fn expiring(&self, names: &[&str]) -> Mail {
         self.shown_for(names, 5)
@@ -69,6 +76,7 @@ pub(crate) struct Mail {
 #[derive(Clone)]
 enum Manner {
     Tls(Arc<ServerConfig>),
+    Proxied(Arc<ServerConfig>),
     Greets(&'static str),
     Silent,
 }
@@ -103,6 +111,13 @@ fn serve(mut stream: TcpStream, manner: &Manner) -> std::io::Result<()> {
     match manner {
         Manner::Silent => std::thread::sleep(Duration::from_secs(60)),
         Manner::Greets(line) => stream.write_all(format!("{line}\r\n").as_bytes())?,
+        Manner::Proxied(config) => {
+            let mut header = String::new();
+            BufReader::with_capacity(1, &mut stream).read_line(&mut header)?;
+            if header.starts_with("PROXY TCP4 127.0.0.1 127.0.0.1 ") {
+                serve(stream, &Manner::Tls(Arc::clone(config)))?;
+            }
+        }
         Manner::Tls(config) => {
             stream.write_all(b"220 mail.example.org ESMTP\r\n")?;
             if talk(&mut stream, "250-mail.example.org\r\n250 STARTTLS\r\n")? {
