@@ -125,14 +125,6 @@ async fn a_command_that_is_obeyed_inside_tls_is_told_and_nothing_else_is_taken_f
 }
 
 #[tokio::test]
-async fn a_server_whose_first_look_failed_sees_no_injected_command() {
-    let ca = ca();
-    let (to, count) = Script::new(Service::Smtp).run_with(certified(&ca, "no", false), AT).await;
-    let found = look(&[ask(to, Service::Smtp)], &verify(&ca)).await;
-    assert_eq!((codes(&found[0]), count.load(Ordering::SeqCst)), (vec!["handshake-failed"], 1));
-}
-
-#[tokio::test]
 async fn a_slow_greeting_is_waited_for() {
     let ca = ca();
     let delay = Duration::from_millis(300);
