@@ -3,6 +3,8 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use tokio::net::TcpListener;
+
 use super::scripted::{Script, smtp};
 use super::{Ca, ask, ca, certified, how, inspect_all, told};
 use crate::config::Profile;
@@ -196,4 +198,36 @@ async fn a_header_is_sent_to_a_listener_that_wants_it_and_its_absence_is_guessed
     let found = look(&[ask(to, Service::Smtp)], &verify(&ca)).await.remove(0);
     assert_eq!(found.problems[0].code, Code::ProxyProtocolExpected);
     assert_eq!(found.verdict, Verdict::Unknown);
+}
+
+/// What Postfix says to a client without a header, after 5 s, and Dovecot, after 3 s, does.
+#[tokio::test]
+async fn a_server_that_waited_for_the_header_is_known_by_what_it_says_in_the_end() {
+    fn postfix(command: &str, _: bool) -> &'static str {
+        if command.is_empty() { "421 4.3.0 mx Server local error\r\n" } else { "" }
+    }
+    let ca = ca();
+    let replies = postfix;
+    let delay = Duration::from_secs(5);
+    let slow = Script { replies, delay, ..Script::new(Service::Smtp) };
+    let at_once = Script { replies, ..Script::new(Service::Smtp) };
+    let (slow, _) = slow.run(&ca, AT).await;
+    let (busy, _) = at_once.run(&ca, AT).await;
+    let listener = TcpListener::bind(AT).await.unwrap();
+    let dovecot = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        let stream = listener.accept().await.unwrap();
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        drop(stream);
+    });
+    let asks = [ask(slow, Service::Smtp), ask(busy, Service::Smtp), ask(dovecot, Service::Imap)];
+    let how = How { timeout: Duration::from_secs(12), ..verify(&ca) };
+    let found = look(&asks, &how).await;
+    let all: Vec<_> = found.iter().flat_map(codes).collect();
+    assert_eq!(all, ["proxy-protocol-expected", "temporary-refusal", "connection-closed"]);
+    assert_eq!(found[0].problems[0].found, ["421 4.3.0 mx Server local error"]);
+    let why = found[2].problems[0].why.as_deref();
+    let expected = "it hung up after 3 s without a word: it may wait for a load balancer's PROXY \
+                    header";
+    assert_eq!(why, Some(expected));
 }
