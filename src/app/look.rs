@@ -76,6 +76,7 @@ pub(super) async fn verify(
     Proxied::new(stated, world.machine).mark(&mut asks).await;
     let mut endpoints = inspect(&asks, &dns, &how, &progress).await;
     progress.end();
+    verify::compare_addresses(&mut endpoints, how.profile);
     if typed.strict {
         endpoints = endpoints.into_iter().map(verify::profiles::strictly).collect();
     }

@@ -8,7 +8,7 @@ use crate::verify::{Fault, profiles};
 
 /// Adds `addresses-differ` to the inspections of each host and port whose addresses show
 /// different certificates, of which a sender refuses some and takes others.
-pub(super) fn compare(inspections: &mut [Inspection], profile: Profile) {
+pub fn compare_addresses(inspections: &mut [Inspection], profile: Profile) {
     let mut groups: BTreeMap<(Hostname, u16), Vec<usize>> = BTreeMap::new();
     for (index, look) in inspections.iter().enumerate() {
         if look.certificate.is_some() && look.sni.is_some() {

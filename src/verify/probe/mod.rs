@@ -23,6 +23,7 @@ use tokio::sync::Semaphore;
 
 use crate::model::Inspection;
 use crate::verify::{Ask, How};
+pub use differ::compare_addresses;
 pub use inspect::unresolved;
 
 /// Looks at every endpoint side by side within the bounds; the answers are in the order of
@@ -57,11 +58,7 @@ pub async fn inspect_all(
         }
     }
     done.sort_by_key(|(index, _)| *index);
-    let mut done: Vec<Inspection> = done.into_iter().map(|(_, inspection)| inspection).collect();
-    if how.extras.thorough {
-        differ::compare(&mut done, how.profile);
-    }
-    done
+    done.into_iter().map(|(_, inspection)| inspection).collect()
 }
 
 /// Where a connection goes.

@@ -9,7 +9,7 @@ use super::scripted::{Script, smtp};
 use super::{Ca, ask, ca, certified, how, inspect_all, told};
 use crate::config::Profile;
 use crate::model::{Code, Inspection, Service, Verdict};
-use crate::verify::{Ask, Extras, How};
+use crate::verify::{Ask, Extras, How, compare_addresses};
 
 const AT: &str = "127.0.81.1:0";
 const STARTTLS: [Service; 5] =
@@ -157,7 +157,9 @@ async fn addresses_that_differ_are_told_once_they_are_all_known() {
     let (same, _) = script.run(&ca, &place(12)).await;
     let (other, _) = script.run_with(certified(&ca, "b.example.org", true), &place(13)).await;
     let asks = [good, same, other].map(|to| ask(to, Service::Smtp));
-    let found = look(&asks, &verify(&ca)).await;
+    let mut found = look(&asks, &verify(&ca)).await;
+    let seen = found.clone();
+    compare_addresses(&mut found, Profile::Gmail);
     let all: Vec<_> = found.iter().map(codes).collect();
     assert_eq!(
         all,
@@ -168,11 +170,18 @@ async fn addresses_that_differ_are_told_once_they_are_all_known() {
         ["127.0.81.11: accepted", "127.0.81.12: accepted", "127.0.81.13: name-mismatch"]
     );
     assert_eq!(found[0].verdict, Verdict::Accepted);
-    let workspace = How { profile: Profile::Workspace, ..verify(&ca) };
-    assert_eq!(look(&asks, &workspace).await[0].verdict, Verdict::Refused);
-    // Two good certificates are no difference, and `run` does not compare.
-    assert_eq!(look(&asks[..2], &verify(&ca)).await[0].problems, []);
-    assert_eq!(look(&asks, &how(&ca)).await[0].problems, []);
+    let mut workspace = seen.clone();
+    compare_addresses(&mut workspace, Profile::Workspace);
+    assert_eq!(workspace[0].verdict, Verdict::Refused);
+    // Two good certificates are no difference, nor is what clients without SNI get.
+    let mut good = seen[..2].to_vec();
+    compare_addresses(&mut good, Profile::Gmail);
+    assert_eq!(good, seen[..2]);
+    let mut without = seen;
+    without[2].sni = None;
+    let before = without.clone();
+    compare_addresses(&mut without, Profile::Gmail);
+    assert_eq!(without, before);
 }
 
 #[tokio::test]
