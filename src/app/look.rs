@@ -1,5 +1,6 @@
 //! `verify`, `discover`: looks at the world, with or without a configuration.
 
+mod proxied;
 mod targets;
 
 use std::collections::HashMap;
@@ -18,6 +19,7 @@ use crate::flow::{self, Event};
 use crate::model::{Finding, Hostname, Inspection, Level, Verdict};
 use crate::report::{Body, Report, Verified};
 use crate::verify::{self, Ask, Extras, How, Target};
+use proxied::Proxied;
 use targets::Wanted;
 
 /// `discover`: 0, unless the DNS let nothing be found.
@@ -56,6 +58,7 @@ pub(super) async fn verify(
     typed: cli::Verify,
     output: &Output,
 ) -> Result<u8, Failure> {
+    let is_stated = loaded.is_some();
     let (config, mut findings) = parts(loaded);
     let dns = resolver(&config, &typed.dns)?;
     let how = how(&config, &typed)?;
@@ -69,8 +72,11 @@ pub(super) async fn verify(
         let address = ask.endpoint.address.filter(|_| !world.machine.is_empty());
         ask.ours = address.map(|address| world.machine.contains(&address));
     }
+    let stated = is_stated.then_some(&config);
+    Proxied::new(stated, world.machine).mark(&mut asks).await;
     let mut endpoints = inspect(&asks, &dns, &how, &progress).await;
     progress.end();
+    verify::compare_addresses(&mut endpoints, how.profile);
     if typed.strict {
         endpoints = endpoints.into_iter().map(verify::profiles::strictly).collect();
     }
@@ -174,7 +180,7 @@ fn how(config: &Config, typed: &cli::Verify) -> Result<How, Failure> {
         concurrency: typed.concurrency.into(),
         tries: typed.tries.into(),
         without_sni: true,
-        extras: Extras { second_look: !typed.quick, ..how.extras },
+        extras: Extras { thorough: true, second_look: !typed.quick, ..how.extras },
         ..how
     })
 }

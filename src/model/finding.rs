@@ -167,6 +167,10 @@ codes! {
     ImplicitTlsExpected = "implicit-tls-expected", Warn;
     /// The addresses of one host show certificates of different quality.
     AddressesDiffer = "addresses-differ", Warn;
+    /// A login is offered before TLS.
+    AuthBeforeTls = "auth-before-tls", Warn;
+    /// Clients that name a host the server does not know get no session.
+    UnknownSniFails = "unknown-sni-fails", Warn;
 
     // What discovery finds.
     /// The domain says it takes no mail (RFC 7505).

@@ -104,6 +104,8 @@ pub fn explain(code: Code) -> &'static str {
         Code::NoForwardSecrecy => text!("no-forward-secrecy"),
         Code::ImplicitTlsExpected => text!("implicit-tls-expected"),
         Code::AddressesDiffer => text!("addresses-differ"),
+        Code::AuthBeforeTls => text!("auth-before-tls"),
+        Code::UnknownSniFails => text!("unknown-sni-fails"),
         Code::NullMx => text!("null-mx"),
         Code::NoMx => text!("no-mx"),
         Code::MxIsAlias => text!("mx-is-alias"),

@@ -70,7 +70,7 @@ impl ListenerRow {
         seen: Option<&Inspection>,
         after: Option<Vec<String>>,
     ) -> Self {
-        let Listener { address, port, service } = *at;
+        let Listener { address, port, service, .. } = *at;
         Self {
             server: server.clone(),
             address,

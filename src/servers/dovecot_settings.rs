@@ -37,6 +37,7 @@ struct Inet {
     protocol: Option<Protocol>,
     port: u16,
     ssl: bool,
+    proxy: bool,
     address: String,
 }
 
@@ -70,7 +71,8 @@ pub fn listeners(output: &str) -> Vec<Listener> {
         let own = addresses(&inet.address);
         let service = protocol.service(inet.ssl);
         for address in if own.is_empty() { &everywhere } else { &own } {
-            listeners.push(Listener { address: *address, port: inet.port, service });
+            let (port, proxy) = (inet.port, inet.proxy);
+            listeners.push(Listener { address: *address, port, service, proxy });
         }
     }
     listeners.sort_unstable();
@@ -124,6 +126,7 @@ fn inet_listeners(output: &str) -> Vec<Inet> {
             (["inet_listener", .., "{"], _) => open = Some(Inet { protocol, ..Inet::default() }),
             (["port", "=", port], Some(inet)) => inet.port = port.parse().unwrap_or(0),
             (["ssl", "=", ssl], Some(inet)) => inet.ssl = *ssl == "yes",
+            (["haproxy", "=", wanted], Some(inet)) => inet.proxy = *wanted == "yes",
             (["address", "=", rest @ ..], Some(inet)) => inet.address = rest.join(" "),
             (["}"], Some(_)) => found.extend(open.take().filter(|inet| inet.port != 0)),
             _ => {}
@@ -225,9 +228,16 @@ base_dir = /run/dovecot
             .iter()
             .map(|l| {
                 let address = l.address.map_or_else(|| "*".to_owned(), |a| a.to_string());
-                format!("{address} {} {}", l.port, l.service)
+                let proxy = if l.proxy { " proxy" } else { "" };
+                format!("{address} {} {}{proxy}", l.port, l.service)
             })
             .collect()
+    }
+
+    #[test]
+    fn a_listener_behind_a_load_balancer_is_known() {
+        let behind = OUTPUT.replace("haproxy = no", "haproxy = yes");
+        assert_eq!(shown(&behind)[..2], ["* 143 imap proxy", "* 995 pop3s"]);
     }
 
     #[test]

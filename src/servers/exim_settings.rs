@@ -1,7 +1,7 @@
 //! What Exim says of itself: `exim -bP` and `exim -bV`.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use crate::config::EximLayout;
 use crate::model::Service;
@@ -22,6 +22,14 @@ pub const OPTIONS: [&str; 11] = [
     "pid_file_path",
     "spool_directory",
 ];
+
+/// One more, which only a build that says so in `exim -bV` knows: an option that is unknown fails
+/// the whole question.
+#[must_use]
+pub fn proxy_option(version: &str) -> Option<&'static str> {
+    let support = version.lines().find_map(|line| line.strip_prefix("Support for:"))?;
+    support.split_whitespace().any(|word| word == "PROXY").then_some("hosts_proxy")
+}
 
 /// The lines of `exim -bP`: `name = value`, and `name` or `no_name` for a switch.
 #[must_use]
@@ -69,12 +77,50 @@ pub fn listeners(values: &BTreeMap<String, String>) -> Vec<Listener> {
                 (false, 587) => Service::Submission,
                 (false, _) => Service::Smtp,
             };
-            Listener { address, port, service }
+            let proxy = expects_proxy(value("hosts_proxy"), address);
+            Listener { address, port, service, proxy }
         })
         .collect();
     listeners.sort_unstable();
     listeners.dedup();
     listeners
+}
+
+/// Whether a client on this machine has to send the header there. `hosts_proxy` lists clients, and
+/// one that connects from here to an address of this machine comes from that same address, or from
+/// 127.0.0.1 within 127.0.0.0/8. Lists by name and lookups are not followed.
+fn expects_proxy(hosts: &str, address: Option<IpAddr>) -> bool {
+    let localhost = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    let from = address.filter(|own| own.is_ipv6() || !own.is_loopback()).unwrap_or(localhost);
+    for item in list(hosts) {
+        let (wanted, pattern) = match item.strip_prefix('!') {
+            Some(rest) => (false, rest.trim()),
+            None => (true, item.as_str()),
+        };
+        if pattern == "*" || is_in(pattern, from) {
+            return wanted;
+        }
+    }
+    false
+}
+
+/// Whether an address is this one or in this network (`192.0.2.0/24`).
+fn is_in(pattern: &str, address: IpAddr) -> bool {
+    let (network, length) = pattern.split_once('/').unwrap_or((pattern, "128"));
+    let (Ok(network), Ok(length)) = (network.parse::<IpAddr>(), length.parse::<u32>()) else {
+        return false;
+    };
+    match (network, address) {
+        (IpAddr::V4(a), IpAddr::V4(b)) => {
+            let rest = 32 - length.min(32);
+            u32::from(a).checked_shr(rest) == u32::from(b).checked_shr(rest)
+        }
+        (IpAddr::V6(a), IpAddr::V6(b)) => {
+            let rest = 128 - length.min(128);
+            u128::from(a).checked_shr(rest) == u128::from(b).checked_shr(rest)
+        }
+        _ => false,
+    }
 }
 
 /// Whether the option is expanded again for the name a client asks for. Exim looks for these
@@ -139,7 +185,10 @@ fn interface(text: &str) -> Option<(Option<IpAddr>, Option<u16>)> {
 
 #[cfg(test)]
 mod tests {
-    use super::{configuration_file, is_per_name, layout, list, listeners, values, version};
+    use super::{
+        configuration_file, expects_proxy, is_per_name, layout, list, listeners, proxy_option,
+        values, version,
+    };
     use crate::config::EximLayout;
 
     fn shown(settings: &str) -> Vec<String> {
@@ -171,6 +220,35 @@ mod tests {
         ] {
             assert_eq!(shown(settings), expected, "{settings}");
         }
+    }
+
+    #[test]
+    fn a_proxy_header_is_sent_where_hosts_proxy_lists_this_machine() {
+        for (hosts, address, expected) in [
+            ("", None, false),
+            ("*", None, true),
+            ("192.0.2.7", Some("192.0.2.7"), true),
+            ("192.0.2.7", Some("192.0.2.8"), false),
+            ("192.0.2.0/24", Some("192.0.2.8"), true),
+            ("0.0.0.0/0", None, true),
+            ("127.0.0.1", Some("127.0.81.1"), true),
+            ("! 192.0.2.8 : *", Some("192.0.2.8"), false),
+            ("<; 2001:db8::/32", Some("2001:db8::7"), true),
+            ("<; ::/0", Some("192.0.2.8"), false),
+            ("+relays : net-lsearch;/x : 192.0.2.0/x", Some("192.0.2.8"), false),
+        ] {
+            let address = address.map(|text| text.parse().unwrap());
+            assert_eq!(expects_proxy(hosts, address), expected, "{hosts} {address:?}");
+        }
+        let settings = values("daemon_smtp_ports = 25\nhosts_proxy = *\n");
+        assert!(listeners(&settings).iter().all(|listener| listener.proxy));
+    }
+
+    #[test]
+    fn only_a_build_that_knows_the_option_is_asked_for_it() {
+        let heavy = "Exim version 4.96\nSupport for: crypteq IPv6 TLS PROXY SOCKS\n";
+        assert_eq!(proxy_option(heavy), Some("hosts_proxy"));
+        assert_eq!(proxy_option("Support for: crypteq IPv6 GnuTLS\n"), None);
     }
 
     #[test]

@@ -12,18 +12,19 @@ pub mod postfix_settings;
 mod dovecot;
 pub(crate) mod entries;
 mod exim;
+mod listener;
 mod postfix;
 
 pub use dovecot::DROP_IN;
+pub use listener::Listener;
 pub use postfix::{SNI_SOURCE, map_identity, map_suffix};
 
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use crate::config::EximLayout;
-use crate::model::{CertName, Facts, Hostname, Service, Sha256, Version};
+use crate::model::{CertName, Facts, Hostname, Sha256, Version};
 
 /// Which server: `postfix`, `exim`, `dovecot`, with `:CONFIG` behind it where several of a kind
 /// stand in the configuration.
@@ -104,17 +105,6 @@ pub struct Dovecot {
     pub config_file: PathBuf,
     /// `dovecot --version`, major and minor.
     pub version: (u32, u32),
-}
-
-/// One listening socket of a server.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Listener {
-    /// The address; `None` means every address of this machine.
-    pub address: Option<IpAddr>,
-    /// The port.
-    pub port: u16,
-    /// The protocol and how TLS begins.
-    pub service: Service,
 }
 
 /// A certificate as a server is to show it.

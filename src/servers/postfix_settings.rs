@@ -75,6 +75,12 @@ pub fn listeners(
         };
         let Some((host, port)) = endpoint(&line.name) else { continue };
         let implicit = setting("smtpd_tls_wrappermode") == "yes";
+        // postscreen hands the connection on and takes the header itself.
+        let proxy = !setting(match line.program.as_str() {
+            "postscreen" => "postscreen_upstream_proxy_protocol",
+            _ => "smtpd_upstream_proxy_protocol",
+        })
+        .is_empty();
         if setting("smtpd_tls_security_level") == "none" && !implicit {
             continue;
         }
@@ -84,7 +90,8 @@ pub fn listeners(
             if own_port && address.is_some_and(|address| address.is_loopback()) {
                 continue;
             }
-            listeners.push(Listener { address, port, service: service(port, implicit) });
+            let service = service(port, implicit);
+            listeners.push(Listener { address, port, service, proxy });
         }
     }
     listeners.sort_unstable();
@@ -183,9 +190,27 @@ submission/inet/smtpd_tls_security_level = encrypt
             .iter()
             .map(|l| {
                 let address = l.address.map_or_else(|| "*".to_owned(), |a| a.to_string());
-                format!("{address} {} {}", l.port, l.service)
+                let proxy = if l.proxy { " proxy" } else { "" };
+                format!("{address} {} {}{proxy}", l.port, l.service)
             })
             .collect()
+    }
+
+    #[test]
+    fn a_proxy_header_is_expected_by_whom_the_setting_is_for() {
+        let shown = |main: &str, overrides: &str| -> Vec<u16> {
+            let all = listeners(&master(MASTER), &values(main), &values(overrides));
+            all.iter().filter(|listener| listener.proxy).map(|listener| listener.port).collect()
+        };
+        let none = [0_u16; 0];
+        assert_eq!(shown("smtpd_upstream_proxy_protocol =\n", ""), none);
+        assert_eq!(shown("postscreen_upstream_proxy_protocol = haproxy\n", ""), [25]);
+        assert_eq!(shown("", "submission/inet/smtpd_upstream_proxy_protocol = haproxy\n"), [587]);
+        let but_one = "smtps/inet/smtpd_upstream_proxy_protocol =\n";
+        assert_eq!(
+            shown("smtpd_upstream_proxy_protocol = haproxy\n", but_one),
+            [587, 25, 2525, 26]
+        );
     }
 
     #[test]

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use crate::config::{Account, Common, EximLayout};
 use crate::model::{Code, Finding, Hostname, Level};
 use crate::servers::exim_settings::{
-    OPTIONS, configuration_file, is_per_name, layout as layout_of, listeners, values, version,
+    OPTIONS, configuration_file, is_per_name, layout as layout_of, listeners, proxy_option, values,
+    version,
 };
 use crate::servers::hook_in::is_hooked;
 use crate::servers::{Exim, Kind, ServerId};
@@ -87,6 +88,7 @@ async fn settings(
     }
     words.push("-bP");
     words.extend(OPTIONS);
+    words.extend(proxy_option(&said));
     let settings = values(&question(id, &words).await?.stdout);
     let file = config
         .map(Path::to_owned)

@@ -97,6 +97,7 @@ mod tests {
             address: address.map(|text| text.parse().unwrap()),
             port: 25,
             service: Service::Smtp,
+            proxy: false,
         };
         let reached = ["192.0.2.7".parse().unwrap()];
         for (listeners, expected) in [

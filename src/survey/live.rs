@@ -133,6 +133,6 @@ fn ask(name: &Hostname, host: Option<&Host>, at: &Listener, address: IpAddr, sni
         origin: None,
         optional: false,
         sni,
-        proxy_header: false,
+        proxy_header: at.proxy,
     }
 }

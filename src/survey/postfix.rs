@@ -132,7 +132,7 @@ fn addresses(text: &str) -> Vec<IpAddr> {
 }
 
 /// What is asked of main.cf.
-const SETTINGS: [&str; 13] = [
+const SETTINGS: [&str; 15] = [
     "mail_version",
     "default_database_type",
     "myhostname",
@@ -143,6 +143,8 @@ const SETTINGS: [&str; 13] = [
     "smtpd_tls_wrappermode",
     "smtpd_use_tls",
     "smtpd_enforce_tls",
+    "smtpd_upstream_proxy_protocol",
+    "postscreen_upstream_proxy_protocol",
     "smtpd_tls_chain_files",
     "tls_server_sni_maps",
     "config_directory",

@@ -11,7 +11,7 @@ pub mod target;
 mod text;
 
 pub use judge::facts;
-pub use probe::{inspect_all, unresolved};
+pub use probe::{compare_addresses, inspect_all, unresolved};
 pub use target::{BadTarget, Target, asks_of, asks_of_server};
 pub use text::{visible, visible_bytes};
 
@@ -108,6 +108,9 @@ pub struct How {
 /// What `verify` looks at beyond what `run` and `fix` prove: nothing, by default.
 #[derive(Clone, Debug, Default)]
 pub struct Extras {
+    /// What costs no connection, or one under strict: what is offered inside TLS, logins, and an
+    /// unknown SNI.
+    pub thorough: bool,
     /// A second look by a hand-made ClientHello: for what our library does not speak, and whether
     /// old versions are still offered. One connection each; off with `--quick`.
     pub second_look: bool,

@@ -2,10 +2,21 @@
 //!
 //! SMTP (RFC 3207), IMAP and POP3 (RFC 2595, 8314), ManageSieve (RFC 5804). It never sends
 //! anything but a greeting, the question what is offered, the request for TLS and a goodbye, and
-//! it never asks for TLS where TLS is not offered.
+//! it never asks for TLS where TLS is not offered. Inside TLS it asks once more what is offered.
+
+mod heard;
+mod injection;
+mod offers;
+pub mod proxy;
+mod reply;
+
+pub use heard::Heard;
+pub use injection::injected;
 
 use crate::model::{Code, Service, Stage, TlsMode};
 use crate::verify::{Fault, visible, visible_bytes};
+use offers::has;
+use reply::{Answer, Complete};
 
 /// The name announced in EHLO, so that admins know who asked; RFC 6761 keeps it unregistered.
 pub const EHLO_NAME: &str = "mailcert.invalid";
@@ -14,7 +25,7 @@ pub const EHLO_NAME: &str = "mailcert.invalid";
 const LONGEST_LINE: usize = 4096;
 /// The most lines in one reply.
 const MOST_LINES: usize = 100;
-/// The most bytes in all replies together.
+/// The most bytes in all replies together, before TLS and inside it.
 const MOST_BYTES: usize = 64 * 1024;
 
 /// What to do next.
@@ -36,11 +47,14 @@ pub enum Move {
 #[derive(Debug)]
 pub struct Dialogue {
     service: Service,
+    mode: TlsMode,
     state: State,
     secured: bool,
+    injecting: bool,
     buffer: Vec<u8>,
     lines: Vec<String>,
-    heard: usize,
+    bytes: usize,
+    heard: Heard,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,24 +63,46 @@ enum State {
     Offers,
     Helo,
     Asked,
-    /// TLS stands; the reply to the first words in it is awaited.
+    /// TLS stands; what is offered in it is awaited.
     Inside,
     Bye,
 }
 
 impl Dialogue {
-    /// A conversation that has not begun. Where TLS comes first, call [`Dialogue::secured`] after
-    /// the handshake, before anything is heard.
+    /// A conversation that has not begun, in the mode of the service. Where TLS comes first, call
+    /// [`Dialogue::secured`] after the handshake, before anything is heard.
     #[must_use]
     pub fn new(service: Service) -> Self {
         Self {
             service,
+            mode: service.tls_mode(),
             state: State::Greeting,
             secured: false,
+            injecting: false,
             buffer: Vec::new(),
             lines: Vec::new(),
-            heard: 0,
+            bytes: 0,
+            heard: Heard::default(),
         }
+    }
+
+    /// The same where TLS begins in another way than the service has it.
+    #[must_use]
+    pub fn in_mode(self, mode: TlsMode) -> Self {
+        Self { mode, ..self }
+    }
+
+    /// The same, keeping its lines.
+    #[must_use]
+    pub fn kept(mut self) -> Self {
+        self.heard.keep = true;
+        self
+    }
+
+    /// The same with a harmless command in one piece with STARTTLS; see [`injected`].
+    #[must_use]
+    pub fn injecting(self) -> Self {
+        Self { injecting: true, ..self }
     }
 
     /// Which stage of a look the conversation is at.
@@ -85,42 +121,48 @@ impl Dialogue {
         self.state == State::Bye
     }
 
+    /// Whether the server has not said anything yet, not even half a line.
+    #[must_use]
+    pub fn is_silent(&self) -> bool {
+        self.bytes == 0 && !self.secured
+    }
+
     /// How to leave politely at any time.
     #[must_use]
     pub fn goodbye(&self) -> &'static str {
         match self.service {
-            Service::Imap | Service::Imaps => "z LOGOUT\r\n",
+            Service::Imap | Service::Imaps => "d LOGOUT\r\n",
             Service::Sieve => "LOGOUT\r\n",
             _ => "QUIT\r\n",
         }
     }
 
+    /// What was learnt on the way, a line that did not end included.
+    #[must_use]
+    pub fn into_heard(mut self) -> Heard {
+        self.heard.rest(&self.buffer);
+        self.heard
+    }
+
     /// The handshake worked. What was heard before it is forgotten (RFC 3207 section 4.2).
     pub fn secured(&mut self) -> Move {
         self.secured = true;
-        self.heard = 0;
+        self.bytes = 0;
         self.buffer.clear();
         self.lines.clear();
-        if self.service.tls_mode() == TlsMode::Implicit {
+        if self.mode == TlsMode::Implicit {
             return Move::Wait;
         }
-        self.state = State::Inside;
-        match self.service {
-            // ManageSieve lists its capabilities again by itself (RFC 5804 section 2.2).
-            Service::Sieve => Move::Wait,
-            Service::Imap | Service::Imaps => self.say(State::Bye, "c LOGOUT"),
-            Service::Pop3 | Service::Pop3s => self.say(State::Bye, "QUIT"),
-            _ => self.say(State::Inside, &format!("EHLO {EHLO_NAME}")),
-        }
+        self.ask_inside()
     }
 
     /// Takes what came from the server. Call it with nothing after each [`Move::Send`]: what came
     /// too early is still there.
     pub fn hear(&mut self, bytes: &[u8]) -> Move {
-        self.heard += bytes.len();
+        self.bytes += bytes.len();
         self.buffer.extend_from_slice(bytes);
-        if self.heard > MOST_BYTES {
-            return self.violation(format!("more than {MOST_BYTES} bytes before TLS"));
+        if self.bytes > MOST_BYTES {
+            return self.violation(format!("replies of more than {MOST_BYTES} bytes"));
         }
         while let Some(end) = self.buffer.iter().position(|byte| *byte == b'\n') {
             if end >= LONGEST_LINE {
@@ -131,9 +173,11 @@ impl Dialogue {
             if self.lines.len() >= MOST_LINES {
                 return self.violation(format!("more than {MOST_LINES} lines in one reply"));
             }
+            self.heard.line('S', &line);
             self.lines.push(line);
-            match self.complete() {
+            match reply::complete(self.service, self.state, &self.lines) {
                 Complete::No => {}
+                Complete::Yes(_) if self.greets_again() => self.lines.clear(),
                 Complete::Never(what) => return self.violation(what),
                 Complete::Yes(answer) => {
                     let next = self.answered(answer);
@@ -148,96 +192,41 @@ impl Dialogue {
         Move::Wait
     }
 
-    /// Whether the lines so far are a whole reply.
-    fn complete(&self) -> Complete {
-        let Some(last) = self.lines.last() else { return Complete::No };
-        match self.service {
-            Service::Imap | Service::Imaps => self.imap(last),
-            Service::Pop3 | Service::Pop3s => self.pop(last),
-            Service::Sieve => sieve(last),
-            _ => smtp(last),
-        }
-    }
-
-    fn imap(&self, last: &str) -> Complete {
-        let upper = last.to_ascii_uppercase();
-        if self.state == State::Greeting {
-            return match upper.split(' ').take(2).collect::<Vec<_>>()[..] {
-                ["*", "OK" | "PREAUTH"] => Complete::Yes(Answer::Good),
-                ["*", "BYE"] if is_temporary(&upper) => Complete::Yes(Answer::Later),
-                ["*", "BYE"] => Complete::Yes(Answer::Bad),
-                _ => Complete::Never(format!("no IMAP greeting: {last}")),
-            };
-        }
-        let tag = match self.state {
-            State::Offers => "A ",
-            State::Asked => "B ",
-            _ => "C ",
-        };
-        match upper.strip_prefix(tag) {
-            Some(rest) if rest.starts_with("OK") => Complete::Yes(Answer::Good),
-            Some(_) => Complete::Yes(Answer::Bad),
-            None if upper.starts_with("* BYE") && self.state != State::Bye => {
-                Complete::Yes(Answer::Later)
-            }
-            None if upper.starts_with('*') => Complete::No,
-            None => Complete::Never(format!("no IMAP reply: {last}")),
-        }
-    }
-
-    fn pop(&self, last: &str) -> Complete {
-        let upper = last.to_ascii_uppercase();
-        let first = self.lines.len() == 1;
-        match self.state {
-            State::Offers if !first && last == "." => Complete::Yes(Answer::Good),
-            State::Offers if !first => Complete::No,
-            State::Offers if upper.starts_with("+OK") => Complete::No,
-            _ if upper.starts_with("+OK") => Complete::Yes(Answer::Good),
-            _ if upper.starts_with("-ERR") && is_temporary(&upper) => Complete::Yes(Answer::Later),
-            _ if upper.starts_with("-ERR") => Complete::Yes(Answer::Bad),
-            _ => Complete::Never(format!("no POP3 reply: {last}")),
-        }
+    /// Some SMTP servers greet again inside TLS, before they are asked anything.
+    fn greets_again(&self) -> bool {
+        let again = self.lines.last().is_some_and(|line| line.starts_with("220"));
+        self.state == State::Inside && self.service.is_smtp() && again
     }
 
     /// A whole reply has come: what next.
     fn answered(&mut self, answer: Answer) -> Move {
         match (self.state, answer) {
             (State::Greeting, Answer::Good) => self.greeted(),
-            (State::Greeting, Answer::Later) => self.refused(Code::TemporaryRefusal),
             (State::Greeting, Answer::Bad) => self.refused(Code::GreetingRefused),
-            (State::Offers, Answer::Bad) if self.service.is_smtp() && !self.secured => {
+            (State::Asked, Answer::Good) => self.go_ahead(),
+            (State::Asked, Answer::Later) if !self.hangs_up() => {
+                self.refused(Code::StarttlsRefused)
+            }
+            (State::Asked, Answer::Bad) => self.refused(Code::StarttlsRefused),
+            (State::Bye, _) => Move::Done,
+            (_, Answer::Later) => self.refused(Code::TemporaryRefusal),
+            (State::Offers, Answer::Bad) if self.service.is_smtp() => {
                 self.say(State::Helo, &format!("HELO {EHLO_NAME}"))
             }
-            (State::Offers | State::Helo, Answer::Later) => self.refused(Code::TemporaryRefusal),
-            (State::Offers, Answer::Good) if self.offers_tls() => self.ask_for_tls(),
+            (State::Offers, Answer::Good) if has(&self.offers(), self.word()) => self.ask_for_tls(),
             (State::Offers | State::Helo, _) => self.refused(Code::NoStarttls),
-            (State::Asked, Answer::Good) => self.go_ahead(),
-            (State::Asked, Answer::Later) if self.says_421() => {
-                self.refused(Code::TemporaryRefusal)
-            }
-            (State::Asked, _) => self.refused(Code::StarttlsRefused),
-            (State::Inside, _) => {
-                let words = if self.service.is_smtp() { "QUIT" } else { "LOGOUT" };
-                self.say(State::Bye, words)
-            }
-            (State::Bye, _) => Move::Done,
+            (State::Inside, _) => self.inside(),
         }
     }
 
     fn greeted(&mut self) -> Move {
-        if self.secured {
-            // The greeting inside TLS is the one reply that was waited for.
-            let words = match self.service {
-                Service::Imap | Service::Imaps => "c LOGOUT",
-                Service::Sieve => "LOGOUT",
-                _ => "QUIT",
-            };
-            return self.say(State::Bye, words);
-        }
         match self.service {
+            // The greeting of ManageSieve is its list of capabilities.
+            Service::Sieve if self.secured => self.inside(),
+            _ if self.secured => self.ask_inside(),
             Service::Imap | Service::Imaps => self.say(State::Offers, "a CAPABILITY"),
             Service::Pop3 | Service::Pop3s => self.say(State::Offers, "CAPA"),
-            Service::Sieve if self.offers_tls() => self.ask_for_tls(),
+            Service::Sieve if has(&self.offers(), self.word()) => self.ask_for_tls(),
             Service::Sieve => {
                 self.state = State::Offers;
                 self.refused(Code::NoStarttls)
@@ -246,38 +235,53 @@ impl Dialogue {
         }
     }
 
-    /// Whether the reply just heard offers STARTTLS (STLS in POP3), in any case.
-    fn offers_tls(&self) -> bool {
-        self.offers().iter().any(|offer| {
-            let word = offer.split([' ', '=']).next().unwrap_or_default().trim_matches('"');
-            word.eq_ignore_ascii_case(self.word())
-        })
-    }
-
-    /// What the reply offers, one each.
-    fn offers(&self) -> Vec<String> {
-        let lines = self.lines.iter();
+    /// Asks what is offered inside TLS. A server that wants a certificate of ours under TLS 1.3
+    /// says so only now, instead of the reply.
+    fn ask_inside(&mut self) -> Move {
         match self.service {
-            Service::Imap | Service::Imaps => lines
-                .filter(|line| line.to_ascii_uppercase().starts_with("* CAPABILITY "))
-                .flat_map(|line| line.split_ascii_whitespace().skip(2).map(str::to_owned))
-                .collect(),
-            Service::Pop3 | Service::Pop3s => {
-                lines.skip(1).filter(|line| *line != ".").cloned().collect()
+            // ManageSieve lists its capabilities again by itself (RFC 5804 section 2.2).
+            Service::Sieve => {
+                self.state = State::Inside;
+                Move::Wait
             }
-            Service::Sieve => lines.filter(|line| line.starts_with('"')).cloned().collect(),
-            // The first line of an EHLO reply is the server's name (RFC 5321 section 4.1.1.1).
-            _ => lines.skip(1).filter_map(|line| line.get(4..)).map(str::to_owned).collect(),
+            Service::Imap | Service::Imaps => self.say(State::Inside, "c CAPABILITY"),
+            Service::Pop3 | Service::Pop3s => self.say(State::Inside, "CAPA"),
+            _ => self.say(State::Inside, &format!("EHLO {EHLO_NAME}")),
         }
     }
 
+    /// What is offered inside TLS was said, or refused: then nothing is.
+    fn inside(&mut self) -> Move {
+        let offers = self.offers();
+        if matches!(self.service, Service::Submission | Service::Submissions) {
+            self.heard.faults.extend(offers::no_auth(&offers, &self.lines));
+        }
+        self.heard.offers = offers.iter().map(|offer| visible(offer)).collect();
+        let words = self.goodbye().trim_end();
+        self.say(State::Bye, words)
+    }
+
+    /// What the reply just heard offers.
+    fn offers(&self) -> Vec<String> {
+        offers::offers(self.service, &self.lines)
+    }
+
     fn word(&self) -> &'static str {
-        if self.service == Service::Pop3 { "STLS" } else { "STARTTLS" }
+        if matches!(self.service, Service::Pop3 | Service::Pop3s) { "STLS" } else { "STARTTLS" }
     }
 
     fn ask_for_tls(&mut self) -> Move {
-        let tag = if self.service == Service::Imap { "b " } else { "" };
-        self.say(State::Asked, &format!("{tag}{}", self.word()))
+        if self.service.is_smtp() {
+            self.heard.faults.extend(offers::auth_before_tls(&self.offers()));
+        }
+        let tag = if matches!(self.service, Service::Imap | Service::Imaps) { "b " } else { "" };
+        let next = self.say(State::Asked, &format!("{tag}{}", self.word()));
+        match next {
+            Move::Send(words) if self.injecting => {
+                Move::Send(words + injection::command(self.service))
+            }
+            next => next,
+        }
     }
 
     /// TLS may begin, unless the server has already said more: that would be read as TLS, and a
@@ -295,12 +299,17 @@ impl Dialogue {
         }))
     }
 
-    fn says_421(&self) -> bool {
-        !self.service.is_smtp() || self.lines.last().is_some_and(|line| line.starts_with("421"))
+    /// Whether the refusal of TLS is one of everything. SMTP's 454 is not: a broken default
+    /// certificate looks like that.
+    fn hangs_up(&self) -> bool {
+        let last = self.lines.last().map_or("", |line| line);
+        last.starts_with(if self.service.is_smtp() { "421" } else { "* BYE" })
+            || (self.service == Service::Sieve && last.to_ascii_uppercase().starts_with("BYE"))
     }
 
     fn say(&mut self, state: State, words: &str) -> Move {
         self.state = state;
+        self.heard.line('C', words);
         Move::Send(format!("{words}\r\n"))
     }
 
@@ -331,53 +340,6 @@ impl Dialogue {
             ..Fault::new(Code::ProtocolViolation, self.stage())
         }))
     }
-}
-
-enum Complete {
-    No,
-    Yes(Answer),
-    Never(String),
-}
-
-#[derive(Clone, Copy)]
-enum Answer {
-    Good,
-    Later,
-    Bad,
-}
-
-/// A reply ends with the line that has a space (or nothing) behind its code (RFC 5321 section
-/// 4.2.1).
-fn smtp(last: &str) -> Complete {
-    let bytes = last.as_bytes();
-    let is_code = bytes.len() >= 3 && bytes[..3].iter().all(u8::is_ascii_digit);
-    match (is_code, bytes.get(3), bytes.first()) {
-        (true, Some(b'-'), _) => Complete::No,
-        (true, None | Some(b' '), Some(b'2')) => Complete::Yes(Answer::Good),
-        (true, None | Some(b' '), Some(b'4')) => Complete::Yes(Answer::Later),
-        (true, None | Some(b' '), Some(b'5')) => Complete::Yes(Answer::Bad),
-        _ => Complete::Never(format!("no SMTP reply: {last}")),
-    }
-}
-
-/// Lines in quotes, then OK, NO or BYE (RFC 5804 section 1.2 and 1.3).
-fn sieve(last: &str) -> Complete {
-    let upper = last.to_ascii_uppercase();
-    match upper.split([' ', '(']).next() {
-        Some("OK") => Complete::Yes(Answer::Good),
-        Some("NO") => Complete::Yes(Answer::Bad),
-        Some("BYE") if upper.contains("TRYLATER") => Complete::Yes(Answer::Later),
-        Some("BYE") => Complete::Yes(Answer::Bad),
-        _ if last.starts_with('"') => Complete::No,
-        _ => Complete::Never(format!("no ManageSieve reply: {last}")),
-    }
-}
-
-/// Response codes that say: come back later (RFC 5530, RFC 3206).
-fn is_temporary(upper: &str) -> bool {
-    ["[UNAVAILABLE]", "[LIMIT]", "[INUSE]", "[IN-USE]", "[SYS/TEMP]", "[LOGIN-DELAY]"]
-        .iter()
-        .any(|code| upper.contains(code))
 }
 
 #[cfg(test)]

@@ -35,6 +35,13 @@ impl Ca {
         self.0.pem()
     }
 
+    /// A server that wants a PROXY header first.
+    pub(crate) fn proxied(&self, names: &[&str]) -> Mail {
+        let key = KeyPair::generate().unwrap();
+        let leaf = leaf(names, 80).signed_by(&key, &self.0).unwrap();
+        Mail::start(Manner::Proxied(tls(leaf.der().clone(), &key)))
+    }
+
     /// A server whose certificate ends in five days.
     pub(crate) fn expiring(&self, names: &[&str]) -> Mail {
         self.shown_for(names, 5)
@@ -82,6 +89,7 @@ pub(crate) struct Mail {
 #[derive(Clone)]
 enum Manner {
     Tls(Arc<ServerConfig>),
+    Proxied(Arc<ServerConfig>),
     Greets(&'static str),
     Silent,
     Old,
@@ -126,6 +134,13 @@ fn serve(mut stream: TcpStream, manner: &Manner) -> std::io::Result<()> {
                 stream.write_all(if rc4 { TLS10 } else { PROTOCOL_VERSION })?;
                 // What comes after is a farewell.
                 let _ = stream.read(&mut hello)?;
+            }
+        }
+        Manner::Proxied(config) => {
+            let mut header = String::new();
+            BufReader::with_capacity(1, &mut stream).read_line(&mut header)?;
+            if header.starts_with("PROXY TCP4 127.0.0.1 127.0.0.1 ") {
+                serve(stream, &Manner::Tls(Arc::clone(config)))?;
             }
         }
         Manner::Tls(config) => {

@@ -15,6 +15,7 @@ mod input;
 mod mail;
 mod nowhere;
 mod plan;
+mod proxied;
 mod setup;
 mod state;
 mod streams;

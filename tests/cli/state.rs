@@ -60,6 +60,7 @@ fn check_tells_what_each_server_lacks() {
                 {
                   "address": "127.0.33.7",
                   "port": 25,
+                  "proxy": false,
                   "service": "smtp"
                 }
               ],

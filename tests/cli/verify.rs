@@ -112,6 +112,11 @@ fn the_json_says_everything_of_an_endpoint() {
                 "sha256": "HEX",
                 "spki_sha256": "HEX"
               },
+              "details": {
+                "offers": [
+                  "AUTH PLAIN LOGIN"
+                ]
+              },
               "domain": "example.org",
               "host": "smtp.example.org",
               "millis": 0,

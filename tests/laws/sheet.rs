@@ -23,7 +23,12 @@ pub(crate) fn server(id: &str, kind: Kind, service: Service) -> Seen {
             uid: 0,
             gid: 0,
             files_only: false,
-            listeners: vec![Listener { address: None, port: service.port(), service }],
+            listeners: vec![Listener {
+                address: None,
+                port: service.port(),
+                service,
+                proxy: false,
+            }],
         },
         hook: Hook::There,
         files: BTreeMap::new(),

@@ -127,9 +127,17 @@ fn refusal(met: &Met<'_>, profile: &str) -> Option<String> {
 
 /// Whether a sender that got through to the server turns away at TLS or the certificate.
 fn is_of_tls(look: &Inspection, code: Code) -> bool {
-    let answered = look.stages.connect == Some(StageMark::Ok)
-        && !matches!(look.stages.greeting, Some(StageMark::Fail | StageMark::Unknown));
-    answered && !matches!(code, Code::ProtocolViolation | Code::ConnectionClosed | Code::Flapping)
+    // Where logins are what is wrong, the certificate was shown all the same.
+    let greeted = !matches!(look.stages.greeting, Some(StageMark::Fail | StageMark::Unknown))
+        || look.certificate.is_some();
+    let other = [
+        Code::ProtocolViolation,
+        Code::ConnectionClosed,
+        Code::Flapping,
+        Code::GreetingRefused,
+        Code::NoAuthOffered,
+    ];
+    look.stages.connect == Some(StageMark::Ok) && greeted && !other.contains(&code)
 }
 
 /// Words of strangers that are longer than a line, broken: nobody pastes them.
@@ -197,6 +205,7 @@ fn fix(problem: &Problem, at: &Inspection, hosts: &str) -> String {
         }
         Code::ProxyProtocolExpected => "let senders reach the proxy, not this listener".to_owned(),
         Code::NoAuthOffered => "offer AUTH PLAIN or LOGIN inside TLS".to_owned(),
+        Code::AuthBeforeTls => "offer AUTH only inside TLS".to_owned(),
         Code::ProtocolTooOld | Code::OldProtocolOffered => {
             "let the mail server use TLS 1.2 and 1.3 only".to_owned()
         }

@@ -1,38 +1,42 @@
-//! One connection: TCP, the plain conversation, the handshake, one reply inside TLS, goodbye.
+//! One connection: TCP, the plain conversation, the handshake, what is offered inside TLS, goodbye.
 
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::{AlertDescription, Error, InvalidMessage, PeerIncompatible};
 use rustls_pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
+use tokio_rustls::client::TlsStream;
 
+use super::broken::{broken, closed, no_connection, timed_out, tls_error};
 use super::capture::{Capture, config};
-use super::tap::{Tap, plain_text};
+use super::tap::Tap;
 use crate::model::{Code, Hostname, Service, Stage, Tls, TlsMode};
-use crate::verify::starttls::{Dialogue, Move};
-use crate::verify::{Fault, visible};
+use crate::verify::starttls::{Dialogue, Heard, Move, proxy};
+use crate::verify::{Ask, Fault, Sni, visible};
 
 /// Connecting takes at most this long.
 const CONNECT: Duration = Duration::from_secs(10);
 /// How long the reply to a goodbye is waited for.
-const GOODBYE: Duration = Duration::from_secs(2);
+pub(super) const GOODBYE: Duration = Duration::from_secs(2);
 
 /// What one connection showed.
 #[derive(Debug)]
 pub(super) struct Look {
-    /// Where it was when it ended.
-    pub(super) stage: Stage,
     /// What ended it, unless it went through.
     pub(super) fault: Option<Fault>,
     /// The chain as sent, in DER; empty if it came to no handshake.
     pub(super) chain: Vec<Vec<u8>>,
     /// The session, if there was one.
     pub(super) tls: Option<Tls>,
+    /// What the conversation left behind.
+    pub(super) heard: Heard,
+    /// How long the server said nothing after the connection stood; `None` if it never spoke
+    /// before TLS.
+    pub(super) silence: Option<Duration>,
 }
 
 /// Where to connect and what to say there.
@@ -40,131 +44,230 @@ pub(super) struct Look {
 pub(super) struct Aim<'a> {
     pub(super) to: SocketAddr,
     pub(super) service: Service,
+    /// How TLS begins, which may be another way than the service has it.
+    pub(super) mode: TlsMode,
+    /// The name that is sent, if one is.
     pub(super) host: &'a Hostname,
     pub(super) sni: bool,
+    /// Whether a PROXY header goes first.
+    pub(super) proxy: bool,
+    /// How long the server may say nothing before its greeting; `None`: until the deadline.
+    pub(super) patience: Option<Duration>,
+}
+
+impl<'a> Aim<'a> {
+    /// Where an endpoint is looked at; `None` if it has no address.
+    pub(super) fn of(ask: &'a Ask) -> Option<Self> {
+        let Ask { endpoint, connect, sni, proxy_header, .. } = ask;
+        let address = endpoint.address.map(|address| SocketAddr::new(address, endpoint.port));
+        Some(Self {
+            to: connect.or(address)?,
+            service: endpoint.service,
+            mode: endpoint.service.tls_mode(),
+            host: &endpoint.host,
+            sni: *sni == Sni::Host,
+            proxy: *proxy_header,
+            patience: None,
+        })
+    }
+
+    /// The conversation to have there.
+    pub(super) fn dialogue(&self) -> Dialogue {
+        Dialogue::new(self.service).in_mode(self.mode)
+    }
 }
 
 /// Looks once; it ends at the deadline wherever it is then.
 pub(super) async fn look(aim: Aim<'_>, deadline: Instant) -> Look {
-    let mut look = Look { stage: Stage::Connect, fault: None, chain: Vec::new(), tls: None };
-    let capture = Arc::new(Capture::default());
-    let ended = timeout_at(deadline, converse(aim, &capture, &mut look)).await;
-    look.chain = capture.chain();
-    look.fault = match ended {
-        Ok(Ok(())) => None,
-        Ok(Err(fault)) => Some(*fault),
-        Err(_) => Some(timed_out(look.stage)),
-    };
-    look
+    look_with(aim, aim.dialogue(), deadline).await
 }
 
-async fn converse(aim: Aim<'_>, capture: &Arc<Capture>, look: &mut Look) -> Result<(), Box<Fault>> {
-    let mut tap = connect(aim.to).await?;
-    let mut dialogue = Dialogue::new(aim.service);
-    if aim.service.tls_mode() == TlsMode::Starttls {
-        look.stage = Stage::Greeting;
-        let ready = talk(&mut tap, &mut dialogue, Move::Wait, capture, &mut look.stage).await;
-        if let Err(fault) = ready {
-            // The server may be gone already: this is only politeness.
-            let _ = timeout(GOODBYE, tap.write_all(dialogue.goodbye().as_bytes())).await;
-            return Err(fault);
-        }
-    }
-    look.stage = Stage::Handshake;
-    tap.reset();
-    let name = ServerName::try_from(aim.host.to_string())
-        .map_err(|_| Box::new(Fault::new(Code::HandshakeFailed, Stage::Handshake)))?;
-    let connector = tokio_rustls::TlsConnector::from(Arc::new(config(capture, aim.sni)?));
-    let mut stream = match connector.connect(name, tap).into_fallible().await {
-        Ok(stream) => stream,
-        Err((error, tap)) => return Err(broken(&error, Stage::Handshake, capture, tap.as_ref())),
+/// The same with a conversation that keeps its lines.
+pub(super) async fn look_with(aim: Aim<'_>, dialogue: Dialogue, deadline: Instant) -> Look {
+    let mut talk = Talk::new(aim, dialogue);
+    let mut tls = None;
+    let fault = match timeout_at(deadline, converse(&mut talk, &mut tls)).await {
+        Ok(Ok(())) => None,
+        Ok(Err(fault)) => Some(*fault),
+        Err(_) => Some(timed_out(talk.stage)),
     };
-    if let Some(why) = capture.unproven() {
+    Look {
+        fault,
+        chain: talk.capture.chain(),
+        tls,
+        heard: talk.dialogue.into_heard(),
+        silence: talk.silence,
+    }
+}
+
+/// One connection while it lasts.
+pub(super) struct Talk<'a> {
+    pub(super) aim: Aim<'a>,
+    pub(super) dialogue: Dialogue,
+    capture: Arc<Capture>,
+    stage: Stage,
+    silence: Option<Duration>,
+}
+
+async fn converse(talk: &mut Talk<'_>, tls: &mut Option<Tls>) -> Result<(), Box<Fault>> {
+    let mut stream = talk.secure().await?;
+    if let Some(why) = talk.capture.unproven() {
         return Err(Box::new(Fault {
             expected: Some("a handshake signed with the certificate's key".to_owned()),
             found: vec![visible(&why)],
             ..Fault::new(Code::HandshakeFailed, Stage::Handshake)
         }));
     }
-    look.tls = Some(session(stream.get_ref().1));
-    let next = dialogue.secured();
-    look.stage = dialogue.stage();
-    talk(&mut stream, &mut dialogue, next, capture, &mut look.stage).await?;
+    *tls = Some(session(stream.get_ref().1));
+    let next = talk.dialogue.secured();
+    talk.stage = talk.dialogue.stage();
+    let ended = talk.carry(&mut stream, next).await;
+    if ended.is_err() {
+        talk.leave(&mut stream).await;
+    }
     // The rest is closed by dropping it; close_notify is politeness.
     let _ = timeout(GOODBYE, stream.shutdown()).await;
-    Ok(())
+    ended
 }
 
-/// Connects, within ten seconds.
-pub(super) async fn connect(to: SocketAddr) -> Result<Tap, Box<Fault>> {
-    let found = match timeout(CONNECT, TcpStream::connect(to)).await {
+impl<'a> Talk<'a> {
+    pub(super) fn new(aim: Aim<'a>, dialogue: Dialogue) -> Self {
+        let capture = Arc::new(Capture::default());
+        Self { aim, dialogue, capture, stage: Stage::Connect, silence: None }
+    }
+
+    /// Connects and talks until TLS may begin.
+    pub(super) async fn ready(&mut self) -> Result<Tap, Box<Fault>> {
+        let mut tap = open(self.aim).await?;
+        if self.aim.mode == TlsMode::Starttls {
+            self.stage = Stage::Greeting;
+            if let Err(fault) = self.carry(&mut tap, Move::Wait).await {
+                self.leave(&mut tap).await;
+                return Err(fault);
+            }
+        }
+        self.stage = Stage::Handshake;
+        tap.reset();
+        Ok(tap)
+    }
+
+    /// Connects and talks until TLS stands.
+    pub(super) async fn secure(&mut self) -> Result<TlsStream<Tap>, Box<Fault>> {
+        let tap = self.ready().await?;
+        let aim = self.aim;
+        let name = ServerName::try_from(aim.host.to_string())
+            .map_err(|_| Box::new(Fault::new(Code::HandshakeFailed, Stage::Handshake)))?;
+        let config = Arc::new(config(&self.capture, aim.sni)?);
+        let connecting = tokio_rustls::TlsConnector::from(config).connect(name, tap);
+        connecting
+            .into_fallible()
+            .await
+            .map_err(|(error, tap)| broken(&error, Stage::Handshake, &self.capture, tap.as_ref()))
+    }
+
+    /// Carries the conversation until TLS may begin or all is said.
+    async fn carry<S>(&mut self, stream: &mut S, mut next: Move) -> Result<(), Box<Fault>>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let begun = Instant::now();
+        let mut buffer = [0; 2048];
+        loop {
+            next = match next {
+                Move::Handshake | Move::Done => return Ok(()),
+                Move::GiveUp(fault) => return Err(fault),
+                Move::Send(words) => {
+                    self.stage = self.dialogue.stage();
+                    let sent = write(stream, words.as_bytes()).await;
+                    sent.map_err(|error| self.broken(&error))?;
+                    self.dialogue.hear(&[])
+                }
+                Move::Wait => {
+                    let silent = self.dialogue.is_silent();
+                    let leaving = self.dialogue.is_leaving();
+                    let limit = if leaving { Some(GOODBYE) } else { self.aim.patience };
+                    let limit = limit.filter(|_| leaving || silent);
+                    match read(stream, &mut buffer, limit).await {
+                        None if leaving => return Ok(()),
+                        None => return Err(Box::new(timed_out(self.stage))),
+                        Some(Ok(0)) if leaving => return Ok(()),
+                        Some(Err(error)) if leaving && tls_error(&error).is_none() => {
+                            return Ok(());
+                        }
+                        Some(Ok(0)) => return Err(self.closed(begun.elapsed())),
+                        Some(Err(error)) => return Err(self.broken(&error)),
+                        Some(Ok(count)) => {
+                            if silent {
+                                self.silence = Some(begun.elapsed());
+                            }
+                            self.dialogue.hear(&buffer[..count])
+                        }
+                    }
+                }
+            };
+            if !matches!(next, Move::Done | Move::Handshake) {
+                self.stage = self.dialogue.stage();
+            }
+        }
+    }
+
+    /// Says goodbye, which is only politeness: the server may be gone already. Nothing is said
+    /// before the server has said something.
+    async fn leave<S: AsyncWrite + Unpin>(&self, stream: &mut S) {
+        if !self.dialogue.is_silent() {
+            let _ = timeout(GOODBYE, write(stream, self.dialogue.goodbye().as_bytes())).await;
+        }
+    }
+
+    fn closed(&mut self, after: Duration) -> Box<Fault> {
+        if self.dialogue.is_silent() {
+            self.silence = Some(after);
+        }
+        closed(self.dialogue.stage(), &self.capture)
+    }
+
+    fn broken(&self, error: &io::Error) -> Box<Fault> {
+        broken(error, self.dialogue.stage(), &self.capture, &[])
+    }
+}
+
+async fn write<S: AsyncWrite + Unpin>(stream: &mut S, bytes: &[u8]) -> io::Result<()> {
+    stream.write_all(bytes).await?;
+    stream.flush().await
+}
+
+/// Reads; `None` if nothing came within the limit.
+async fn read<S: AsyncRead + Unpin>(
+    stream: &mut S,
+    buffer: &mut [u8],
+    limit: Option<Duration>,
+) -> Option<io::Result<usize>> {
+    match limit {
+        Some(limit) => timeout(limit, stream.read(buffer)).await.ok(),
+        None => Some(stream.read(buffer).await),
+    }
+}
+
+/// Connects, and says who connects where the listener wants to know.
+pub(super) async fn open(aim: Aim<'_>) -> Result<Tap, Box<Fault>> {
+    let mut tap = connect(aim.to).await?;
+    if let (true, Ok((from, to))) = (aim.proxy, tap.ends()) {
+        let header = proxy::header(from, to);
+        let sent = tap.write_all(header.as_bytes()).await;
+        sent.map_err(|_| closed(Stage::Connect, &Capture::default()))?;
+    }
+    Ok(tap)
+}
+
+async fn connect(to: SocketAddr) -> Result<Tap, Box<Fault>> {
+    match timeout(CONNECT, TcpStream::connect(to)).await {
         Ok(Ok(stream)) => {
             // Without it a delayed acknowledgement costs 40 ms a reply; not having it is no fault.
             let _ = stream.set_nodelay(true);
-            return Ok(Tap::new(stream));
+            Ok(Tap::new(stream))
         }
-        Ok(Err(error)) => error,
-        Err(_) => return Err(Box::new(timed_out(Stage::Connect))),
-    };
-    let code = match found.kind() {
-        io::ErrorKind::ConnectionRefused => Code::ConnectionRefused,
-        io::ErrorKind::TimedOut => Code::Timeout,
-        io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted => Code::ConnectionClosed,
-        _ => Code::Unreachable,
-    };
-    Err(Box::new(Fault {
-        expected: Some(format!("a server that listens on port {}", to.port())),
-        found: vec![visible(&found.to_string())],
-        ..Fault::new(code, Stage::Connect)
-    }))
-}
-
-/// Carries the conversation until TLS may begin or all is said.
-async fn talk<S: AsyncRead + AsyncWrite + Unpin>(
-    stream: &mut S,
-    dialogue: &mut Dialogue,
-    mut next: Move,
-    capture: &Capture,
-    stage: &mut Stage,
-) -> Result<(), Box<Fault>> {
-    let mut buffer = [0; 2048];
-    loop {
-        next = match next {
-            Move::Handshake | Move::Done => return Ok(()),
-            Move::GiveUp(fault) => return Err(fault),
-            Move::Send(words) => {
-                *stage = dialogue.stage();
-                let sent = stream.write_all(words.as_bytes()).await;
-                let sent = match sent {
-                    Ok(()) => stream.flush().await,
-                    failed => failed,
-                };
-                sent.map_err(|error| broken(&error, dialogue.stage(), capture, &[]))?;
-                dialogue.hear(&[])
-            }
-            Move::Wait => {
-                let read = if dialogue.is_leaving() {
-                    match timeout(GOODBYE, stream.read(&mut buffer)).await {
-                        Ok(read) => read,
-                        Err(_) => return Ok(()),
-                    }
-                } else {
-                    stream.read(&mut buffer).await
-                };
-                match read {
-                    Ok(0) if dialogue.is_leaving() => return Ok(()),
-                    Ok(0) => return Err(closed(dialogue.stage(), capture)),
-                    Ok(count) => dialogue.hear(&buffer[..count]),
-                    Err(error) if dialogue.is_leaving() && tls_error(&error).is_none() => {
-                        return Ok(());
-                    }
-                    Err(error) => return Err(broken(&error, dialogue.stage(), capture, &[])),
-                }
-            }
-        };
-        if !matches!(next, Move::Done | Move::Handshake) {
-            *stage = dialogue.stage();
-        }
+        Ok(Err(error)) => Err(no_connection(&error, to.port())),
+        Err(_) => Err(Box::new(timed_out(Stage::Connect))),
     }
 }
 
@@ -178,113 +281,4 @@ fn session(connection: &rustls::ClientConnection) -> Tls {
     // rustls writes TLS13_AES_..; the registry of IANA has TLS_AES_...
     let cipher = suite.replacen("TLS13_", "TLS_", 1);
     Tls { version: version.to_owned(), cipher }
-}
-
-fn timed_out(stage: Stage) -> Fault {
-    let expected = match stage {
-        Stage::Connect => "a connection within 10 seconds",
-        Stage::Greeting => "the server's greeting in time",
-        Stage::Starttls => "a reply in time",
-        _ => "a handshake in time",
-    };
-    Fault {
-        expected: Some(expected.to_owned()),
-        found: vec!["no answer, or one that did not end".to_owned()],
-        ..Fault::new(Code::Timeout, stage)
-    }
-}
-
-fn closed(stage: Stage, capture: &Capture) -> Box<Fault> {
-    if stage == Stage::Handshake && capture.asked_for_ours() {
-        return wants_ours("it closed the connection");
-    }
-    let when = match stage {
-        Stage::Connect | Stage::Greeting => "before its greeting",
-        Stage::Starttls => "in the middle of the conversation",
-        _ => "during the TLS handshake or right after it",
-    };
-    Box::new(Fault {
-        expected: Some("a server that stays".to_owned()),
-        found: vec![format!("it closed the connection {when}")],
-        ..Fault::new(Code::ConnectionClosed, stage)
-    })
-}
-
-fn wants_ours(found: &str) -> Box<Fault> {
-    Box::new(Fault {
-        expected: Some("a server that asks for no certificate of the client".to_owned()),
-        found: vec![format!("it asked for one, got none, and {found}")],
-        ..Fault::new(Code::ClientCertRequired, Stage::Handshake)
-    })
-}
-
-fn tls_error(error: &io::Error) -> Option<&Error> {
-    error.get_ref()?.downcast_ref::<Error>()
-}
-
-/// Tells apart how a connection breaks; `first` is what came instead of TLS.
-fn broken(error: &io::Error, stage: Stage, capture: &Capture, first: &[u8]) -> Box<Fault> {
-    let fault = |code, expected: &str, found: String, why: Option<&str>| {
-        Box::new(Fault {
-            expected: Some(expected.to_owned()),
-            found: vec![found],
-            why: why.map(str::to_owned),
-            ..Fault::new(code, Stage::Handshake)
-        })
-    };
-    if let Some(text) = plain_text(first) {
-        let why = "the server answers in plain text where TLS begins";
-        return fault(Code::NotTls, "a TLS handshake", text, Some(why));
-    }
-    match tls_error(error) {
-        None => closed(stage, capture),
-        Some(Error::AlertReceived(alert)) => alerted(*alert, capture),
-        Some(Error::PeerIncompatible(PeerIncompatible::ServerDoesNotSupportTls12Or13)) => {
-            fault(Code::ProtocolTooOld, "TLS 1.2 or 1.3", "an older version".to_owned(), None)
-        }
-        Some(Error::InvalidMessage(InvalidMessage::HandshakePayloadTooLarge)) => {
-            let found = "certificates of more than 64 KiB in one message".to_owned();
-            let why = "most TLS libraries stop reading there, and so does ours";
-            fault(Code::HandshakeFailed, "certificates of at most 16 KiB", found, Some(why))
-        }
-        Some(Error::InvalidMessage(_)) => {
-            fault(Code::NotTls, "a TLS handshake", "bytes that are no TLS".to_owned(), None)
-        }
-        Some(other) => {
-            let found = visible(&other.to_string());
-            fault(Code::HandshakeFailed, "a TLS handshake", found, None)
-        }
-    }
-}
-
-fn alerted(alert: AlertDescription, capture: &Capture) -> Box<Fault> {
-    let found = format!("the alert {alert:?}");
-    if alert == AlertDescription::CertificateRequired
-        || (capture.asked_for_ours() && alert != AlertDescription::ProtocolVersion)
-    {
-        return wants_ours(&format!("sent {found}"));
-    }
-    let (code, expected, why) = match alert {
-        AlertDescription::ProtocolVersion => (Code::ProtocolTooOld, "TLS 1.2 or 1.3", None),
-        AlertDescription::UnrecognisedName | AlertDescription::AccessDenied => {
-            (Code::TlsAlert, "a TLS handshake", Some("the server does not want this name"))
-        }
-        AlertDescription::HandshakeFailure => (
-            Code::TlsAlert,
-            "a TLS handshake",
-            Some("no cipher in common, or the server has no usable certificate for this name"),
-        ),
-        AlertDescription::InternalError => (
-            Code::TlsAlert,
-            "a TLS handshake",
-            Some("the server failed: mostly its key cannot be read or is not its certificate's"),
-        ),
-        _ => (Code::TlsAlert, "a TLS handshake", None),
-    };
-    Box::new(Fault {
-        expected: Some(expected.to_owned()),
-        found: vec![found],
-        why: why.map(str::to_owned),
-        ..Fault::new(code, Stage::Handshake)
-    })
 }

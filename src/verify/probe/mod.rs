@@ -2,7 +2,11 @@
 //!
 //! What it asks and reads is decided by `starttls`, what it saw is judged by `judge`.
 
+mod again;
+mod broken;
 mod capture;
+mod differ;
+mod first;
 mod inspect;
 mod look;
 mod second;
@@ -20,6 +24,7 @@ use tokio::sync::Semaphore;
 
 use crate::model::Inspection;
 use crate::verify::{Ask, How};
+pub use differ::compare_addresses;
 pub use inspect::unresolved;
 
 /// Looks at every endpoint side by side within the bounds; the answers are in the order of

@@ -6,9 +6,9 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::look::{Aim, Look, connect};
+use super::look::{Aim, Look, open};
 use super::tap::{Tap, plain_text};
-use crate::model::{Code, Level, Service, Stage, Tls, TlsMode};
+use crate::model::{Code, Level, Stage, Tls, TlsMode};
 use crate::verify::hello::{Answer, Chosen, Reader, Version, client_hello, farewell};
 use crate::verify::judge::{Judgement, judge};
 use crate::verify::starttls::{Dialogue, Move};
@@ -110,17 +110,16 @@ async fn hear(aim: Aim<'_>, best: Version, deadline: Instant) -> Option<Answer> 
 
 /// A connection on which the server is ready for TLS, with the hello sent.
 async fn ready(aim: Aim<'_>, hello: &[u8]) -> Option<Tap> {
-    let mut tap = connect(aim.to).await.ok()?;
-    if aim.service.tls_mode() == TlsMode::Starttls {
-        ask_for_tls(&mut tap, aim.service).await?;
+    let mut tap = open(aim).await.ok()?;
+    if aim.mode == TlsMode::Starttls {
+        ask_for_tls(&mut tap, aim.dialogue()).await?;
     }
     tap.write_all(hello).await.ok()?;
     Some(tap)
 }
 
 /// Carries the conversation until TLS may begin. The first look told how it can fail.
-async fn ask_for_tls(tap: &mut Tap, service: Service) -> Option<()> {
-    let mut dialogue = Dialogue::new(service);
+async fn ask_for_tls(tap: &mut Tap, mut dialogue: Dialogue) -> Option<()> {
     let mut next = Move::Wait;
     let mut buffer = vec![0; 2048];
     loop {

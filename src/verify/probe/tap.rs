@@ -1,7 +1,8 @@
-//! A connection that remembers the first bytes it received since it was last asked to: the
-//! evidence when something else than TLS came.
+//! A connection that remembers the first bytes it received since it was last asked to, the
+//! evidence when something else than TLS came, and that ends when it received too many.
 
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -10,16 +11,30 @@ use tokio::net::TcpStream;
 
 /// As many bytes as a report quotes.
 const KEPT: usize = 256;
+/// The most bytes that one connection may bring: two dialogues at their limits, a handshake whose
+/// messages are all as long as rustls takes them (64 KiB), and room.
+pub(super) const MOST: usize = 256 * 1024;
+
+/// More than [`MOST`] bytes came.
+#[derive(Debug, thiserror::Error)]
+#[error("more than {MOST} bytes on one connection")]
+pub(super) struct TooMuch;
 
 #[derive(Debug)]
 pub(super) struct Tap {
     stream: TcpStream,
     first: Vec<u8>,
+    received: usize,
 }
 
 impl Tap {
     pub(super) fn new(stream: TcpStream) -> Self {
-        Self { stream, first: Vec::new() }
+        Self { stream, first: Vec::new(), received: 0 }
+    }
+
+    /// Both ends of the connection, ours first.
+    pub(super) fn ends(&self) -> io::Result<(SocketAddr, SocketAddr)> {
+        Ok((self.stream.local_addr()?, self.stream.peer_addr()?))
     }
 
     /// Forgets what came so far.
@@ -48,11 +63,15 @@ impl AsyncRead for Tap {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if self.received > MOST {
+            return Poll::Ready(Err(io::Error::other(TooMuch)));
+        }
         let before = buffer.filled().len();
         let polled = Pin::new(&mut self.stream).poll_read(context, buffer);
         let new = &buffer.filled()[before..];
         let room = KEPT.saturating_sub(self.first.len());
         self.first.extend_from_slice(&new[..new.len().min(room)]);
+        self.received += new.len();
         polled
     }
 }

@@ -1,5 +1,9 @@
 //! Looks at servers made for it on 127.0.23.0/24, good ones and broken ones.
 
+mod modes;
+mod scripted;
+mod traps;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

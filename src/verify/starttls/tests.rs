@@ -1,15 +1,16 @@
 //! Conversations as text: what each server says, what we say, how it ends.
 
-use super::{Dialogue, Move};
+use super::{Dialogue, Heard, Move};
 use crate::model::{Code, Service, Stage, TlsMode};
 
+mod inside;
+
 /// Lets the server say its `lines`, one after each of our moves, `piece` bytes at a time; what
-/// was said and how it ended.
-fn talk(service: Service, lines: &[&str], piece: usize) -> (Vec<String>, Move) {
-    let mut dialogue = Dialogue::new(service);
+/// was said, how it ended and what was learnt.
+fn converse(mut dialogue: Dialogue, lines: &[&str], piece: usize) -> (Vec<String>, Move, Heard) {
     let mut said = Vec::new();
     let mut next = Move::Wait;
-    if service.tls_mode() == TlsMode::Implicit {
+    if dialogue.mode == TlsMode::Implicit {
         next = dialogue.secured();
     }
     for (index, line) in lines.iter().enumerate() {
@@ -29,6 +30,11 @@ fn talk(service: Service, lines: &[&str], piece: usize) -> (Vec<String>, Move) {
             }
         }
     }
+    (said, next, dialogue.into_heard())
+}
+
+fn talk(service: Service, lines: &[&str], piece: usize) -> (Vec<String>, Move) {
+    let (said, next, _) = converse(Dialogue::new(service), lines, piece);
     (said, next)
 }
 
@@ -58,22 +64,57 @@ fn a_good_conversation_reaches_tls_in_every_protocol_and_in_pieces() {
 }
 
 #[test]
-fn after_tls_one_reply_is_read_and_goodbye_is_said() {
-    let imap = ["* OK\r\n", "* CAPABILITY STARTTLS\r\na OK\r\n", "b OK\r\n", "* BYE\r\nc OK\r\n"];
-    let sieve = ["\"STARTTLS\"\r\nOK\r\n", "OK\r\n", "\"SASL\" \"\"\r\nOK\r\n", "OK\r\n"];
-    for (service, lines, last) in [
-        (Service::Smtp, &[GREETING, OFFERS, "220 go\r\n", "250 mx\r\n", "221 bye\r\n"][..], "QUIT"),
-        (Service::Imap, &imap, "c LOGOUT"),
-        (Service::Pop3, &["+OK\r\n", "+OK\r\nSTLS\r\n.\r\n", "+OK\r\n", "+OK\r\n"], "QUIT"),
-        (Service::Sieve, &sieve, "LOGOUT"),
-        (Service::Submissions, &[GREETING, "221 bye\r\n"], "QUIT"),
-        (Service::Imaps, &["* OK\r\n", "* BYE\r\nc OK\r\n"], "c LOGOUT"),
-        (Service::Pop3s, &["+OK\r\n", "+OK\r\n"], "QUIT"),
+fn inside_tls_it_is_asked_what_is_offered_and_goodbye_is_said() {
+    let imap = ["* OK\r\n", "* CAPABILITY STARTTLS\r\na OK\r\n", "b OK\r\n"];
+    let caps = "* CAPABILITY IMAP4rev1 AUTH=PLAIN\r\nc OK\r\n";
+    let sieve = ["\"STARTTLS\"\r\nOK\r\n", "OK\r\n", "\"SASL\" \"PLAIN\"\r\nOK\r\n", "OK\r\n"];
+    let pop = "+OK\r\nTOP\r\nSASL PLAIN\r\n.\r\n";
+    let inside = "250-mx\r\n250-SIZE 9\r\n250 8BITMIME\r\n";
+    for (service, lines, expected, last) in [
+        (
+            Service::Smtp,
+            &[GREETING, OFFERS, "220 go\r\n", inside, "221 bye\r\n"][..],
+            "SIZE 9|8BITMIME",
+            "QUIT",
+        ),
+        (
+            Service::Imap,
+            &[imap[0], imap[1], imap[2], caps, "* BYE\r\nd OK\r\n"],
+            "IMAP4rev1|AUTH=PLAIN",
+            "d LOGOUT",
+        ),
+        (
+            Service::Pop3,
+            &["+OK\r\n", "+OK\r\nSTLS\r\n.\r\n", "+OK\r\n", pop, "+OK\r\n"],
+            "TOP|SASL PLAIN",
+            "QUIT",
+        ),
+        (Service::Sieve, &sieve, "\"SASL\" \"PLAIN\"", "LOGOUT"),
+        (Service::Submissions, &[GREETING, inside, "221 bye\r\n"], "SIZE 9|8BITMIME", "QUIT"),
+        (Service::Imaps, &["* OK\r\n", caps, "d OK\r\n"], "IMAP4rev1|AUTH=PLAIN", "d LOGOUT"),
+        (Service::Pop3s, &["+OK\r\n", pop, "+OK\r\n"], "TOP|SASL PLAIN", "QUIT"),
+        // What the server does not know, it does not offer; that is no fault of its TLS.
+        (Service::Pop3s, &["+OK\r\n", "-ERR what\r\n", "+OK\r\n"], "", "QUIT"),
+        (Service::Smtp, &[GREETING, OFFERS, "220 go\r\n", "502 no\r\n", "221\r\n"], "", "QUIT"),
     ] {
-        let (said, end) = talk(service, lines, 1000);
-        assert_eq!(end, Move::Done, "{service}");
-        assert_eq!(said.last().map(String::as_str), Some(&*format!("{last}\r\n")), "{service}");
+        for piece in [1, 3, 1000] {
+            let (said, end, heard) = converse(Dialogue::new(service), lines, piece);
+            assert_eq!(end, Move::Done, "{service}");
+            assert_eq!(heard.offers.join("|"), expected, "{service}");
+            assert_eq!(said.last().map(String::as_str), Some(&*format!("{last}\r\n")));
+        }
     }
+}
+
+#[test]
+fn a_service_may_be_asked_in_the_other_mode() {
+    let at_once = Dialogue::new(Service::Smtp).in_mode(TlsMode::Implicit);
+    let (said, end, _) = converse(at_once, &[GREETING, OFFERS, "221 bye\r\n"], 1000);
+    assert_eq!((said, end), (vec![EHLO.to_owned(), "QUIT\r\n".to_owned()], Move::Done));
+    let starttls = Dialogue::new(Service::Imaps).in_mode(TlsMode::Starttls);
+    let lines = ["* OK\r\n", "* CAPABILITY STARTTLS\r\na OK\r\n", "b OK\r\n"];
+    let (said, end, _) = converse(starttls, &lines, 1000);
+    assert_eq!((said[1].as_str(), end), ("b STARTTLS\r\n", Move::Handshake));
 }
 
 #[test]
@@ -191,6 +232,49 @@ fn a_refusal_is_told_for_what_it_is_and_quoted() {
         ),
         (Service::Sieve, &["BYE \"no\"\r\n"], Code::GreetingRefused, Greeting, "BYE \"no\""),
         (Service::Submissions, &["554 no\r\n"], Code::GreetingRefused, Greeting, "554 no"),
+        (Service::Submissions, &["421 no\r\n"], Code::TemporaryRefusal, Greeting, "421 no"),
+        (
+            Service::Smtp,
+            &[GREETING, "502 what\r\n", "451 later\r\n"],
+            Code::TemporaryRefusal,
+            Starttls,
+            "451 later",
+        ),
+        (
+            Service::Smtp,
+            &[GREETING, OFFERS, "220 go\r\n", "421 4.3.2 shutting down\r\n"],
+            Code::TemporaryRefusal,
+            Handshake,
+            "421 4.3.2 shutting down",
+        ),
+        (
+            Service::Imap,
+            &["* OK\r\n", "* CAPABILITY STARTTLS\r\na OK\r\n", "* BYE later\r\n"],
+            Code::TemporaryRefusal,
+            Starttls,
+            "* BYE later",
+        ),
+        (
+            Service::Imap,
+            &["* OK\r\n", "* CAPABILITY STARTTLS\r\na OK\r\n", "b NO [UNAVAILABLE] x\r\n"],
+            Code::StarttlsRefused,
+            Starttls,
+            "b NO [UNAVAILABLE] x",
+        ),
+        (
+            Service::Pop3,
+            &["+OK\r\n", "+OK\r\nSTLS\r\n.\r\n", "-ERR [SYS/TEMP] x\r\n"],
+            Code::StarttlsRefused,
+            Starttls,
+            "-ERR [SYS/TEMP] x",
+        ),
+        (
+            Service::Sieve,
+            &["\"STARTTLS\"\r\nOK\r\n", "BYE (TRYLATER) \"x\"\r\n"],
+            Code::TemporaryRefusal,
+            Starttls,
+            "BYE (TRYLATER) \"x\"",
+        ),
     ];
     for (service, lines, code, stage, quoted) in cases {
         let (_, end) = talk(*service, lines, 10_000);
