@@ -136,11 +136,10 @@ impl<'a> Talk<'a> {
         Self { aim, dialogue, capture, stage: Stage::Connect, silence: None }
     }
 
-    /// Connects and talks until TLS stands.
-    pub(super) async fn secure(&mut self) -> Result<TlsStream<Tap>, Box<Fault>> {
-        let aim = self.aim;
-        let mut tap = open(aim).await?;
-        if aim.mode == TlsMode::Starttls {
+    /// Connects and talks until TLS may begin.
+    pub(super) async fn ready(&mut self) -> Result<Tap, Box<Fault>> {
+        let mut tap = open(self.aim).await?;
+        if self.aim.mode == TlsMode::Starttls {
             self.stage = Stage::Greeting;
             if let Err(fault) = self.carry(&mut tap, Move::Wait).await {
                 self.leave(&mut tap).await;
@@ -149,6 +148,13 @@ impl<'a> Talk<'a> {
         }
         self.stage = Stage::Handshake;
         tap.reset();
+        Ok(tap)
+    }
+
+    /// Connects and talks until TLS stands.
+    pub(super) async fn secure(&mut self) -> Result<TlsStream<Tap>, Box<Fault>> {
+        let tap = self.ready().await?;
+        let aim = self.aim;
         let name = ServerName::try_from(aim.host.to_string())
             .map_err(|_| Box::new(Fault::new(Code::HandshakeFailed, Stage::Handshake)))?;
         let config = Arc::new(config(&self.capture, aim.sni)?);
@@ -243,7 +249,7 @@ async fn read<S: AsyncRead + Unpin>(
 }
 
 /// Connects, and says who connects where the listener wants to know.
-pub(super) async fn open(aim: Aim<'_>) -> Result<Tap, Box<Fault>> {
+async fn open(aim: Aim<'_>) -> Result<Tap, Box<Fault>> {
     let mut tap = connect(aim.to).await?;
     if let (true, Ok((from, to))) = (aim.proxy, tap.ends()) {
         let header = proxy::header(from, to);
