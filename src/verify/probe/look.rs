@@ -249,7 +249,7 @@ async fn read<S: AsyncRead + Unpin>(
 }
 
 /// Connects, and says who connects where the listener wants to know.
-pub(super) async fn open(aim: Aim<'_>) -> Result<Tap, Box<Fault>> {
+async fn open(aim: Aim<'_>) -> Result<Tap, Box<Fault>> {
     let mut tap = connect(aim.to).await?;
     if let (true, Ok((from, to))) = (aim.proxy, tap.ends()) {
         let header = proxy::header(from, to);
