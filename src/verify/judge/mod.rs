@@ -6,7 +6,9 @@
 
 mod cert;
 mod chain;
+mod der;
 mod facts;
+mod key;
 mod leaf;
 
 #[cfg(test)]
@@ -28,6 +30,11 @@ pub struct Judgement {
     pub faults: Vec<Fault>,
     /// The server's own certificate, if one can be read.
     pub certificate: Option<CertificateSeen>,
+    /// Where the certificate of an issuer that is neither sent nor known is published (http), by
+    /// the certificate that it signed.
+    pub issuer_url: Option<String>,
+    /// Where the issuer publishes what it has revoked (http), by the server's own certificate.
+    pub crl_url: Option<String>,
 }
 
 /// By what a chain is judged.
@@ -68,10 +75,16 @@ pub fn judge(sent: &[Vec<u8>], host: &Hostname, known: Known<'_>, now: Timestamp
         certificates.insert(0, leaf);
     }
     let leaf = &certificates[0];
-    faults.extend(chain::faults(&certificates, sent, known.roots, now));
+    let found = chain::faults(&certificates, sent, known, now);
+    faults.extend(found.faults);
     faults.extend(leaf::names(leaf, host));
     faults.extend(leaf::dates(leaf, now));
-    Judgement { certificate: Some(seen(leaf, sent.len())), faults }
+    Judgement {
+        faults,
+        certificate: Some(seen(leaf, sent.len())),
+        issuer_url: found.issuer_url,
+        crl_url: leaf.crl_url.clone(),
+    }
 }
 
 /// Whether the key is too short for TLS libraries to check its signatures, or cannot be read.
@@ -85,7 +98,7 @@ fn unreadable(why: &str) -> Judgement {
         found: vec![crate::verify::visible(why)],
         ..Fault::new(Code::ProtocolViolation, Stage::Chain)
     };
-    Judgement { faults: vec![fault], certificate: None }
+    Judgement { faults: vec![fault], certificate: None, issuer_url: None, crl_url: None }
 }
 
 /// Where the server's own certificate stands, if a CA's is in front of it.

@@ -31,11 +31,9 @@ impl Capture {
     /// Why the server did not prove that it has the key, if it did not. A key too short for our
     /// library proves nothing either way.
     pub(super) fn unproven(&self) -> Option<String> {
+        let why = self.unproven.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
         let chain = self.chain.lock().unwrap_or_else(PoisonError::into_inner);
-        if chain.first().is_none_or(|leaf| judge::has_weak_key(leaf)) {
-            return None;
-        }
-        self.unproven.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        chain.first().is_some_and(|leaf| !judge::has_weak_key(leaf)).then_some(why)
     }
 
     /// Whether the server asked for a certificate of the client.
