@@ -10,7 +10,7 @@ pub mod target;
 mod text;
 
 pub use judge::facts;
-pub use probe::{inspect_all, unresolved};
+pub use probe::{Fetched, inspect_all, inspect_file, unresolved};
 pub use target::{BadTarget, Target, asks_of, asks_of_server};
 pub use text::{visible, visible_bytes};
 
@@ -120,6 +120,8 @@ pub struct Extras {
     pub crl: bool,
     /// The client for both.
     pub http: Option<Http>,
+    /// What was fetched in this run, each URL once.
+    pub fetched: Arc<Fetched>,
 }
 
 impl How {

@@ -283,7 +283,7 @@ fn short(x509: &X509Certificate<'_>) -> String {
 }
 
 /// The serial number in hexadecimal, without the zero byte that keeps it positive.
-fn serial(raw: &[u8]) -> String {
+pub(super) fn serial(raw: &[u8]) -> String {
     let digits = if raw.len() > 1 { raw.strip_prefix(&[0]).unwrap_or(raw) } else { raw };
     digits.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -58,6 +58,11 @@ pub(super) fn faults(
     Found { faults, issuer_url: story.issuer_url }
 }
 
+/// The intermediates (DER) that are compiled in.
+pub(super) fn bundled_der() -> impl Iterator<Item = &'static [u8]> {
+    known::bundled().iter().map(|one| one.der.as_slice())
+}
+
 /// What webpki says of chain, purpose and signatures, at a moment within the leaf's dates: that
 /// the leaf is out of date is told elsewhere and must not hide the rest.
 fn webpki(certificates: &[Cert], roots: &Roots, now: Timestamp) -> Result<(), Error> {

@@ -10,15 +10,20 @@ mod der;
 mod facts;
 mod key;
 mod leaf;
+mod revoked;
 
 #[cfg(test)]
 mod tests;
+
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
 
 use crate::model::{CertificateSeen, Code, Hostname, Sha256, Stage, Timestamp};
 use crate::trust::Roots;
 use crate::verify::Fault;
 use cert::Cert;
 pub use facts::{BadBundle, chain_of_pem, facts, facts_of_chain, pair_matches};
+pub use revoked::{Crl, revocation, revocation_unknown};
 
 /// The most certificates that are looked at; the rest are only counted.
 const MOST_CERTIFICATES: usize = 16;
@@ -85,6 +90,21 @@ pub fn judge(sent: &[Vec<u8>], host: &Hostname, known: Known<'_>, now: Timestamp
         issuer_url: found.issuer_url,
         crl_url: leaf.crl_url.clone(),
     }
+}
+
+/// The certificate (DER) that a CA publishes as DER or PEM.
+///
+/// # Errors
+/// What is wrong, in words.
+pub fn certificate_of(bytes: &[u8]) -> Result<Vec<u8>, String> {
+    let der = match bytes.starts_with(b"-----BEGIN") {
+        true => {
+            CertificateDer::from_pem_slice(bytes).map_err(|_| "damaged PEM".to_owned())?.to_vec()
+        }
+        false => bytes.to_vec(),
+    };
+    Cert::parse(&der).map_err(|_| "what is there is no certificate in DER or PEM".to_owned())?;
+    Ok(der)
 }
 
 /// Whether the key is too short for TLS libraries to check its signatures, or cannot be read.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
+use super::fetch;
 use super::look::{Aim, Look, look};
 use crate::model::{Code, Inspection, Level, Stage, StageMark, Stages, TlsMode, Verdict};
 use crate::verify::judge::{Judgement, judge};
@@ -28,7 +29,10 @@ pub(super) async fn inspect(ask: &Ask, how: &How) -> Option<Inspection> {
     }
     let mut faults: Vec<Fault> = first.fault.iter().cloned().collect();
     let judgement = judged(&first, ask, how);
-    faults.extend(judgement.iter().flat_map(|judgement| judgement.faults.iter().cloned()));
+    if let Some(judgement) = &judgement {
+        let host = &ask.endpoint.host;
+        faults.extend(fetch::faults(&first.chain, host, how, deadline, judgement).await);
+    }
     if let Some(judgement) = judgement.as_ref().filter(|_| first.fault.is_none()) {
         let more = again(aim, deadline, ask, how, judgement).await;
         faults.extend(more);

@@ -3,6 +3,8 @@
 //! What it asks and reads is decided by `starttls`, what it saw is judged by `judge`.
 
 mod capture;
+mod fetch;
+mod file;
 mod inspect;
 mod look;
 mod tap;
@@ -19,6 +21,8 @@ use tokio::sync::Semaphore;
 
 use crate::model::Inspection;
 use crate::verify::{Ask, How};
+pub use fetch::Fetched;
+pub use file::inspect_file;
 pub use inspect::unresolved;
 
 /// Looks at every endpoint side by side within the bounds; the answers are in the order of
