@@ -11,6 +11,7 @@
 mod case;
 mod configuration;
 mod discover;
+mod files;
 mod input;
 mod mail;
 mod nowhere;
