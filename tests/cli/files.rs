@@ -4,6 +4,9 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 
 use expect_test::expect;
+use mailcert::model::{Bundle, CertName, PrivateKey};
+use mailcert::store::{Files, Store as _};
+use mailcert::verify::facts;
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateRevocationListParams, CertifiedIssuer,
     CrlDistributionPoint, CustomExtension, DistinguishedName, DnType, ExtendedKeyUsagePurpose,
@@ -45,7 +48,6 @@ fn leaf(host: &str) -> CertificateParams {
 /// March 2027: `leaf.pem`, `fullchain.pem`, `key.pem`, `combined.pem`.
 struct Pki {
     middle: Issuer,
-    leaf: String,
     der: Vec<u8>,
     case: Case,
 }
@@ -65,7 +67,7 @@ fn pki_with(params: &CertificateParams) -> Pki {
         .mode("key.pem", 0o600)
         .file("combined.pem", &format!("{key}{leaf}{}", middle.pem()))
         .mode("combined.pem", 0o600);
-    Pki { middle, leaf, der: signed.der().to_vec(), case }
+    Pki { middle, der: signed.der().to_vec(), case }
 }
 
 fn pki() -> Pki {
@@ -244,17 +246,24 @@ fn files_of_another_kind_are_named_and_how_to_convert_them() {
         error: chain.p7b: a PKCS#7 container (.p7b); expected PEM (BEGIN CERTIFICATE)
           = help: `openssl pkcs7 -inform der -in chain.p7b -print_certs -out chain.pem`
                   converts it
-    "#]].assert_eq(&said);
+    "#]]
+    .assert_eq(&said);
+}
+
+fn block(label: &str) -> String {
+    format!("-----BEGIN {label}-----\nc2VjcmV0\n-----END {label}-----\n")
 }
 
 #[test]
 fn a_key_that_cannot_be_read_is_a_usage_error_and_its_bytes_are_not_shown() {
     let case = pki()
         .case
-        .file("locked.pem", "-----BEGIN ENCRYPTED PRIVATE KEY-----\nc2VjcmV0\n-----END ENCRYPTED PRIVATE KEY-----\n")
-        .file("damaged.pem", "-----BEGIN PRIVATE KEY-----\nc2VjcmV0\n-----END PRIVATE KEY-----\n");
+        .file("locked.pem", &block("ENCRYPTED PRIVATE KEY"))
+        .file("damaged.pem", &block("PRIVATE KEY"));
+    let key = KeyPair::generate().unwrap().serialize_der();
+    std::fs::write(case.path("key.der"), key).unwrap();
     let mut said = String::new();
-    for key in ["leaf.pem", "locked.pem", "damaged.pem", "missing.pem"] {
+    for key in ["leaf.pem", "locked.pem", "damaged.pem", "missing.pem", "key.der"] {
         let ran =
             case.run(&format!("verify --pem fullchain.pem --key {key} --host mx1.example.org"));
         assert_eq!((ran.code, ran.stdout.as_str()), (2, ""), "{key}");
@@ -266,20 +275,25 @@ fn a_key_that_cannot_be_read_is_a_usage_error_and_its_bytes_are_not_shown() {
         PRIVATE KEY block
         error: locked.pem: the private key is encrypted; expected one without a pass
         phrase
-          = help: `umask 077; openssl pkey -in locked.pem -out plain.key`
+          = help: `umask 077; openssl pkey -in locked.pem -out plain.pem` takes it off
         error: damaged.pem: the private key cannot be used: neither RSA, ECDSA nor
         Ed25519, or damaged
         error: missing.pem: No such file or directory
-          = help: name a PEM file that you may read, such as fullchain.pem
-    "#]].assert_eq(&said);
+          = help: name a PEM file that you may read, such as privkey.pem
+        error: key.der: a private key in DER; expected PEM (BEGIN PRIVATE KEY)
+          = help: `umask 077; openssl pkey -inform der -in key.der -out key.pem`
+                  converts it
+    "#]]
+    .assert_eq(&said);
 }
 
-/// Serves these bytes to whoever asks, at 127.0.82.1; the URL.
-fn web(path: &str, body: Vec<u8>) -> (String, TcpListener, Vec<u8>) {
+/// A web server at 127.0.82.1 that does not answer yet, and a URL there.
+fn web(path: &str) -> (String, TcpListener) {
     let listener = TcpListener::bind("127.0.82.1:0").unwrap();
-    (format!("http://{}/{path}", listener.local_addr().unwrap()), listener, body)
+    (format!("http://{}/{path}", listener.local_addr().unwrap()), listener)
 }
 
+/// From now on everybody gets these bytes.
 fn serve(listener: TcpListener, body: Vec<u8>) {
     std::thread::spawn(move || {
         for mut stream in listener.incoming().flatten() {
@@ -302,7 +316,7 @@ fn issuer_at(url: &str) -> CustomExtension {
 
 #[test]
 fn the_issuers_certificate_is_fetched_to_say_which_one_is_missing() {
-    let (url, listener, _) = web("ca1.der", Vec::new());
+    let (url, listener) = web("ca1.der");
     let mut params = leaf("mx1.example.org");
     params.custom_extensions = vec![issuer_at(&url)];
     let pki = pki_with(&params);
@@ -344,7 +358,7 @@ fn list(middle: &Issuer, next: OffsetDateTime, revoked: bool) -> Vec<u8> {
 fn the_issuers_list_is_asked_whether_the_certificate_is_revoked() {
     let mut told = String::new();
     for what in ["revoked", "good", "stale", "another's", "garbage"] {
-        let (url, listener, _) = web("list.crl", Vec::new());
+        let (url, listener) = web("list.crl");
         let mut params = leaf("mx1.example.org");
         params.crl_distribution_points = vec![CrlDistributionPoint { uris: vec![url.clone()] }];
         let pki = pki_with(&params);
@@ -368,7 +382,6 @@ fn the_issuers_list_is_asked_whether_the_certificate_is_revoked() {
             let found = problem["found"][0].as_str().unwrap().replace(&url, "URL");
             told.push_str(&format!("  {} {found}\n", problem["code"].as_str().unwrap()));
         }
-        assert!(!pki.leaf.is_empty());
     }
     expect![[r#"
         revoked: exit 1
@@ -380,7 +393,8 @@ fn the_issuers_list_is_asked_whether_the_certificate_is_revoked() {
           revocation-unknown the list at URL: its signature is not its issuer's
         garbage: exit 0
           revocation-unknown the list at URL: what is there is no list of revoked certificates
-    "#]].assert_eq(&told);
+    "#]]
+    .assert_eq(&told);
 }
 
 #[test]
@@ -393,7 +407,7 @@ fn a_certificate_without_a_list_says_so() {
               chain ok, name ok, dates ok; judged for TIME
               for mx1.example.org; issued by CN=Test CA 1, ends TIME
 
-        note revocation-unknown: Whether the certificate is revoked is not known
+        note revocation-unknown: Whether it is revoked is not known
           where     fullchain.pem (for mx1.example.org)
           expected  a list of revoked certificates that can be checked
           found     the certificate names no list under http
@@ -401,4 +415,22 @@ fn a_certificate_without_a_list_says_so() {
           more      mailcert explain revocation-unknown
         --- exit 0
     "#]]);
+}
+
+#[test]
+fn the_stores_own_intermediates_say_which_one_is_missing() {
+    let pki = pki();
+    let case = pki.case.config("");
+    let text = |name: &str| std::fs::read_to_string(case.path(name)).unwrap();
+    let bundle =
+        Bundle { key: PrivateKey::from_pem(text("key.pem")), chain: text("fullchain.pem") };
+    let read = |bundle: &Bundle| facts(bundle).map_err(|error| error.to_string());
+    let store = Files::open(&case.path("state"), read).unwrap();
+    let facts = facts(&bundle).unwrap();
+    store.keep(&CertName::parse("example.org").unwrap(), &bundle, &facts).unwrap();
+    let ran = case.run(&format!("verify --pem leaf.pem --host mx1.example.org {AT} --json"));
+    assert_eq!(
+        ran.json()["endpoints"][0]["problems"][0]["why"],
+        "missing: CN=Test CA 1; with it the chain reaches CN=Test Root"
+    );
 }

@@ -6,6 +6,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
+use rustls_pki_types::PrivateKeyDer;
 use zeroize::Zeroizing;
 
 use crate::app::output::{Failure, why};
@@ -58,11 +59,11 @@ pub(super) async fn verify(
         Some(at) => How { now: at, since: tokio::time::Instant::now(), ..how },
         None => how,
     };
-    let text = text_of(pem)?;
+    let text = text_of(pem, What::Chain)?;
     let chain = judge::chain_of_pem(&text).map_err(|bad| of_chain(pem, &bad))?;
     let mut more = Vec::new();
     if let Some(path) = typed.key.as_deref().or_else(|| has_key(&text).then_some(pem)) {
-        let key = if path == pem { text.clone() } else { text_of(path)? };
+        let key = if path == pem { text.clone() } else { text_of(path, What::Key)? };
         more.extend(mismatch(path, &key, &text)?);
         findings.extend(exposed(path));
     }
@@ -81,10 +82,33 @@ pub(super) async fn verify(
     Ok(code)
 }
 
+/// What a file is to hold.
+#[derive(Clone, Copy)]
+enum What {
+    Chain,
+    Key,
+}
+
+impl What {
+    fn block(self) -> &'static str {
+        match self {
+            Self::Chain => "BEGIN CERTIFICATE",
+            Self::Key => "BEGIN PRIVATE KEY",
+        }
+    }
+
+    fn example(self) -> &'static str {
+        match self {
+            Self::Chain => "fullchain.pem",
+            Self::Key => "privkey.pem",
+        }
+    }
+}
+
 /// The PEM text of a file, wiped when it goes: a key may be in it.
-fn text_of(path: &Path) -> Result<Zeroizing<String>, Failure> {
+fn text_of(path: &Path, what: What) -> Result<Zeroizing<String>, Failure> {
     let unreadable = |error: &std::io::Error| {
-        let help = "name a PEM file that you may read, such as fullchain.pem";
+        let help = format_args!("name a PEM file that you may read, such as {}", what.example());
         Failure::helped(format_args!("{}: {}", path.display(), why(error)), help)
     };
     let file = File::open(path).map_err(|error| unreadable(&error))?;
@@ -102,39 +126,42 @@ fn text_of(path: &Path) -> Result<Zeroizing<String>, Failure> {
     }
     match std::str::from_utf8(&bytes) {
         Ok(text) if text.contains("-----BEGIN ") => Ok(Zeroizing::new(text.to_owned())),
-        _ => Err(not_pem(path, &bytes)),
+        _ => Err(not_pem(path, what, &bytes)),
     }
 }
 
 /// Which other form a file has, and how it becomes PEM.
-fn not_pem(path: &Path, bytes: &[u8]) -> Failure {
-    let shown = path.display();
-    let (found, help) = match form(bytes) {
-        Form::Certificate => (
-            "a certificate in DER",
-            format!("`openssl x509 -inform der -in {shown} -out cert.pem`"),
+fn not_pem(path: &Path, what: What, bytes: &[u8]) -> Failure {
+    let (shown, block) = (path.display(), what.block());
+    let (found, command) = match form(bytes) {
+        Form::Certificate => {
+            ("a certificate in DER", format!("openssl x509 -inform der -in {shown} -out cert.pem"))
+        }
+        Form::Key => (
+            "a private key in DER",
+            format!("umask 077; openssl pkey -inform der -in {shown} -out key.pem"),
         ),
         Form::Pkcs12 => (
             "a PKCS#12 container (.p12, .pfx)",
-            format!("`umask 077; openssl pkcs12 -in {shown} -nodes -out combined.pem`"),
+            format!("umask 077; openssl pkcs12 -in {shown} -nodes -out combined.pem"),
         ),
         Form::Pkcs7 => (
             "a PKCS#7 container (.p7b)",
-            format!("`openssl pkcs7 -inform der -in {shown} -print_certs -out chain.pem`"),
+            format!("openssl pkcs7 -inform der -in {shown} -print_certs -out chain.pem"),
         ),
         Form::Other => {
-            let what = format_args!("{shown}: no PEM block in it; expected BEGIN CERTIFICATE");
-            return Failure::usage(what);
+            return Failure::usage(format_args!("{shown}: no PEM block in it; expected {block}"));
         }
     };
     Failure::helped(
-        format_args!("{shown}: {found}; expected PEM (BEGIN CERTIFICATE)"),
-        format_args!("{help} converts it"),
+        format_args!("{shown}: {found}; expected PEM ({block})"),
+        format_args!("`{command}` converts it"),
     )
 }
 
 enum Form {
     Certificate,
+    Key,
     Pkcs12,
     Pkcs7,
     Other,
@@ -158,6 +185,8 @@ fn form(bytes: &[u8]) -> Form {
         Form::Pkcs7
     } else if judge::certificate_of(bytes).is_ok() {
         Form::Certificate
+    } else if PrivateKeyDer::try_from(bytes).is_ok() {
+        Form::Key
     } else {
         Form::Other
     }
@@ -188,7 +217,8 @@ fn mismatch(path: &Path, key: &str, chain: &str) -> Result<Option<Fault>, Failur
             format!("the key of certificate {position} of the file")
         }
         Err(bad @ BadBundle::EncryptedKey) => {
-            let help = format_args!("`umask 077; openssl pkey -in {shown} -out plain.key`");
+            let help =
+                format_args!("`umask 077; openssl pkey -in {shown} -out plain.pem` takes it off");
             return Err(Failure::helped(format_args!("{shown}: {bad}"), help));
         }
         Err(bad) => return Err(Failure::usage(format_args!("{shown}: {bad}"))),

@@ -4,6 +4,8 @@ mod between;
 mod known;
 mod manners;
 mod path;
+#[cfg(test)]
+mod tests;
 mod untrusted;
 
 use rustls::client::verify_server_cert_signed_by_trust_anchor;

@@ -136,10 +136,10 @@ async fn finish(
         let known = Known { roots: &how.roots, intermediates: pool };
         judged = judge(sent, host, known, how.moment());
     }
-    let note = notes.join(", ");
     let told = judged.faults.iter_mut().find(|fault| is_about_issuers(fault.code));
-    if let (Some(fault), false) = (told, note.is_empty()) {
-        fault.why = Some(fault.why.take().map_or(note.clone(), |why| format!("{why} ({note})")));
+    if let (Some(fault), false) = (told, notes.is_empty()) {
+        let why = fault.why.take().map(|why| format!("{why} ")).unwrap_or_default();
+        fault.why = Some(format!("{why}({})", notes.join(", ")));
     }
     judged.faults
 }

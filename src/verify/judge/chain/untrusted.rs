@@ -117,7 +117,7 @@ impl Scene<'_> {
         match private {
             Some(root) => {
                 let fault = not_public(&root.subject, &root.spki_raw, self.finished, self.roots);
-                let gap = (missing > 1).then(|| self.gap(self.unproven()));
+                let gap = (missing > 1).then(|| self.gap(self.proof()));
                 gap.into_iter().chain([fault]).collect()
             }
             None if test && self.is_alone() => {
@@ -202,7 +202,7 @@ impl Scene<'_> {
         }
     }
 
-    /// What is missing, proved: with it the chain reaches a root.
+    /// What is missing, proved: with it the chain reaches a root, public or not.
     fn proof(&self) -> String {
         let missing: Vec<&str> = self.added().iter().map(|one| one.subject.as_str()).collect();
         let with = if missing.len() == 1 { "it" } else { "them" };
@@ -210,10 +210,11 @@ impl Scene<'_> {
         format!("missing: {}; with {with} the chain reaches {root}", missing.join(" and "))
     }
 
-    /// What the finished path has beyond that which was sent.
+    /// What the finished path has beyond that which was sent, without a root.
     fn added(&self) -> Vec<&Cert> {
-        let sent = |one: &&Cert| self.sent.iter().any(|sent| sent.der == one.der);
-        self.finished.certificates.iter().copied().filter(|one| !sent(one)).collect()
+        let sent = |one: &Cert| self.sent.iter().any(|sent| sent.der == one.der);
+        let all = self.finished.certificates.iter().copied();
+        all.filter(|one| !one.names_itself() && !sent(one)).collect()
     }
 
     /// What can be said of an issuer that nothing here leads on from.
@@ -232,6 +233,9 @@ impl Scene<'_> {
             );
         }
         let short = &top.issuer_short;
+        if known::testing(&top.issuer).is_some() {
+            return format!("{short} signed it");
+        }
         match &top.issuer_url {
             Some(url) => format!(
                 "{short} signed it and is no root that senders know. Whether it leads to one is \
