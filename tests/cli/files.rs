@@ -1,29 +1,22 @@
 //! `verify --pem`: files instead of servers.
 
-use std::io::{Read as _, Write as _};
-use std::net::TcpListener;
-
 use expect_test::expect;
-use mailcert::model::{Bundle, CertName, PrivateKey};
-use mailcert::store::{Files, Store as _};
-use mailcert::verify::facts;
 use rcgen::{
-    BasicConstraints, CertificateParams, CertificateRevocationListParams, CertifiedIssuer,
-    CrlDistributionPoint, CustomExtension, DistinguishedName, DnType, ExtendedKeyUsagePurpose,
-    IsCa, KeyIdMethod, KeyPair, KeyUsagePurpose, RevocationReason, RevokedCertParams, SerialNumber,
+    BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType,
+    ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose, SerialNumber,
 };
 use time::{Date, Month, OffsetDateTime};
 
 use crate::case::Case;
 
-type Issuer = CertifiedIssuer<'static, KeyPair>;
+pub(crate) type Issuer = CertifiedIssuer<'static, KeyPair>;
 
-fn day(year: i32, month: u8, day: u8) -> OffsetDateTime {
+pub(crate) fn day(year: i32, month: u8, day: u8) -> OffsetDateTime {
     let month = Month::try_from(month).unwrap();
     Date::from_calendar_date(year, month, day).unwrap().midnight().assume_utc()
 }
 
-fn ca(cn: &str) -> CertificateParams {
+pub(crate) fn ca(cn: &str) -> CertificateParams {
     let mut params = CertificateParams::default();
     params.distinguished_name = DistinguishedName::new();
     params.distinguished_name.push(DnType::CommonName, cn);
@@ -34,7 +27,7 @@ fn ca(cn: &str) -> CertificateParams {
     params
 }
 
-fn leaf(host: &str) -> CertificateParams {
+pub(crate) fn leaf(host: &str) -> CertificateParams {
     let mut params = CertificateParams::new(vec![host.to_owned()]).unwrap();
     params.distinguished_name = DistinguishedName::new();
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
@@ -46,13 +39,13 @@ fn leaf(host: &str) -> CertificateParams {
 
 /// A root (`root.pem`), an intermediate, and a pair for mx1.example.org, valid from January to
 /// March 2027: `leaf.pem`, `fullchain.pem`, `key.pem`, `combined.pem`.
-struct Pki {
-    middle: Issuer,
-    der: Vec<u8>,
-    case: Case,
+pub(crate) struct Pki {
+    pub(crate) middle: Issuer,
+    pub(crate) der: Vec<u8>,
+    pub(crate) case: Case,
 }
 
-fn pki_with(params: &CertificateParams) -> Pki {
+pub(crate) fn pki_with(params: &CertificateParams) -> Pki {
     let root = Issuer::self_signed(ca("Test Root"), KeyPair::generate().unwrap()).unwrap();
     let middle = Issuer::signed_by(ca("Test CA 1"), KeyPair::generate().unwrap(), &root).unwrap();
     let key = KeyPair::generate().unwrap();
@@ -70,11 +63,11 @@ fn pki_with(params: &CertificateParams) -> Pki {
     Pki { middle, der: signed.der().to_vec(), case }
 }
 
-fn pki() -> Pki {
+pub(crate) fn pki() -> Pki {
     pki_with(&leaf("mx1.example.org"))
 }
 
-const AT: &str = "--roots root.pem --at 2027-02-01T00:00:00Z";
+pub(crate) const AT: &str = "--roots root.pem --at 2027-02-01T00:00:00Z";
 
 #[test]
 fn a_good_pair_is_accepted_in_two_files_and_in_one() {
@@ -285,152 +278,4 @@ fn a_key_that_cannot_be_read_is_a_usage_error_and_its_bytes_are_not_shown() {
                   converts it
     "#]]
     .assert_eq(&said);
-}
-
-/// A web server at 127.0.82.1 that does not answer yet, and a URL there.
-fn web(path: &str) -> (String, TcpListener) {
-    let listener = TcpListener::bind("127.0.82.1:0").unwrap();
-    (format!("http://{}/{path}", listener.local_addr().unwrap()), listener)
-}
-
-/// From now on everybody gets these bytes.
-fn serve(listener: TcpListener, body: Vec<u8>) {
-    std::thread::spawn(move || {
-        for mut stream in listener.incoming().flatten() {
-            let _ = stream.read(&mut [0; 2048]);
-            let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
-            let _ = stream.write_all(&[head.as_bytes(), &body].concat());
-        }
-    });
-}
-
-/// authorityInfoAccess with one caIssuers URL (RFC 5280 section 4.2.2.1).
-fn issuer_at(url: &str) -> CustomExtension {
-    let wrapped =
-        |tag: u8, content: &[u8]| [&[tag, u8::try_from(content.len()).unwrap()], content].concat();
-    let method = [6, 8, 43, 6, 1, 5, 5, 7, 48, 2];
-    let access = [&method[..], &wrapped(0x86, url.as_bytes())].concat();
-    let all = wrapped(0x30, &wrapped(0x30, &access));
-    CustomExtension::from_oid_content(&[1, 3, 6, 1, 5, 5, 7, 1, 1], all)
-}
-
-#[test]
-fn the_issuers_certificate_is_fetched_to_say_which_one_is_missing() {
-    let (url, listener) = web("ca1.der");
-    let mut params = leaf("mx1.example.org");
-    params.custom_extensions = vec![issuer_at(&url)];
-    let pki = pki_with(&params);
-    serve(listener, pki.middle.der().to_vec());
-    let why = |more: &str| {
-        let arguments = format!("verify --pem leaf.pem --host mx1.example.org {AT} --json {more}");
-        let ran = pki.case.run(&arguments);
-        assert_eq!(ran.code, 1);
-        let problem = ran.json()["endpoints"][0]["problems"][0].clone();
-        let word = |field: &str| problem[field].as_str().unwrap().replace(&url, "URL");
-        format!("{}: {}\n", word("code"), word("why"))
-    };
-    expect![[r#"
-        missing-intermediate: Test CA 1 signed it and is no root that senders know. Whether it leads to one is not known here: --aia asks at URL
-        missing-intermediate: missing: CN=Test CA 1; with it the chain reaches CN=Test Root (fetched from URL)
-    "#]].assert_eq(&(why("") + &why("--aia")));
-}
-
-/// The list of what `Test CA 1` has revoked, as it stood in January 2027.
-fn list(middle: &Issuer, next: OffsetDateTime, revoked: bool) -> Vec<u8> {
-    let entry = RevokedCertParams {
-        serial_number: SerialNumber::from(0x1234_u64),
-        revocation_time: day(2027, 1, 20),
-        reason_code: Some(RevocationReason::KeyCompromise),
-        invalidity_date: None,
-    };
-    let params = CertificateRevocationListParams {
-        this_update: day(2027, 1, 25),
-        next_update: next,
-        crl_number: SerialNumber::from(1_u64),
-        issuing_distribution_point: None,
-        revoked_certs: if revoked { vec![entry] } else { Vec::new() },
-        key_identifier_method: KeyIdMethod::Sha256,
-    };
-    params.signed_by(middle).unwrap().der().to_vec()
-}
-
-#[test]
-fn the_issuers_list_is_asked_whether_the_certificate_is_revoked() {
-    let mut told = String::new();
-    for what in ["revoked", "good", "stale", "another's", "garbage"] {
-        let (url, listener) = web("list.crl");
-        let mut params = leaf("mx1.example.org");
-        params.crl_distribution_points = vec![CrlDistributionPoint { uris: vec![url.clone()] }];
-        let pki = pki_with(&params);
-        let later = day(2027, 2, 9);
-        let body = match what {
-            "revoked" => list(&pki.middle, later, true),
-            "good" => list(&pki.middle, later, false),
-            "stale" => list(&pki.middle, day(2027, 1, 30), false),
-            "garbage" => b"<html>".to_vec(),
-            _ => {
-                let key = KeyPair::generate().unwrap();
-                list(&Issuer::self_signed(ca("Test CA 1"), key).unwrap(), later, true)
-            }
-        };
-        serve(listener, body);
-        let arguments =
-            format!("verify --pem fullchain.pem --host mx1.example.org {AT} --crl --json");
-        let ran = pki.case.run(&arguments);
-        told.push_str(&format!("{what}: exit {}\n", ran.code));
-        for problem in ran.json()["endpoints"][0]["problems"].as_array().unwrap() {
-            let found = problem["found"][0].as_str().unwrap().replace(&url, "URL");
-            told.push_str(&format!("  {} {found}\n", problem["code"].as_str().unwrap()));
-        }
-    }
-    expect![[r#"
-        revoked: exit 1
-          revoked serial 1234, revoked TIME (keyCompromise: others may have the key)
-        good: exit 0
-        stale: exit 0
-          revocation-unknown the list at URL: it is stale, its next update is overdue
-        another's: exit 0
-          revocation-unknown the list at URL: its signature is not its issuer's
-        garbage: exit 0
-          revocation-unknown the list at URL: what is there is no list of revoked certificates
-    "#]]
-    .assert_eq(&told);
-}
-
-#[test]
-fn a_certificate_without_a_list_says_so() {
-    let case = pki().case;
-    let arguments = format!("verify --pem fullchain.pem --host mx1.example.org {AT} --crl");
-    case.run(&arguments).is(expect![[r#"
-        --- stdout
-        ok    fullchain.pem: Gmail would accept it as mx1.example.org
-              chain ok, name ok, dates ok; judged for TIME
-              for mx1.example.org; issued by CN=Test CA 1, ends TIME
-
-        note revocation-unknown: Whether it is revoked is not known
-          where     fullchain.pem (for mx1.example.org)
-          expected  a list of revoked certificates that can be checked
-          found     the certificate names no list under http
-          fix       ask again later, or from another network
-          more      mailcert explain revocation-unknown
-        --- exit 0
-    "#]]);
-}
-
-#[test]
-fn the_stores_own_intermediates_say_which_one_is_missing() {
-    let pki = pki();
-    let case = pki.case.config("");
-    let text = |name: &str| std::fs::read_to_string(case.path(name)).unwrap();
-    let bundle =
-        Bundle { key: PrivateKey::from_pem(text("key.pem")), chain: text("fullchain.pem") };
-    let read = |bundle: &Bundle| facts(bundle).map_err(|error| error.to_string());
-    let store = Files::open(&case.path("state"), read).unwrap();
-    let facts = facts(&bundle).unwrap();
-    store.keep(&CertName::parse("example.org").unwrap(), &bundle, &facts).unwrap();
-    let ran = case.run(&format!("verify --pem leaf.pem --host mx1.example.org {AT} --json"));
-    assert_eq!(
-        ran.json()["endpoints"][0]["problems"][0]["why"],
-        "missing: CN=Test CA 1; with it the chain reaches CN=Test Root"
-    );
 }

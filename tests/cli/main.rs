@@ -13,6 +13,7 @@ mod configuration;
 mod discover;
 mod files;
 mod input;
+mod issuers;
 mod mail;
 mod nowhere;
 mod plan;

@@ -97,7 +97,7 @@ pub fn judge(sent: &[Vec<u8>], host: &Hostname, known: Known<'_>, now: Timestamp
 /// # Errors
 /// What is wrong, in words.
 pub fn certificate_of(bytes: &[u8]) -> Result<Vec<u8>, String> {
-    let der = match bytes.starts_with(b"-----BEGIN") {
+    let der = match is_pem(bytes) {
         true => {
             CertificateDer::from_pem_slice(bytes).map_err(|_| "damaged PEM".to_owned())?.to_vec()
         }
@@ -105,6 +105,11 @@ pub fn certificate_of(bytes: &[u8]) -> Result<Vec<u8>, String> {
     };
     Cert::parse(&der).map_err(|_| "what is there is no certificate in DER or PEM".to_owned())?;
     Ok(der)
+}
+
+/// Whether it is PEM; DER begins with no such letter.
+fn is_pem(bytes: &[u8]) -> bool {
+    bytes.trim_ascii_start().starts_with(b"-----BEGIN")
 }
 
 /// Whether the key is too short for TLS libraries to check its signatures, or cannot be read.

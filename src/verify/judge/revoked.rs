@@ -12,7 +12,7 @@ use x509_parser::prelude::FromDer;
 use x509_parser::revocation_list::{CertificateRevocationList, RevokedCertificate};
 
 use super::cert::{Cert, serial};
-use super::{Known, chain};
+use super::{Known, chain, is_pem};
 use crate::model::{Code, Stage, Timestamp};
 use crate::trust::Roots;
 use crate::verify::Fault;
@@ -31,7 +31,7 @@ impl Crl {
     /// # Errors
     /// What is wrong with it, in words.
     pub fn read(bytes: &[u8], roots: &Roots) -> Result<Self, String> {
-        let der = match bytes.starts_with(b"-----BEGIN") {
+        let der = match is_pem(bytes) {
             true => CertificateRevocationListDer::from_pem_slice(bytes)
                 .map_err(|_| "what is there is damaged PEM".to_owned())?,
             false => CertificateRevocationListDer::from(bytes.to_vec()),

@@ -180,6 +180,14 @@ fn a_root_that_is_not_public_says_which_it_is() {
                fetches it as a proof"],
         ),
         (
+            "YE1 and Root YE known",
+            vec![alone(&ye1)],
+            vec![der(&ye1), der(&new_root)],
+            &["missing-intermediate: missing: C=US, O=Let's Encrypt, CN=YE1; with it the chain \
+               reaches C=US, O=ISRG, CN=Root YE; C=US, O=ISRG, CN=Root YE signed by ISRG Root X2 \
+               belongs to it, too"],
+        ),
+        (
             "a root's name",
             vec![alone(&twin)],
             vec![],
@@ -317,4 +325,32 @@ fn a_ca_in_the_place_of_the_servers_certificate_is_told_whatever_else_is_wrong()
     params.subject_alt_names = mx().subject_alt_names;
     let sent = [leaf(&params, &pki.middle)];
     assert_eq!(codes(&sent, &pki.roots), [Code::MissingIntermediate, Code::WrongPurpose]);
+}
+
+/// Certificates are a stranger's bytes: whatever one of them is changed to, there is an answer.
+#[test]
+fn no_change_of_a_byte_breaks_the_judge() {
+    let pki = pki();
+    let narrow = under(constrained("Narrow CA", &[dns("example.org")], &[]), &pki.middle);
+    let good = [leaf(&mx(), &narrow), der(&narrow), der(&pki.middle)];
+    let mut seed = 1_u64;
+    let mut random = move |below: usize| {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(seed >> 33).unwrap() % below
+    };
+    for _ in 0..500 {
+        let mut sent = good.to_vec();
+        let which = random(sent.len());
+        let at = random(sent[which].len());
+        sent[which][at] = u8::try_from(random(256)).unwrap();
+        if random(8) == 0 {
+            sent[which].truncate(at);
+        }
+        // A byte that is the same, or not signed, changes nothing; all else has a fault.
+        let changed = sent != good;
+        let faults = judged(&sent, &[der(&pki.middle)], &pki.roots);
+        assert!(changed || faults.is_empty(), "{faults:?}");
+        let _ = crate::verify::judge::certificate_of(&sent[which]);
+        let _ = crate::verify::judge::Crl::read(&sent[which], &pki.roots);
+    }
 }

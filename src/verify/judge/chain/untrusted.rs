@@ -115,6 +115,12 @@ impl Scene<'_> {
         };
         let missing = self.finished.certificates.len() - self.path.certificates.len();
         match private {
+            // The rest of its default chain is known by name, if not here.
+            Some(root) if self.is_alone() && known::cross_signer(&root.subject).is_some() => {
+                let signer = known::cross_signer(&root.subject).unwrap_or_default();
+                let more = format!("; {} signed by {signer} belongs to it, too", root.subject);
+                vec![self.gap(self.proof() + &more)]
+            }
             Some(root) => {
                 let fault = not_public(&root.subject, &root.spki_raw, self.finished, self.roots);
                 let gap = (missing > 1).then(|| self.gap(self.proof()));
