@@ -1,5 +1,6 @@
 //! `verify`, `discover`: looks at the world, with or without a configuration.
 
+mod files;
 mod proxied;
 mod targets;
 
@@ -59,9 +60,13 @@ pub(super) async fn verify(
     output: &Output,
 ) -> Result<u8, Failure> {
     let is_stated = loaded.is_some();
+    let held = loaded.as_ref().map(|loaded| session::intermediates(&loaded.config));
     let (config, mut findings) = parts(loaded);
+    let how = files::ask_issuers(how(&config, &typed)?, held.unwrap_or_default(), &typed)?;
+    if let Some(pem) = &typed.pem {
+        return files::verify(pem, &typed, how, findings, output).await;
+    }
     let dns = resolver(&config, &typed.dns)?;
-    let how = how(&config, &typed)?;
     let wanted = wanted(&config, &typed)?;
     let world = World { config: &config, dns: &dns, machine: &session::machine(&config) };
     let progress = Progress::new(output.quiet());

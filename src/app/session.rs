@@ -1,5 +1,6 @@
 //! What a command works with, opened once: config, resolver, store, CA, solver.
 
+use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::MetadataExt;
@@ -21,7 +22,7 @@ use crate::flow::{Event, Means};
 use crate::http::Http;
 use crate::issue::{Acme, Listener, Solver, Webroot};
 use crate::model::{Finding, Hostname, Timestamp};
-use crate::store::Files;
+use crate::store::{Files, Store as _};
 use crate::trust::Roots;
 use crate::verify::{self, Extras, How};
 
@@ -229,6 +230,26 @@ pub(super) fn how(config: &Config, (now, since): (Timestamp, Instant)) -> Result
         since,
     })
 }
+
+/// The issuers' certificates (DER) of what the store holds, of each issuer once: they say which
+/// one a server does not send. A store that cannot be read has none; that is no matter here.
+pub(super) fn intermediates(config: &Config) -> Vec<Vec<u8>> {
+    let facts = |bundle: &_| verify::facts(bundle).map_err(|error| error.to_string());
+    let Ok(store) = Files::open(&config.state, facts) else { return Vec::new() };
+    let (mut issuers, mut found) = (BTreeSet::new(), BTreeSet::new());
+    for kept in store.certificates().unwrap_or_default() {
+        let Some((version, facts)) = kept.versions.last() else { continue };
+        if issuers.len() < MOST_ISSUERS && issuers.insert(facts.issuer.clone()) {
+            let chain = store.bundle(&kept.name, *version).ok().map(|bundle| bundle.chain);
+            let chain = chain.and_then(|chain| verify::judge::chain_of_pem(&chain).ok());
+            found.extend(chain.unwrap_or_default().into_iter().skip(1));
+        }
+    }
+    found.into_iter().collect()
+}
+
+/// A store has the certificates of a few issuers.
+const MOST_ISSUERS: usize = 32;
 
 /// The roots that decide.
 ///

@@ -70,6 +70,15 @@ impl Http {
     /// # Errors
     /// [`HttpError`] when there is no answer.
     pub async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
+        self.send_within(request, BODY_LIMIT).await
+    }
+
+    /// The same with at most `limit` bytes of the body.
+    async fn send_within(
+        &self,
+        request: Request<Bytes>,
+        limit: usize,
+    ) -> Result<Response<Bytes>, HttpError> {
         let peer = peer_of(request.uri());
         let mut request = request.map(Full::new);
         request.headers_mut().insert(USER_AGENT, HeaderValue::from_static(AGENT));
@@ -79,7 +88,7 @@ impl Http {
                 .request(request)
                 .await
                 .map_err(|e| error::of_request(&peer, &self.roots, &e))?;
-            collect(answer, &peer).await
+            collect(answer, &peer, limit).await
         };
         match tokio::time::timeout(DEADLINE, whole).await {
             Ok(result) => result,
@@ -92,10 +101,19 @@ impl Http {
     /// # Errors
     /// [`HttpError::Status`] when it is not, and all others.
     pub async fn fetch(&self, url: &str) -> Result<Bytes, HttpError> {
+        self.fetch_at_most(url, BODY_LIMIT).await
+    }
+
+    /// The same with at most `limit` bytes of the body, for what is larger by its nature: lists
+    /// of revoked certificates.
+    ///
+    /// # Errors
+    /// [`HttpError::Status`] when it is not 200, and all others.
+    pub async fn fetch_at_most(&self, url: &str, limit: usize) -> Result<Bytes, HttpError> {
         let request = Request::get(url)
             .body(Bytes::new())
             .map_err(|e| HttpError::Url { url: url.to_owned(), why: e.to_string() })?;
-        let answer = self.send(request).await?;
+        let answer = self.send_within(request, limit).await?;
         if answer.status() == http::StatusCode::OK {
             return Ok(answer.into_body());
         }
@@ -107,12 +125,13 @@ impl Http {
 async fn collect(
     answer: Response<hyper::body::Incoming>,
     peer: &str,
+    limit: usize,
 ) -> Result<Response<Bytes>, HttpError> {
     let (parts, body) = answer.into_parts();
-    match Limited::new(body, BODY_LIMIT).collect().await {
+    match Limited::new(body, limit).collect().await {
         Ok(body) => Ok(Response::from_parts(parts, body.to_bytes())),
         Err(e) if e.is::<http_body_util::LengthLimitError>() => {
-            Err(HttpError::TooLong { peer: peer.to_owned(), limit: BODY_LIMIT })
+            Err(HttpError::TooLong { peer: peer.to_owned(), limit })
         }
         Err(e) => Err(HttpError::Broken { peer: peer.to_owned(), why: error::innermost(&*e) }),
     }

@@ -11,7 +11,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
-use super::{AGENT, Http, HttpError, collect, error, host_header};
+use super::{AGENT, BODY_LIMIT, Http, HttpError, collect, error, host_header};
 
 impl Http {
     /// Asks for `url` (http only) at `address`, whatever the DNS says of its host, without proxy,
@@ -63,5 +63,5 @@ async fn get(address: SocketAddr, url: &Uri) -> Result<Response<Bytes>, HttpErro
     headers.extend(host_header(url));
     headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
     let answer = sender.send_request(request).await.map_err(broken)?;
-    collect(answer, &peer).await
+    collect(answer, &peer, BODY_LIMIT).await
 }

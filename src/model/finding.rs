@@ -119,6 +119,8 @@ codes! {
     Flapping = "flapping", Fail;
     /// A submission port offers no AUTH that Gmail can use.
     NoAuthOffered = "no-auth-offered", Fail;
+    /// The private key in a file is not the certificate's.
+    KeyMismatch = "key-mismatch", Fail;
 
     // Could not be tested.
     /// No answer in time.
@@ -171,6 +173,8 @@ codes! {
     AuthBeforeTls = "auth-before-tls", Warn;
     /// Clients that name a host the server does not know get no session.
     UnknownSniFails = "unknown-sni-fails", Warn;
+    /// Whether the certificate is revoked could not be told.
+    RevocationUnknown = "revocation-unknown", Note;
 
     // What discovery finds.
     /// The domain says it takes no mail (RFC 7505).

@@ -1,6 +1,7 @@
 //! `verify` for a person: the verdict, the stages as a matrix, each distinct problem once, and
 //! what to type in Gmail.
 
+mod file;
 mod gmail;
 mod problem;
 
@@ -15,6 +16,9 @@ use crate::model::{Code, Hostname, Inspection, StageMark, TlsMode, Verdict};
 
 /// The whole report.
 pub(super) fn text(verified: &Verified, detail: Detail) -> String {
+    if let Some(text) = file::text(verified, detail) {
+        return text;
+    }
     let mut text = headline(verified);
     if detail == Detail::Quiet || verified.endpoints.is_empty() {
         return text;

@@ -11,7 +11,7 @@ pub mod target;
 mod text;
 
 pub use judge::facts;
-pub use probe::{compare_addresses, inspect_all, unresolved};
+pub use probe::{Fetched, compare_addresses, inspect_all, inspect_file, unresolved};
 pub use target::{BadTarget, Target, asks_of, asks_of_server};
 pub use text::{visible, visible_bytes};
 
@@ -124,6 +124,8 @@ pub struct Extras {
     pub crl: bool,
     /// The client for both.
     pub http: Option<Http>,
+    /// What was fetched in this run, each URL once.
+    pub fetched: Arc<Fetched>,
 }
 
 impl How {

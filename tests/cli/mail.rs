@@ -8,7 +8,7 @@ use std::time::Duration;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName};
 use rcgen::{DnType, IsCa, KeyPair, KeyUsagePurpose};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
-use rustls_pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 
 /// The alert for a version that is not spoken.
 const PROTOCOL_VERSION: &[u8] = b"\x15\x03\x01\x00\x02\x02\x46";
@@ -39,7 +39,7 @@ impl Ca {
     pub(crate) fn proxied(&self, names: &[&str]) -> Mail {
         let key = KeyPair::generate().unwrap();
         let leaf = leaf(names, 80).signed_by(&key, &self.0).unwrap();
-        Mail::start(Manner::Proxied(tls(leaf.der().clone(), &key)))
+        Mail::start(Manner::Proxied(tls(vec![leaf.der().clone()], &key)))
     }
 
     /// A server whose certificate ends in five days.
@@ -55,7 +55,7 @@ impl Ca {
     fn shown_for(&self, names: &[&str], days: i64) -> Mail {
         let key = KeyPair::generate().unwrap();
         let leaf = leaf(names, days).signed_by(&key, &self.0).unwrap();
-        Mail::start(Manner::Tls(tls(leaf.der().clone(), &key)))
+        Mail::start(Manner::Tls(tls(vec![leaf.der().clone()], &key)))
     }
 }
 
@@ -63,7 +63,12 @@ impl Ca {
 pub(crate) fn self_signed(names: &[&str]) -> Mail {
     let key = KeyPair::generate().unwrap();
     let leaf = leaf(names, 80).self_signed(&key).unwrap();
-    Mail::start(Manner::Tls(tls(leaf.der().clone(), &key)))
+    Mail::start(Manner::Tls(tls(vec![leaf.der().clone()], &key)))
+}
+
+/// A server that shows this chain.
+pub(crate) fn showing(chain: Vec<CertificateDer<'static>>, key: &KeyPair) -> Mail {
+    Mail::start(Manner::Tls(tls(chain, key)))
 }
 
 /// A server that greets with this line and hangs up.
@@ -195,14 +200,14 @@ fn leaf(names: &[&str], days: i64) -> CertificateParams {
     params
 }
 
-fn tls(leaf: rustls_pki_types::CertificateDer<'static>, key: &KeyPair) -> Arc<ServerConfig> {
+fn tls(chain: Vec<CertificateDer<'static>>, key: &KeyPair) -> Arc<ServerConfig> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
     let config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_no_client_auth()
-        .with_single_cert(vec![leaf], key)
+        .with_single_cert(chain, key)
         .unwrap();
     Arc::new(config)
 }

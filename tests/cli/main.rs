@@ -11,7 +11,9 @@
 mod case;
 mod configuration;
 mod discover;
+mod files;
 mod input;
+mod issuers;
 mod mail;
 mod nowhere;
 mod plan;

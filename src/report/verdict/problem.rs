@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{mode, place, sender};
+use super::{file, mode, place, sender};
 use crate::model::{Code, Inspection, Level, Problem, Service, StageMark};
 use crate::report::explain::headline;
 use crate::report::{Detail, Verified};
@@ -64,7 +64,9 @@ fn block(met: &Met<'_>, profile: &str) -> String {
         (None, Some(domain)) if *domain != first.host => format!(" ({domain})"),
         _ => String::new(),
     };
-    field(&mut text, "where", &format!("{} {} {}{domain}", first.host, place(first), mode(first)));
+    let place_of = file::place(first)
+        .unwrap_or_else(|| format!("{} {} {}{domain}", first.host, place(first), mode(first)));
+    field(&mut text, "where", &place_of);
     if met.at.len() > 1 {
         let also = met.at[1..].iter().map(|look| {
             let host =
@@ -180,6 +182,9 @@ fn hosts(met: &Met<'_>) -> String {
 
 /// One command, or who must do what where it is not ours to mend.
 fn fix(problem: &Problem, at: &Inspection, hosts: &str) -> String {
+    if let Some(fix) = file::fix(problem, at) {
+        return fix;
+    }
     let (host, port) = (&at.host, at.port);
     match problem.code {
         Code::ConnectionRefused => {

@@ -1,13 +1,20 @@
 //! One certificate as it was recorded, taken apart once.
 
-use x509_parser::certificate::X509Certificate;
-use x509_parser::extensions::{GeneralName, ParsedExtension};
-use x509_parser::prelude::FromDer;
-use x509_parser::public_key::PublicKey;
-use x509_parser::x509::SubjectPublicKeyInfo;
+use std::sync::LazyLock;
 
+use rustls::crypto::{WebPkiSupportedAlgorithms, aws_lc_rs};
+use x509_parser::certificate::X509Certificate;
+use x509_parser::extensions::{DistributionPointName, GeneralName, ParsedExtension};
+use x509_parser::prelude::FromDer;
+
+use super::der::{content, halves};
+use super::key::{broken, key_type, key_words, rsa_bits};
 use crate::model::{DnsId, Hostname, KeyType, Sha256, Timestamp};
 use crate::verify::text::visible;
+
+/// The signatures that can be checked; taken from the library once.
+pub(super) static ALGORITHMS: LazyLock<WebPkiSupportedAlgorithms> =
+    LazyLock::new(|| aws_lc_rs::default_provider().signature_verification_algorithms);
 
 /// What one certificate says. Texts have their control characters made visible.
 #[derive(Clone, Debug)]
@@ -58,6 +65,14 @@ pub(super) struct Cert {
     pub(super) authority_key: Option<Vec<u8>>,
     /// Its own key identifier, where it says one.
     pub(super) subject_key: Option<Vec<u8>>,
+    /// Whether it may sign certificates as far as its keyUsage goes (RFC 5280 section 4.2.1.3).
+    pub(super) may_sign: bool,
+    /// How many CAs may follow below it (RFC 5280 section 4.2.1.9).
+    pub(super) path_length: Option<u32>,
+    /// Where its issuer's certificate is published (caIssuers, http only).
+    pub(super) issuer_url: Option<String>,
+    /// Where its issuer publishes what is revoked (cRLDistributionPoints, http only).
+    pub(super) crl_url: Option<String>,
 }
 
 impl Cert {
@@ -71,7 +86,7 @@ impl Cert {
             return Err(format!("{} bytes follow it", rest.len()));
         }
         let (alt_names, dns_ids) = alternative_names(&x509);
-        let (authority_key, subject_key) = key_identifiers(&x509);
+        let said = said(&x509);
         let key = x509.public_key();
         let [tbs, algorithm] = halves(content(der)).ok_or("it is no SEQUENCE of three")?;
         let rsa_bits = rsa_bits(key);
@@ -103,8 +118,12 @@ impl Cert {
             tbs: tbs.to_vec(),
             signature: (content(algorithm).to_vec(), x509.signature_value.data.to_vec()),
             broken_signature: broken(&x509.signature_algorithm.algorithm.to_id_string()),
-            authority_key,
-            subject_key,
+            authority_key: said.authority_key,
+            subject_key: said.subject_key,
+            may_sign: said.may_sign,
+            path_length: said.path_length,
+            issuer_url: said.issuer_url,
+            crl_url: said.crl_url,
             der: der.to_vec(),
         })
     }
@@ -134,12 +153,11 @@ impl Cert {
         let [algorithm, bits] = halves(issuer_spki)?;
         // A BIT STRING begins with the number of unused bits.
         let key = content(bits).get(1..)?;
-        let provider = rustls::crypto::aws_lc_rs::default_provider();
         if content(algorithm).starts_with(RSA_OID) && key.len() < SHORTEST_RSA {
             return None;
         }
         let mut known = None;
-        for candidate in provider.signature_verification_algorithms.all {
+        for candidate in ALGORITHMS.all {
             if candidate.public_key_alg_id().as_ref() == content(algorithm)
                 && candidate.signature_alg_id().as_ref() == self.signature.0
             {
@@ -154,38 +172,6 @@ impl Cert {
     pub(super) fn sha256(&self) -> Sha256 {
         Sha256::of(&self.der)
     }
-}
-
-/// The first two elements of a SEQUENCE's content, each with its header.
-fn halves(der: &[u8]) -> Option<[&[u8]; 2]> {
-    let (first, rest) = der.split_at_checked(length(der)?)?;
-    let (second, _) = rest.split_at_checked(length(rest)?)?;
-    Some([first, second])
-}
-
-/// How long the DER element at the beginning is, with its header.
-fn length(der: &[u8]) -> Option<usize> {
-    let short = usize::from(*der.get(1)?);
-    if short < 0x80 {
-        return Some(2 + short);
-    }
-    let digits = der.get(2..2 + (short & 0x7f))?;
-    if digits.len() > 4 {
-        return None;
-    }
-    let value = digits.iter().fold(0_usize, |all, digit| (all << 8) | usize::from(*digit));
-    value.checked_add(2 + digits.len())
-}
-
-/// The content of a DER SEQUENCE: what stands behind its tag and length. Anything else comes back
-/// as it is.
-fn content(der: &[u8]) -> &[u8] {
-    let skip = match der.get(1) {
-        Some(length) if length & 0x80 == 0 => 2,
-        Some(length) => 2 + usize::from(length & 0x7f),
-        None => 0,
-    };
-    der.get(skip..).unwrap_or(der)
 }
 
 fn alternative_names(x509: &X509Certificate<'_>) -> (Vec<String>, Vec<DnsId>) {
@@ -217,18 +203,69 @@ fn address(bytes: &[u8]) -> String {
     }
 }
 
-fn key_identifiers(x509: &X509Certificate<'_>) -> (Option<Vec<u8>>, Option<Vec<u8>>) {
-    let (mut authority, mut subject) = (None, None);
+/// What the extensions say, beside names and purposes.
+struct Said {
+    authority_key: Option<Vec<u8>>,
+    subject_key: Option<Vec<u8>>,
+    may_sign: bool,
+    path_length: Option<u32>,
+    issuer_url: Option<String>,
+    crl_url: Option<String>,
+}
+
+fn said(x509: &X509Certificate<'_>) -> Said {
+    let mut said = Said {
+        authority_key: None,
+        subject_key: None,
+        may_sign: true,
+        path_length: None,
+        issuer_url: None,
+        crl_url: None,
+    };
     for extension in x509.iter_extensions() {
         match extension.parsed_extension() {
             ParsedExtension::AuthorityKeyIdentifier(found) => {
-                authority = found.key_identifier.as_ref().map(|id| id.0.to_vec());
+                said.authority_key = found.key_identifier.as_ref().map(|id| id.0.to_vec());
             }
-            ParsedExtension::SubjectKeyIdentifier(found) => subject = Some(found.0.to_vec()),
+            ParsedExtension::SubjectKeyIdentifier(found) => {
+                said.subject_key = Some(found.0.to_vec());
+            }
+            ParsedExtension::KeyUsage(found) => said.may_sign = found.key_cert_sign(),
+            ParsedExtension::BasicConstraints(found) => {
+                said.path_length = found.path_len_constraint;
+            }
+            ParsedExtension::AuthorityInfoAccess(found) => {
+                let issuers =
+                    found.iter().filter(|one| one.access_method.to_id_string() == CA_ISSUERS);
+                said.issuer_url = issuers.filter_map(|one| http_url(&one.access_location)).next();
+            }
+            ParsedExtension::CRLDistributionPoints(found) => {
+                // A list of only some reasons, or signed by somebody else, is not the issuer's.
+                let whole =
+                    found.iter().filter(|one| one.reasons.is_none() && one.crl_issuer.is_none());
+                let names = whole.filter_map(|one| match &one.distribution_point {
+                    Some(DistributionPointName::FullName(names)) => Some(names),
+                    _ => None,
+                });
+                said.crl_url = names.flatten().filter_map(http_url).next();
+            }
             _ => {}
         }
     }
-    (authority, subject)
+    said
+}
+
+/// id-ad-caIssuers (RFC 5280 section 4.2.2.1).
+const CA_ISSUERS: &str = "1.3.6.1.5.5.7.48.2";
+/// No URL of a CA is longer; a stranger's could be.
+const LONGEST_URL: usize = 1024;
+
+/// An http URL: CAs publish under http on purpose, since https would need what is asked for.
+fn http_url(name: &GeneralName<'_>) -> Option<String> {
+    let GeneralName::URI(url) = name else { return None };
+    let begins = url.get(..7).is_some_and(|begin| begin.eq_ignore_ascii_case("http://"));
+    let plain = url.len() <= LONGEST_URL && url.bytes().all(|byte| byte.is_ascii_graphic());
+    (begins && plain).then(|| (*url).to_owned())
 }
 
 fn short(x509: &X509Certificate<'_>) -> String {
@@ -246,7 +283,7 @@ fn short(x509: &X509Certificate<'_>) -> String {
 }
 
 /// The serial number in hexadecimal, without the zero byte that keeps it positive.
-fn serial(raw: &[u8]) -> String {
+pub(super) fn serial(raw: &[u8]) -> String {
     let digits = if raw.len() > 1 { raw.strip_prefix(&[0]).unwrap_or(raw) } else { raw };
     digits.iter().map(|byte| format!("{byte:02x}")).collect()
 }
@@ -274,67 +311,3 @@ fn wrong_purposes(x509: &X509Certificate<'_>) -> Option<Vec<String>> {
 const RSA_OID: &[u8] = &[6, 9, 42, 134, 72, 134, 247, 13, 1, 1, 1];
 /// The bytes of the modulus of 2048 bits: shorter keys are refused by the library, valid or not.
 const SHORTEST_RSA: usize = 256;
-const RSA: &str = "1.2.840.113549.1.1.1";
-const RSA_PSS: &str = "1.2.840.113549.1.1.10";
-const EC: &str = "1.2.840.10045.2.1";
-const P256: &str = "1.2.840.10045.3.1.7";
-const P384: &str = "1.3.132.0.34";
-const P521: &str = "1.3.132.0.35";
-const ED25519: &str = "1.3.101.112";
-const ED448: &str = "1.3.101.113";
-
-fn rsa_bits(key: &SubjectPublicKeyInfo<'_>) -> Option<usize> {
-    match key.parsed() {
-        Ok(PublicKey::RSA(rsa)) => {
-            let modulus = rsa.modulus.iter().skip_while(|byte| **byte == 0);
-            let mut bits = 0;
-            for (index, byte) in modulus.enumerate() {
-                bits += if index == 0 { 8 - byte.leading_zeros() as usize } else { 8 };
-            }
-            Some(bits)
-        }
-        _ => None,
-    }
-}
-
-fn curve(key: &SubjectPublicKeyInfo<'_>) -> String {
-    let parameters = key.algorithm.parameters.as_ref();
-    parameters.and_then(|any| any.as_oid().ok()).map_or_else(String::new, |oid| oid.to_id_string())
-}
-
-fn key_type(key: &SubjectPublicKeyInfo<'_>, rsa_bits: Option<usize>) -> KeyType {
-    match (key.algorithm.algorithm.to_id_string().as_str(), rsa_bits) {
-        (RSA, Some(2048)) => KeyType::Rsa2048,
-        (RSA, Some(3072)) => KeyType::Rsa3072,
-        (RSA, Some(4096)) => KeyType::Rsa4096,
-        (EC, _) if curve(key) == P256 => KeyType::EcdsaP256,
-        (EC, _) if curve(key) == P384 => KeyType::EcdsaP384,
-        _ => KeyType::Other,
-    }
-}
-
-fn key_words(kind: KeyType, rsa_bits: Option<usize>, key: &SubjectPublicKeyInfo<'_>) -> String {
-    let oid = key.algorithm.algorithm.to_id_string();
-    match (kind, rsa_bits, oid.as_str()) {
-        (KeyType::Other, Some(bits), _) => format!("rsa-{bits}"),
-        (KeyType::Other, None, EC) if curve(key) == P521 => "ecdsa-p521".to_owned(),
-        (KeyType::Other, None, EC) => format!("ecdsa on curve {}", curve(key)),
-        (KeyType::Other, None, ED25519) => "ed25519".to_owned(),
-        (KeyType::Other, None, ED448) => "ed448".to_owned(),
-        (KeyType::Other, None, RSA_PSS) => "rsa-pss".to_owned(),
-        (KeyType::Other, None, _) => format!("key algorithm {oid}"),
-        (known, _, _) => known.to_string(),
-    }
-}
-
-/// Signature algorithms nobody trusts any more: MD5 and SHA-1 (CA/B baseline requirements 7.1.3).
-fn broken(oid: &str) -> Option<&'static str> {
-    match oid {
-        "1.2.840.113549.1.1.2" => Some("MD2 with RSA"),
-        "1.2.840.113549.1.1.4" => Some("MD5 with RSA"),
-        "1.2.840.113549.1.1.5" | "1.3.14.3.2.29" => Some("SHA-1 with RSA"),
-        "1.2.840.10045.4.1" => Some("SHA-1 with ECDSA"),
-        "1.2.840.10040.4.3" => Some("SHA-1 with DSA"),
-        _ => None,
-    }
-}

@@ -1,35 +1,53 @@
 //! The chain from the server's own certificate to a root: whether it holds, and what is wrong.
 
+mod between;
+mod known;
+mod manners;
+mod path;
+#[cfg(test)]
+mod tests;
+mod untrusted;
+
 use rustls::client::verify_server_cert_signed_by_trust_anchor;
 use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, Error};
 use rustls_pki_types::{CertificateDer, UnixTime};
 
-use super::cert::Cert;
+use super::Known;
+use super::cert::{ALGORITHMS, Cert};
 use crate::model::{Code, KeyType, Stage, Timestamp};
 use crate::trust::Roots;
 use crate::verify::Fault;
+use path::{End, Path};
 
-/// More certificates than this are more than any sender needs.
-const LONG_CHAIN: usize = 10;
-/// More bytes than this in one certificate, or in all together, are too many.
-const LARGE: usize = 16 * 1024;
+/// What is wrong with a chain.
+pub(super) struct Found {
+    pub(super) faults: Vec<Fault>,
+    /// Where a certificate that may tell more is published.
+    pub(super) issuer_url: Option<String>,
+}
 
-/// Everything wrong with the chain of `certificates` (the leaf first, then as sent).
+/// Everything wrong with the chain of `certificates` (the leaf first, then as `sent`).
 pub(super) fn faults(
     certificates: &[Cert],
     sent: &[Vec<u8>],
-    roots: &Roots,
+    known: Known<'_>,
     now: Timestamp,
-) -> Vec<Fault> {
+) -> Found {
     let leaf = &certificates[0];
-    let path = path(certificates, roots);
-    let verdict = webpki(certificates, roots, now);
-    let mut faults = Vec::new();
-    if verdict.is_err() {
-        faults.extend(why_untrusted(certificates, &path, roots));
-        faults.extend(in_between(&path.certificates[1..], now));
+    let verdict = webpki(certificates, known.roots, now);
+    let in_time = leaf.not_before <= now && now <= leaf.not_after;
+    if verdict.is_ok() && in_time {
+        // It holds, and no signature needs to be checked twice.
+        let mut faults = no_signers(certificates);
+        faults.extend(unusual_key(leaf));
+        faults.extend(manners::faults(certificates, sent, true));
+        return Found { faults, issuer_url: None };
     }
+    let path = Path::find(certificates, &[], known.roots, now);
+    let story = untrusted::story(certificates, &path, known, now);
+    let mut faults = story.faults;
+    faults.extend(between::faults(&path.certificates, now));
     faults.extend(purpose(leaf));
     faults.extend(path.certificates.iter().filter_map(|certificate| weak_key(certificate)));
     faults.extend(path.certificates.iter().filter_map(|certificate| weak_signature(certificate)));
@@ -37,8 +55,14 @@ pub(super) fn faults(
         faults.push(of_webpki(error, leaf));
     }
     faults.extend(unusual_key(leaf));
-    faults.extend(manners(certificates, sent, &path));
-    faults
+    let has_end = !matches!(path.end, End::Open) || path.certificates.len() > 1;
+    faults.extend(manners::faults(certificates, sent, has_end));
+    Found { faults, issuer_url: story.issuer_url }
+}
+
+/// The intermediates (DER) that are compiled in.
+pub(super) fn bundled_der() -> impl Iterator<Item = &'static [u8]> {
+    known::bundled().iter().map(|one| one.der.as_slice())
 }
 
 /// What webpki says of chain, purpose and signatures, at a moment within the leaf's dates: that
@@ -52,147 +76,34 @@ fn webpki(certificates: &[Cert], roots: &Roots, now: Timestamp) -> Result<(), Er
         .iter()
         .map(|certificate| CertificateDer::from(certificate.der.as_slice()))
         .collect();
-    let provider = rustls::crypto::aws_lc_rs::default_provider();
     verify_server_cert_signed_by_trust_anchor(
         &ParsedCertificate::try_from(&der)?,
         &roots.anchors,
         &others,
         UnixTime::since_unix_epoch(std::time::Duration::from_secs(seconds)),
-        provider.signature_verification_algorithms.all,
+        ALGORITHMS.all,
     )
 }
 
-/// The way from the leaf upwards among what was sent.
-struct Path<'a> {
-    /// The leaf and its issuers, in order.
-    certificates: Vec<&'a Cert>,
-    /// How it ends.
-    end: End,
-}
-
-#[derive(PartialEq, Eq)]
-enum End {
-    /// At a root that is trusted.
-    Trusted,
-    /// At a certificate that signed itself.
-    Itself,
-    /// At a certificate whose issuer is neither sent nor a root.
-    Open,
-    /// Under a name that was sent or is a root, but with another key.
-    Wrong,
-}
-
-fn path<'a>(certificates: &'a [Cert], roots: &Roots) -> Path<'a> {
-    let mut way = vec![&certificates[0]];
-    loop {
-        let top = way[way.len() - 1];
-        let signed = |spki: &[u8]| top.is_signed_with(spki) != Some(false);
-        let anchors = roots.anchors.roots.iter();
-        let mut named = anchors.filter(|anchor| anchor.subject.as_ref() == top.issuer_raw);
-        if named.any(|anchor| signed(anchor.subject_public_key_info.as_ref())) {
-            return Path { certificates: way, end: End::Trusted };
-        }
-        if top.names_itself() && signed(&top.spki_raw) {
-            return Path { certificates: way, end: End::Itself };
-        }
-        let unused = |other: &&Cert| !way.iter().any(|used| used.der == other.der);
-        let mut fitting = certificates.iter().filter(unused).filter(|other| top.fits_under(other));
-        match fitting.find(|other| signed(&other.spki_raw)) {
-            Some(issuer) => way.push(issuer),
-            None => {
-                let named =
-                    |other: &Cert| other.subject_raw == top.issuer_raw && other.der != top.der;
-                let known = roots.has_subject(&top.issuer_raw) || certificates.iter().any(named);
-                return Path { certificates: way, end: if known { End::Wrong } else { End::Open } };
-            }
-        }
-    }
-}
-
-/// Splits what webpki calls an unknown issuer into its four stories.
-fn why_untrusted(certificates: &[Cert], path: &Path<'_>, roots: &Roots) -> Option<Fault> {
-    let leaf = &certificates[0];
-    let top = path.certificates[path.certificates.len() - 1];
-    let alone = path.certificates.len() == 1;
-    let strangers =
-        || certificates[1..].iter().filter(|other| other.is_ca && !other.names_itself());
-    let fault = |code, expected: String, found: String, why: Option<String>| Fault {
-        expected: Some(expected),
-        found: vec![found],
-        why,
-        ..Fault::new(code, Stage::Chain)
+/// Issuers by name that may not sign by their keyUsage, which webpki does not ask. Where two have
+/// one name, the other may be the one that counts.
+fn no_signers(certificates: &[Cert]) -> Vec<Fault> {
+    let twin = |one: &&Cert| {
+        certificates.iter().filter(|other| other.subject_raw == one.subject_raw).count() > 1
     };
-    match path.end {
-        End::Trusted => None,
-        End::Itself if alone => Some(fault(
-            Code::SelfSigned,
-            format!("a certificate of a CA among {}", roots.name),
-            format!("{}, signed with its own key", leaf.subject),
-            None,
-        )),
-        End::Itself => Some(fault(
-            Code::UntrustedRoot,
-            format!("a root among {}", roots.name),
-            top.subject.clone(),
-            Some("the chain is complete, but public senders do not know its root".to_owned()),
-        )),
-        End::Open | End::Wrong if alone && strangers().next().is_some() => Some(Fault {
-            expected: Some(format!("the certificate of {} that signed it", leaf.issuer)),
-            found: strangers().map(|other| other.subject.clone()).collect(),
-            why: Some("the certificate sent after the leaf did not sign it".to_owned()),
-            ..Fault::new(Code::WrongIntermediate, Stage::Chain)
-        }),
-        End::Open if alone => Some(fault(
-            Code::MissingIntermediate,
-            format!("the certificate of {} sent along", leaf.issuer),
-            only(certificates.len()),
-            Some(format!("{} signed it and is no root that senders know", leaf.issuer_short)),
-        )),
-        End::Open => Some(fault(
-            Code::UntrustedRoot,
-            format!("a root among {}", roots.name),
-            top.issuer.clone(),
-            Some(format!("{} is issued by {}, which senders do not know", top.subject, top.issuer)),
-        )),
-        End::Wrong => Some(fault(
-            Code::WrongIntermediate,
-            format!("a signature of {}", top.issuer),
-            "a signature made with another key".to_owned(),
-            Some("a certificate of the same name with another key is sent or trusted".to_owned()),
-        )),
-    }
-}
-
-fn only(count: usize) -> String {
-    match count {
-        1 => "only the server's own certificate".to_owned(),
-        more => format!("the server's own certificate and {} that did not sign it", more - 1),
-    }
-}
-
-/// What is wrong with the certificates between the leaf and the root.
-fn in_between(path: &[&Cert], now: Timestamp) -> Vec<Fault> {
-    let mut faults = Vec::new();
-    for certificate in path.iter().filter(|certificate| !certificate.names_itself()) {
-        let found = |code, expected: &str, found: String| Fault {
-            expected: Some(expected.to_owned()),
-            found: vec![found],
-            ..Fault::new(code, Stage::Chain)
-        };
-        if now > certificate.not_after {
-            let ended = format!("{} ended {}", certificate.subject, certificate.not_after);
-            let expected = "an issuer's certificate that is valid now";
-            faults.push(found(Code::IntermediateExpired, expected, ended));
-        }
-        if !certificate.is_ca {
-            let expected = "an issuer that may sign certificates (CA:TRUE)";
-            faults.push(found(Code::NotACa, expected, certificate.subject.clone()));
-        }
-    }
-    faults
+    let issues = |one: &&Cert| certificates.iter().any(|other| other.fits_under(one));
+    let issuers = certificates[1..].iter().filter(|one| !one.may_sign && !one.names_itself());
+    issuers.filter(|one| issues(one) && !twin(one)).filter_map(between::not_a_ca).collect()
 }
 
 fn purpose(leaf: &Cert) -> Option<Fault> {
+    if leaf.is_ca && !leaf.names_itself() {
+        return Some(Fault {
+            expected: Some("a certificate for TLS servers, not a CA's".to_owned()),
+            found: vec![format!("{} is a CA (CA:TRUE)", leaf.subject)],
+            ..Fault::new(Code::WrongPurpose, Stage::Chain)
+        });
+    }
     let purposes = leaf.wrong_purposes.clone()?;
     Some(Fault {
         expected: Some("a certificate for TLS servers (serverAuth)".to_owned()),
@@ -250,16 +161,15 @@ fn of_webpki(error: &Error, leaf: &Cert) -> Fault {
                 complaint(Code::NotACa, error)
             } else if text.contains("CaUsedAsEndEntity") && leaf.names_itself() {
                 complaint(Code::SelfSigned, error)
-            } else if text.contains("CaUsedAsEndEntity") {
-                Fault {
-                    expected: Some("a certificate for TLS servers, not a CA's".to_owned()),
-                    found: vec![format!("{} is a CA (CA:TRUE)", leaf.subject)],
-                    ..Fault::new(Code::WrongPurpose, Stage::Chain)
-                }
             } else {
                 complaint(Code::UntrustedRoot, error)
             }
         }
+        CertificateError::UnknownIssuer => Fault {
+            expected: Some("a chain that holds".to_owned()),
+            found: vec!["no way from it to a root that a TLS library can follow".to_owned()],
+            ..Fault::new(Code::UntrustedRoot, Stage::Chain)
+        },
         _ => complaint(Code::WrongIntermediate, error),
     }
 }
@@ -270,77 +180,4 @@ fn complaint(code: Code, error: &Error) -> Fault {
         found: vec![crate::verify::visible(&error.to_string())],
         ..Fault::new(code, Stage::Chain)
     }
-}
-
-/// What senders put up with: order, doubles, strangers, the root, size.
-fn manners(certificates: &[Cert], sent: &[Vec<u8>], path: &Path<'_>) -> Vec<Fault> {
-    let mut faults = Vec::new();
-    let mut told = |code, expected: &str, found: Vec<String>| {
-        if !found.is_empty() {
-            let expected = Some(expected.to_owned());
-            faults.push(Fault { expected, found, ..Fault::new(code, Stage::Chain) });
-        }
-    };
-    let mut unique: Vec<&Cert> = Vec::new();
-    let mut doubles = Vec::new();
-    for certificate in certificates {
-        if unique.iter().any(|other| other.der == certificate.der) {
-            doubles.push(certificate.subject.clone());
-        } else {
-            unique.push(certificate);
-        }
-    }
-    told(Code::ChainDuplicate, "each certificate once", doubles);
-    let related = related(&unique);
-    let is_root = |certificate: &&Cert| certificate.names_itself();
-    let unrelated: Vec<String> = unique[1..]
-        .iter()
-        .zip(&related[1..])
-        .filter(|(_, related)| !**related)
-        .map(|(certificate, _)| certificate.subject.clone())
-        .collect();
-    let roots =
-        unique[1..].iter().zip(&related[1..]).filter(|(c, related)| **related && is_root(c));
-    let roots = roots.map(|(certificate, _)| certificate.subject.clone()).collect();
-    told(Code::RootSent, "the chain without its root", roots);
-    if path.end == End::Trusted || path.end == End::Itself {
-        told(Code::ChainExtra, "only the leaf and its issuers", unrelated);
-    }
-    let kin: Vec<&Cert> =
-        unique.iter().zip(&related).filter(|(_, related)| **related).map(|(c, _)| *c).collect();
-    if kin.windows(2).any(|pair| !pair[0].fits_under(pair[1])) && !crossed(&kin) {
-        let order = kin.iter().map(|certificate| certificate.subject.clone()).collect();
-        told(Code::ChainOrder, "each certificate before its issuer", order);
-    }
-    let bytes: usize = sent.iter().map(Vec::len).sum();
-    let largest = sent.iter().map(Vec::len).max().unwrap_or(0);
-    if largest > LARGE {
-        let found = vec![format!("a certificate of {largest} bytes")];
-        told(Code::LargeCertificate, "a certificate of at most 16 KiB", found);
-    }
-    if sent.len() > LONG_CHAIN || (bytes > LARGE && largest <= LARGE) {
-        let found = vec![format!("{} certificates, {bytes} bytes", sent.len())];
-        told(Code::ChainTooLong, "at most 10 certificates and 16 KiB", found);
-    }
-    faults
-}
-
-/// Which of these the leaf's issuers are, by name and key identifier, however far up.
-fn related(unique: &[&Cert]) -> Vec<bool> {
-    let mut related = vec![false; unique.len()];
-    let mut open = vec![0];
-    while let Some(index) = open.pop() {
-        if !std::mem::replace(&mut related[index], true) {
-            open.extend((0..unique.len()).filter(|other| unique[index].fits_under(unique[*other])));
-        }
-    }
-    related
-}
-
-/// Whether two of these have one subject: a cross-signed issuer is sent in both forms, for which
-/// there is no single order.
-fn crossed(kin: &[&Cert]) -> bool {
-    kin.iter().enumerate().any(|(index, certificate)| {
-        kin[..index].iter().any(|other| other.subject_raw == certificate.subject_raw)
-    })
 }

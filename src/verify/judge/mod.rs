@@ -6,17 +6,24 @@
 
 mod cert;
 mod chain;
+mod der;
 mod facts;
+mod key;
 mod leaf;
+mod revoked;
 
 #[cfg(test)]
 mod tests;
+
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
 
 use crate::model::{CertificateSeen, Code, Hostname, Sha256, Stage, Timestamp};
 use crate::trust::Roots;
 use crate::verify::Fault;
 use cert::Cert;
 pub use facts::{BadBundle, chain_of_pem, facts, facts_of_chain, pair_matches};
+pub use revoked::{Crl, revocation, revocation_unknown};
 
 /// The most certificates that are looked at; the rest are only counted.
 const MOST_CERTIFICATES: usize = 16;
@@ -28,6 +35,11 @@ pub struct Judgement {
     pub faults: Vec<Fault>,
     /// The server's own certificate, if one can be read.
     pub certificate: Option<CertificateSeen>,
+    /// Where the certificate of an issuer that is neither sent nor known is published (http), by
+    /// the certificate that it signed.
+    pub issuer_url: Option<String>,
+    /// Where the issuer publishes what it has revoked (http), by the server's own certificate.
+    pub crl_url: Option<String>,
 }
 
 /// By what a chain is judged.
@@ -68,10 +80,36 @@ pub fn judge(sent: &[Vec<u8>], host: &Hostname, known: Known<'_>, now: Timestamp
         certificates.insert(0, leaf);
     }
     let leaf = &certificates[0];
-    faults.extend(chain::faults(&certificates, sent, known.roots, now));
+    let found = chain::faults(&certificates, sent, known, now);
+    faults.extend(found.faults);
     faults.extend(leaf::names(leaf, host));
     faults.extend(leaf::dates(leaf, now));
-    Judgement { certificate: Some(seen(leaf, sent.len())), faults }
+    Judgement {
+        faults,
+        certificate: Some(seen(leaf, sent.len())),
+        issuer_url: found.issuer_url,
+        crl_url: leaf.crl_url.clone(),
+    }
+}
+
+/// The certificate (DER) that a CA publishes as DER or PEM.
+///
+/// # Errors
+/// What is wrong, in words.
+pub fn certificate_of(bytes: &[u8]) -> Result<Vec<u8>, String> {
+    let der = match is_pem(bytes) {
+        true => {
+            CertificateDer::from_pem_slice(bytes).map_err(|_| "damaged PEM".to_owned())?.to_vec()
+        }
+        false => bytes.to_vec(),
+    };
+    Cert::parse(&der).map_err(|_| "what is there is no certificate in DER or PEM".to_owned())?;
+    Ok(der)
+}
+
+/// Whether it is PEM; DER begins with no such letter.
+fn is_pem(bytes: &[u8]) -> bool {
+    bytes.trim_ascii_start().starts_with(b"-----BEGIN")
 }
 
 /// Whether the key is too short for TLS libraries to check its signatures, or cannot be read.
@@ -85,7 +123,7 @@ fn unreadable(why: &str) -> Judgement {
         found: vec![crate::verify::visible(why)],
         ..Fault::new(Code::ProtocolViolation, Stage::Chain)
     };
-    Judgement { faults: vec![fault], certificate: None }
+    Judgement { faults: vec![fault], certificate: None, issuer_url: None, crl_url: None }
 }
 
 /// Where the server's own certificate stands, if a CA's is in front of it.

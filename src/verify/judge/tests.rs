@@ -11,12 +11,16 @@ use super::{Known, judge};
 use crate::model::{Code, Hostname, Timestamp};
 use crate::trust::Roots;
 
-type Ca = CertifiedIssuer<'static, KeyPair>;
+pub(super) type Ca = CertifiedIssuer<'static, KeyPair>;
 /// What it is, the chain as sent, and what is found.
 type Case<'a> = (&'a str, Vec<Vec<u8>>, &'a [Code]);
 
 fn now() -> OffsetDateTime {
     OffsetDateTime::from_unix_timestamp(1_800_000_000).unwrap()
+}
+
+pub(super) fn moment() -> Timestamp {
+    Timestamp::from_unix(now().unix_timestamp())
 }
 
 fn named(cn: &str) -> DistinguishedName {
@@ -25,13 +29,13 @@ fn named(cn: &str) -> DistinguishedName {
     name
 }
 
-fn dated(mut params: CertificateParams, from: i64, to: i64) -> CertificateParams {
+pub(super) fn dated(mut params: CertificateParams, from: i64, to: i64) -> CertificateParams {
     params.not_before = now() + Duration::days(from);
     params.not_after = now() + Duration::days(to);
     params
 }
 
-fn ca_params(cn: &str) -> CertificateParams {
+pub(super) fn ca_params(cn: &str) -> CertificateParams {
     let mut params = dated(CertificateParams::default(), -1000, 1000);
     params.distinguished_name = named(cn);
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -40,7 +44,7 @@ fn ca_params(cn: &str) -> CertificateParams {
     params
 }
 
-fn leaf_params(names: &[&str]) -> CertificateParams {
+pub(super) fn leaf_params(names: &[&str]) -> CertificateParams {
     let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
     let mut params = dated(CertificateParams::new(names).unwrap(), -30, 60);
     params.distinguished_name = DistinguishedName::new();
@@ -49,32 +53,32 @@ fn leaf_params(names: &[&str]) -> CertificateParams {
     params
 }
 
-fn root(cn: &str) -> Ca {
+pub(super) fn root(cn: &str) -> Ca {
     Ca::self_signed(ca_params(cn), KeyPair::generate().unwrap()).unwrap()
 }
 
-fn under(params: CertificateParams, issuer: &Ca) -> Ca {
+pub(super) fn under(params: CertificateParams, issuer: &Ca) -> Ca {
     Ca::signed_by(params, KeyPair::generate().unwrap(), issuer).unwrap()
 }
 
-fn leaf(params: &CertificateParams, issuer: &Ca) -> Vec<u8> {
+pub(super) fn leaf(params: &CertificateParams, issuer: &Ca) -> Vec<u8> {
     params.signed_by(&KeyPair::generate().unwrap(), issuer).unwrap().der().to_vec()
 }
 
-fn der(ca: &Ca) -> Vec<u8> {
+pub(super) fn der(ca: &Ca) -> Vec<u8> {
     ca.der().to_vec()
 }
 
 /// A public root, an intermediate under it, and the same of somebody else.
-struct Pki {
-    root: Ca,
-    middle: Ca,
-    other: Ca,
-    other_middle: Ca,
-    roots: Roots,
+pub(super) struct Pki {
+    pub(super) root: Ca,
+    pub(super) middle: Ca,
+    pub(super) other: Ca,
+    pub(super) other_middle: Ca,
+    pub(super) roots: Roots,
 }
 
-fn pki() -> Pki {
+pub(super) fn pki() -> Pki {
     let root = root("Good Root");
     let other = self::root("Private Root");
     let roots = Roots::from_pem("the test's roots", &root.pem()).unwrap();
@@ -88,7 +92,7 @@ fn pki() -> Pki {
 }
 
 fn found(pki: &Pki, chain: &[Vec<u8>], host: &str) -> Vec<Code> {
-    let moment = Timestamp::from_unix(now().unix_timestamp());
+    let moment = moment();
     let judgement = judge(chain, &Hostname::parse(host).unwrap(), Known::only(&pki.roots), moment);
     assert!(judgement.faults.iter().all(|fault| !fault.found.is_empty()), "{judgement:?}");
     assert!(judgement.faults.iter().all(|fault| fault.expected.is_some()), "{judgement:?}");
@@ -229,7 +233,7 @@ fn only_the_alternative_names_count_and_a_wildcard_is_one_whole_label() {
             params.distinguished_name = named(cn);
         }
         let chain = [leaf(&params, &pki.middle), der(&pki.middle)];
-        let moment = Timestamp::from_unix(now().unix_timestamp());
+        let moment = moment();
         let host = Hostname::parse(host).unwrap();
         let judgement = judge(&chain, &host, Known::only(&pki.roots), moment);
         let seen: Vec<_> =
@@ -241,7 +245,7 @@ fn only_the_alternative_names_count_and_a_wildcard_is_one_whole_label() {
 #[test]
 fn dates_are_told_in_days() {
     let pki = pki();
-    let moment = Timestamp::from_unix(now().unix_timestamp());
+    let moment = moment();
     let host = Hostname::parse("mx.example.org").unwrap();
     for (from, to, expected) in [
         (-30, 60, None),

@@ -33,8 +33,7 @@ impl Capture {
     pub(super) fn unproven(&self) -> Option<String> {
         let why = self.unproven.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
         let chain = self.chain.lock().unwrap_or_else(PoisonError::into_inner);
-        let leaf = chain.first().filter(|leaf| !judge::has_weak_key(leaf));
-        leaf.map(|_| why)
+        chain.first().is_some_and(|leaf| !judge::has_weak_key(leaf)).then_some(why)
     }
 
     /// Whether the server asked for a certificate of the client.

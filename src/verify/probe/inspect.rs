@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::again::Again;
+use super::fetch;
 use super::first::{First, first};
 use super::look::{Aim, Look};
 use super::second::second;
@@ -28,11 +29,15 @@ pub(super) async fn inspect(ask: &Ask, how: &How) -> Option<Inspection> {
     }
     let second = second(aim, &first, deadline, how).await;
     let judgement = judged(&first, ask, how).or_else(|| second.judged(ask, how));
-    let mut faults: Vec<Fault> = second.faults.into_iter().chain(found).collect();
+    let mut faults: Vec<Fault> = second.faults.iter().cloned().chain(found).collect();
     if how.extras.thorough {
         faults.extend(first.heard.faults.iter().cloned());
     }
-    faults.extend(judgement.iter().flat_map(|judgement| judgement.faults.iter().cloned()));
+    if let Some(judgement) = &judgement {
+        let chain = if first.tls.is_some() { &first.chain } else { &second.chain };
+        let host = &ask.endpoint.host;
+        faults.extend(fetch::faults(chain, host, how, deadline, judgement).await);
+    }
     if let Some(judgement) = judgement.as_ref().filter(|_| first.fault.is_none()) {
         let again = Again { aim, deadline, ask, how, first: &first, judgement };
         faults.extend(again.look().await);

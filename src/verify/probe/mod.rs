@@ -6,6 +6,8 @@ mod again;
 mod broken;
 mod capture;
 mod differ;
+mod fetch;
+mod file;
 mod first;
 mod inspect;
 mod look;
@@ -25,6 +27,8 @@ use tokio::sync::Semaphore;
 use crate::model::Inspection;
 use crate::verify::{Ask, How};
 pub use differ::compare_addresses;
+pub use fetch::Fetched;
+pub use file::inspect_file;
 pub use inspect::unresolved;
 
 /// Looks at every endpoint side by side within the bounds; the answers are in the order of

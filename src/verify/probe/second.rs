@@ -6,18 +6,15 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::look::{Aim, Look, open};
+use super::look::{Aim, GOODBYE, Look, Talk};
 use super::tap::{Tap, plain_text};
-use crate::model::{Code, Level, Stage, Tls, TlsMode};
+use crate::model::{Code, Level, Stage, Tls};
 use crate::verify::hello::{Answer, Chosen, Reader, Version, client_hello, farewell};
 use crate::verify::judge::{Judgement, judge};
-use crate::verify::starttls::{Dialogue, Move};
 use crate::verify::{Ask, Fault, How};
 
 /// How long the answer to a hello is waited for: some servers fall silent at an old one.
 const ANSWER: Duration = Duration::from_secs(5);
-/// How long a farewell may take.
-const GOODBYE: Duration = Duration::from_secs(2);
 
 /// What both looks together say.
 #[derive(Debug)]
@@ -28,7 +25,7 @@ pub(super) struct Second {
     /// What the server chose in the second look.
     pub(super) session: Option<Tls>,
     /// The chain in DER that only the second look saw; empty where the first look did.
-    chain: Vec<Vec<u8>>,
+    pub(super) chain: Vec<Vec<u8>>,
     /// How many certificates that chain has.
     sent: usize,
 }
@@ -108,37 +105,12 @@ async fn hear(aim: Aim<'_>, best: Version, deadline: Instant) -> Option<Answer> 
     answer
 }
 
-/// A connection on which the server is ready for TLS, with the hello sent.
+/// A connection on which the server is ready for TLS, with the hello sent. The first look told how
+/// it can fail.
 async fn ready(aim: Aim<'_>, hello: &[u8]) -> Option<Tap> {
-    let mut tap = open(aim).await.ok()?;
-    if aim.mode == TlsMode::Starttls {
-        ask_for_tls(&mut tap, aim.dialogue()).await?;
-    }
+    let mut tap = Talk::new(aim, aim.dialogue()).ready().await.ok()?;
     tap.write_all(hello).await.ok()?;
     Some(tap)
-}
-
-/// Carries the conversation until TLS may begin. The first look told how it can fail.
-async fn ask_for_tls(tap: &mut Tap, mut dialogue: Dialogue) -> Option<()> {
-    let mut next = Move::Wait;
-    let mut buffer = vec![0; 2048];
-    loop {
-        next = match next {
-            Move::Handshake => return Some(()),
-            Move::Send(words) => {
-                tap.write_all(words.as_bytes()).await.ok()?;
-                dialogue.hear(&[])
-            }
-            Move::Wait => match tap.read(&mut buffer).await.ok()? {
-                0 => return None,
-                count => dialogue.hear(&buffer[..count]),
-            },
-            Move::GiveUp(_) | Move::Done => {
-                let _ = timeout(GOODBYE, tap.write_all(dialogue.goodbye().as_bytes())).await;
-                return None;
-            }
-        };
-    }
 }
 
 /// Reads until the answer is whole or the server stops.
