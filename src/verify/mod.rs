@@ -2,12 +2,15 @@
 //!
 //! `starttls`, `judge` and `profiles` are pure; `probe` holds the socket.
 
+pub mod dane;
 pub mod judge;
 mod probe;
 pub mod profiles;
 pub mod starttls;
+pub mod sts;
 pub mod target;
 mod text;
+pub mod tlsrpt;
 
 pub use judge::facts;
 pub use probe::{Shown, inspect_all, shown, unresolved};
