@@ -4,6 +4,7 @@
 
 pub mod dane;
 pub mod judge;
+mod policy;
 mod probe;
 pub mod profiles;
 pub mod starttls;
@@ -13,6 +14,7 @@ mod text;
 pub mod tlsrpt;
 
 pub use judge::facts;
+pub use policy::{Found, policies};
 pub use probe::{Shown, inspect_all, shown, unresolved};
 pub use target::{BadTarget, Target, asks_of, asks_of_server};
 pub use text::{visible, visible_bytes};

@@ -1,7 +1,7 @@
 //! MTA-STS (RFC 8461) as far as it is text: the record and the policy are read, hosts are matched.
 //! Pure; `policy` asks for both.
 
-use crate::model::{DnsId, Hostname};
+use crate::model::{DnsId, Hostname, StsMode};
 use crate::verify::visible;
 
 /// The most a policy may weigh, in bytes (RFC 8461 section 3.3).
@@ -130,34 +130,11 @@ fn begins(text: &str) -> String {
 
 const WSP: [char; 2] = [' ', '\t'];
 
-/// What a sender does with a host that does not hold what the policy says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Mode {
-    /// Nothing: there is no policy (any more).
-    None,
-    /// It delivers all the same and reports.
-    Testing,
-    /// It does not deliver.
-    Enforce,
-}
-
-impl Mode {
-    /// The word in the policy.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Testing => "testing",
-            Self::Enforce => "enforce",
-        }
-    }
-}
-
 /// What stands at `https://mta-sts.DOMAIN/.well-known/mta-sts.txt`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
     /// What becomes of other hosts.
-    pub mode: Mode,
+    pub mode: StsMode,
     /// The hosts that take mail for the domain; empty only in mode none.
     pub mx: Vec<DnsId>,
     /// How long a sender keeps it, in seconds.
@@ -250,7 +227,7 @@ impl Policy {
         version.ok_or(BadPolicy::Missing("version"))?;
         let mode = mode.ok_or(BadPolicy::Missing("mode"))?;
         let max_age = max_age.ok_or(BadPolicy::Missing("max_age"))?;
-        if mx.is_empty() && mode != Mode::None {
+        if mx.is_empty() && mode != StsMode::None {
             return Err(BadPolicy::Missing("mx"));
         }
         Ok(Self { mode, mx, max_age })
@@ -272,8 +249,10 @@ fn field(line: &str) -> Option<(&str, &str)> {
     (is_name(name) && printed).then_some((name, value))
 }
 
-fn mode_of(word: &str) -> Option<Mode> {
-    [Mode::None, Mode::Testing, Mode::Enforce].into_iter().find(|mode| mode.as_str() == word)
+fn mode_of(word: &str) -> Option<StsMode> {
+    [StsMode::None, StsMode::Testing, StsMode::Enforce]
+        .into_iter()
+        .find(|mode| mode.as_str() == word)
 }
 
 fn age(digits: &str) -> Option<u64> {

@@ -15,6 +15,7 @@ mod input;
 mod mail;
 mod nowhere;
 mod plan;
+mod policy;
 mod setup;
 mod state;
 mod streams;

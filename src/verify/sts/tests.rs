@@ -1,7 +1,7 @@
 //! Records and policies, right ones and wrong ones.
 
-use super::{BadPolicy, Mode, Policy, Record};
-use crate::model::Hostname;
+use super::{BadPolicy, Policy, Record};
+use crate::model::{Hostname, StsMode};
 
 #[test]
 fn a_record_is_read_as_the_rfc_has_it() {
@@ -71,7 +71,7 @@ fn a_policy_is_read_whatever_its_line_ends() {
         let policy = Policy::parse(text.as_bytes()).unwrap();
         let mx: Vec<String> = policy.mx.iter().map(ToString::to_string).collect();
         assert_eq!(mx, ["mx1.example.org", "*.example.net"], "{text:?}");
-        assert_eq!((policy.mode, policy.max_age), (Mode::Enforce, 604_800), "{text:?}");
+        assert_eq!((policy.mode, policy.max_age), (StsMode::Enforce, 604_800), "{text:?}");
     }
 }
 
@@ -128,7 +128,7 @@ fn a_policy_that_is_wrong_says_where() {
     }
     assert_eq!(Policy::parse(b"version: \xff"), Err(BadPolicy::NoText));
     let none = Policy::parse(b"version: STSv1\nmode: none\nmax_age: 86400").unwrap();
-    assert_eq!((none.mode, none.mx.len()), (Mode::None, 0));
+    assert_eq!((none.mode, none.mx.len()), (StsMode::None, 0));
 }
 
 #[test]
