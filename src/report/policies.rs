@@ -94,7 +94,10 @@ fn mta_sts(sts: &MtaSts) -> String {
 fn tls_rpt(record: &TlsRpt) -> String {
     match &record.problem {
         Some(_) => "cannot be used (tls-rpt-broken)".to_owned(),
-        None => super::verdict::problem::shortened(&record.rua),
+        None => {
+            let cut = |address: &String| address.chars().take(60).collect();
+            super::verdict::problem::shortened(&record.rua.iter().map(cut).collect::<Vec<_>>())
+        }
     }
 }
 
@@ -110,7 +113,111 @@ fn dane(of: &Dane) -> String {
         (Some(true), Some(false)) => "not what is shown (dane-mismatch)",
         (Some(true), None) => "not compared, since nothing was shown",
         (Some(false), _) => "not signed, so of no use (dane-unusable)",
-        (None, _) => "of use or not: cannot be told (dane-unusable)",
+        (None, _) => "the resolver validates nothing (dane-unusable)",
     };
     format!("{}: {records}, {state}", of.host)
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+
+    use super::text;
+    use crate::model::{Dane, Hostname, MtaSts, Policies, StsHost, StsMode, TlsRpt, TlsaSeen};
+    use crate::report::Detail;
+
+    fn host(name: &str) -> Hostname {
+        Hostname::parse(name).unwrap()
+    }
+
+    /// A domain with a policy in this mode and hosts that are listed, and accepted, or not.
+    fn sts(domain: &str, mode: StsMode, hosts: &[(bool, Option<bool>)]) -> Policies {
+        let of = |(listed, accepted): &(bool, Option<bool>)| StsHost {
+            host: host("mx.example.org"),
+            listed: *listed,
+            accepted: *accepted,
+        };
+        let hosts = hosts.iter().map(of).collect();
+        let mta_sts = Some(MtaSts { mode: Some(mode), hosts, ..MtaSts::default() });
+        Policies { mta_sts, ..Policies::none(host(domain)) }
+    }
+
+    fn dane(authenticated: Option<bool>, holds: Option<bool>, records: usize) -> Dane {
+        let data = "00".to_owned();
+        let record = TlsaSeen { usage: 3, selector: 1, matching: 1, data, matches: holds };
+        let records = vec![record; records];
+        Dane {
+            host: host("mx.example.org"),
+            port: 25,
+            authenticated,
+            holds,
+            records,
+            problem: None,
+        }
+    }
+
+    #[test]
+    fn each_domain_has_its_lines() {
+        let mut broken = Policies::none(host("broken.example"));
+        broken.mta_sts = Some(MtaSts { problem: Some("why".to_owned()), ..MtaSts::default() });
+        broken.tls_rpt = Some(TlsRpt { rua: Vec::new(), problem: Some("why".to_owned()) });
+        broken.dane = vec![
+            dane(Some(true), None, 0),
+            dane(Some(true), Some(true), 1),
+            dane(Some(true), Some(false), 2),
+            dane(Some(true), None, 2),
+            dane(Some(false), Some(false), 2),
+            dane(None, Some(true), 2),
+        ];
+        let all = [
+            Policies::none(host("nothing.example")),
+            sts("good.example", StsMode::Enforce, &[(true, Some(true)), (true, Some(true))]),
+            sts("bad.example", StsMode::Enforce, &[(false, Some(true)), (true, Some(false))]),
+            sts("test.example", StsMode::Testing, &[(false, Some(true)), (true, None)]),
+            sts("silent.example", StsMode::Enforce, &[(true, Some(true)), (true, None)]),
+            sts("gone.example", StsMode::None, &[]),
+            broken,
+        ];
+        expect![[r#"
+
+            good.example
+            MTA-STS   enforce, 2 of 2 MX hosts listed: ok
+
+            bad.example
+            MTA-STS   enforce, 1 of 2 MX hosts listed, 1 of them refused: FAIL
+
+            test.example
+            MTA-STS   testing, 1 of 2 MX hosts listed, 1 of them not tested: warn
+
+            silent.example
+            MTA-STS   enforce, 2 of 2 MX hosts listed, 1 of them not tested
+
+            gone.example
+            MTA-STS   none: the domain has no policy any more
+
+            broken.example
+            MTA-STS   cannot be used (mta-sts-broken)
+            TLS-RPT   cannot be used (tls-rpt-broken)
+            DANE      mx.example.org: cannot be read (dane-broken)
+            DANE      mx.example.org: 1 record, as is shown: ok
+            DANE      mx.example.org: 2 records, not what is shown (dane-mismatch)
+            DANE      mx.example.org: 2 records, not compared, since nothing was shown
+            DANE      mx.example.org: 2 records, not signed, so of no use (dane-unusable)
+            DANE      mx.example.org: 2 records, the resolver validates nothing
+                      (dane-unusable)
+        "#]]
+        .assert_eq(&text(&all, Detail::Usual));
+        let absent = text(&all[..1], Detail::Verbose);
+        expect![[r#"
+
+            MTA-STS   not published
+            TLS-RPT   not published
+            DANE      no TLSA records
+        "#]]
+        .assert_eq(&absent);
+        assert_eq!(text(&all[..1], Detail::Usual), "");
+        let many: Vec<Policies> = (0..12).map(|_| all[1].clone()).collect();
+        let text = text(&many, Detail::Usual);
+        assert!(text.ends_with("\n2 more domains publish policies (-v shows them)\n"), "{text}");
+    }
 }

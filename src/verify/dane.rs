@@ -207,18 +207,14 @@ fn words(error: &Error, hosts: &[&Hostname]) -> String {
     }
 }
 
-/// As in a zone file; long data is cut.
+/// As in a zone file; data longer than a SHA-256 is cut.
 impl fmt::Display for Tlsa {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} {} {} {}",
-            self.usage,
-            self.selector,
-            self.matching,
-            hex(&self.data[..self.data.len().min(64)])
-        )?;
-        if self.data.len() > 64 { f.write_str("...") } else { Ok(()) }
+        let (shown, more) = match self.data.split_at_checked(32) {
+            Some((shown, [_, ..])) => (shown, "..."),
+            _ => (self.data.as_slice(), ""),
+        };
+        write!(f, "{} {} {} {}{more}", self.usage, self.selector, self.matching, hex(shown))
     }
 }
 

@@ -168,7 +168,7 @@ fn an_enforced_policy_that_leaves_an_mx_host_out_refuses_it() {
         mx.example.org
           127.0.84.2:25             ok      ok       ok       ok        ok    FAIL ok
 
-        FAIL mta-sts-mismatch: The host breaks the MTA-STS policy of its domain
+        FAIL mta-sts-mismatch: The host breaks the domain's MTA-STS policy
           where     mx.example.org 127.0.84.2:25 STARTTLS (MX 10 of example.org)
           expected  a host of the MTA-STS policy of example.org: mail.example.org
           found     mx.example.org
@@ -227,7 +227,7 @@ fn a_listed_host_that_is_refused_breaks_the_policy_in_every_profile_and_warns_in
           fix       on the server at 127.0.84.3: mailcert fix mx.example.org
           more      mailcert explain name-mismatch
 
-        warn mta-sts-mismatch: The host breaks the MTA-STS policy of its domain
+        warn mta-sts-mismatch: The host breaks the domain's MTA-STS policy
           where     mx.example.org 127.0.84.3:25 STARTTLS (MX 10 of example.org)
           expected  TLS as the MTA-STS policy of example.org asks for it
           found     name-mismatch
@@ -432,11 +432,11 @@ fn records_that_count_for_nobody_say_why() {
         _25._tcp.mx.example.org secure TLSA 3 1 1 KEY
         note dane-unusable mx.example.org: DNSSEC does not vouch for the MX records of example.org, so senders other than Postfix pass the TLSA records over
         _25._tcp.mx.example.org secure TLSA 3 1 1 KEY
-        note dane-unusable mx.example.org: DNSSEC does not vouch for the MX records of example.org and the addresses of mx.example.org, so senders pass the TLSA records over
+        note dane-unusable mx.example.org: DNSSEC does not vouch for the MX records of example.org, the addresses of mx.example.org, so senders pass the TLSA records over
         _25._tcp.mx.example.org TLSA 3 1 1 0000000000000000000000000000000000000000000000000000000000000000
-        note dane-unusable mx.example.org: DNSSEC does not vouch for the addresses of mx.example.org and the TLSA records, so senders pass the TLSA records over; they name another certificate than is shown
+        note dane-unusable mx.example.org: DNSSEC does not vouch for the addresses of mx.example.org, the TLSA records, so senders pass the TLSA records over; they name another certificate than is shown
         _25._tcp.mx.example.org TLSA 3 1 1 0000000000000000000000000000000000000000000000000000000000000000
-        note dane-unusable mx.example.org: DNSSEC does not vouch for the MX records of example.org and the addresses of mx.example.org and the TLSA records, so senders pass the TLSA records over; they name another certificate than is shown
+        note dane-unusable mx.example.org: DNSSEC does not vouch for the MX records of example.org, the addresses of mx.example.org, the TLSA records, so senders pass the TLSA records over; they name another certificate than is shown
         _25._tcp.mx.example.org TLSA 3 1 1 0000000000000000000000000000000000000000000000000000000000000000
         note dane-unusable mx.example.org: whether senders use the TLSA records cannot be told: the resolver that was asked validates no DNSSEC (--dns names another); they name another certificate than is shown
         _25._tcp.mx.example.org TLSA 1 1 1 00
@@ -475,4 +475,23 @@ fn a_signed_zone_that_does_not_answer_for_tlsa_is_a_warning() {
         In Gmail: SMTP server mx.example.org, port 25, secured connection using TLS
         --- exit 0
     "#]]);
+}
+
+#[test]
+fn the_records_of_the_name_that_an_mx_host_is_an_alias_of_count() {
+    let (ca, at) = (Ca::new(), "127.0.84.35");
+    let key = mx(&ca, at, "mx.example.org");
+    let case = Case::new().zone(&format!(
+        "example.org MX 10 mx.example.org
+         mx.example.org CNAME real.example.org
+         real.example.org A {at}
+         _25._tcp.real.example.org TLSA 3 1 1 {key}
+         _25._tcp.mx.example.org TLSA 3 1 1 {}
+         example.org secure",
+        "00".repeat(32)
+    ));
+    let ran = case.file("ca.pem", &ca.pem()).run(&format!("{VERIFY} --json"));
+    let answer = ran.json();
+    assert_eq!(ran.code, 0, "{answer}");
+    assert_eq!(answer["policies"][0]["dane"][0]["holds"], true, "{answer}");
 }

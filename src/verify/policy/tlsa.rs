@@ -86,31 +86,26 @@ async fn of_host(
         finding: None,
         faults: Vec::new(),
     };
-    if asked.host.authenticated == Some(false) {
-        let any = exchanges.authenticated || addresses.authenticated || records.authenticated;
-        let unsigned = [
-            (exchanges.authenticated, format!("the MX records of {domain}")),
-            (addresses.authenticated, format!("the addresses of {host}")),
-            (records.authenticated, "the TLSA records".to_owned()),
-        ];
-        let unsigned = unsigned.into_iter().filter(|(signed, _)| !signed).map(|(_, what)| what);
-        let mismatch = compared.iter().any(|one| !one.matches());
-        if any || validates(dns).await {
-            asked.say(host, unsigned_message(&unsigned.collect::<Vec<_>>(), mismatch));
-        } else {
-            asked.host.authenticated = None;
-            asked.say(host, untold_message(mismatch));
-        }
+    let unsigned: Vec<String> = [
+        (exchanges.authenticated, format!("the MX records of {domain}")),
+        (addresses.authenticated, format!("the addresses of {host}")),
+        (records.authenticated, "the TLSA records".to_owned()),
+    ]
+    .into_iter()
+    .filter_map(|(signed, what)| (!signed).then_some(what))
+    .collect();
+    let mismatches = compared.iter().filter(|one| !one.matches());
+    if unsigned.len() == 3 && !validates(dns).await {
+        asked.host.authenticated = None;
+        asked.say(host, untold_message(mismatches.count() > 0));
+    } else if !unsigned.is_empty() {
+        asked.say(host, unsigned_message(&unsigned, mismatches.count() > 0));
     } else if usable.is_empty() {
         let why = records.all.iter().find_map(Tlsa::unusable);
         let why = why.map(|why| why.to_string()).unwrap_or_default();
         asked.say(host, format!("{why}: senders encrypt and do not look at the certificate"));
     } else {
-        asked.faults = compared
-            .iter()
-            .filter(|one| !one.matches())
-            .map(|one| one.fault(&usable, how))
-            .collect();
+        asked.faults = mismatches.map(|one| one.fault(&usable, how)).collect();
     }
     Some(asked)
 }
@@ -129,7 +124,7 @@ fn unsigned_message(unsigned: &[String], mismatch: bool) -> String {
         [mx] if mx.starts_with("the MX") => "senders other than Postfix",
         _ => "senders",
     };
-    let unsigned = unsigned.join(" and ");
+    let unsigned = unsigned.join(", ");
     format!("DNSSEC does not vouch for {unsigned}, so {senders} pass the TLSA records over{also}")
 }
 
@@ -272,7 +267,7 @@ impl Compared<'_> {
         let fault = Fault {
             expected: Some(few(usable)),
             found: vec![format!("3 1 1 {}", self.certificate.spki_sha256)],
-            why: broken.or_else(|| pinned(usable, self.certificate, how)),
+            why: broken.or_else(|| pinned(usable, self.certificate, &how.extras.intermediates)),
             ..Fault::new(Code::DaneMismatch, Stage::Chain)
         };
         (self.at, fault)
@@ -280,9 +275,13 @@ impl Compared<'_> {
 }
 
 /// Which intermediate the records pin, where they pin one that did not issue what is shown.
-fn pinned(usable: &[&Tlsa], certificate: &CertificateSeen, how: &How) -> Option<String> {
+fn pinned(
+    usable: &[&Tlsa],
+    certificate: &CertificateSeen,
+    intermediates: &[Vec<u8>],
+) -> Option<String> {
     let pins: Vec<_> = usable.iter().filter(|tlsa| tlsa.usage == 2).collect();
-    for der in how.extras.intermediates.iter() {
+    for der in intermediates {
         if pins.iter().any(|tlsa| tlsa.names(der)) {
             let (_, x509) = X509Certificate::from_der(der).ok()?;
             let subject = visible(&x509.subject().to_string());
@@ -307,5 +306,45 @@ fn seen(tlsa: &Tlsa, usable: &[&Tlsa], compared: &[Compared<'_>]) -> TlsaSeen {
         matching: tlsa.matching,
         data: hex(&tlsa.data),
         matches: (!compared.is_empty()).then(|| compared.iter().all(holds)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::pinned;
+    use crate::model::{CertificateSeen, Sha256, Timestamp};
+    use crate::verify::dane::Tlsa;
+
+    fn issued_by(issuer: &str) -> CertificateSeen {
+        CertificateSeen {
+            names: Vec::new(),
+            issuer: issuer.to_owned(),
+            serial: "1".to_owned(),
+            not_before: Timestamp::from_unix(0),
+            not_after: Timestamp::from_unix(1),
+            sha256: Sha256([0; 32]),
+            spki_sha256: Sha256([0; 32]),
+            chain_length: 3,
+        }
+    }
+
+    #[test]
+    fn a_pin_of_an_intermediate_that_is_gone_is_recognised() {
+        let mut params = rcgen::CertificateParams::default();
+        params.distinguished_name = rcgen::DistinguishedName::new();
+        params.distinguished_name.push(rcgen::DnType::CommonName, "E5");
+        let old = params.self_signed(&rcgen::KeyPair::generate().unwrap()).unwrap();
+        let any = Tlsa { usage: 2, selector: 1, matching: 1, data: vec![7; 32] };
+        let pin = any.of_certificate(old.der()).unwrap();
+        let today = issued_by("C=US, O=Let's Encrypt, CN=YE1");
+        let known = [old.der().to_vec()];
+        assert_eq!(
+            pinned(&[&any, &pin], &today, &known).unwrap(),
+            "the record pins CN=E5, which is not in the chain shown"
+        );
+        let retired = pinned(&[&pin], &today, &[]).unwrap();
+        assert!(retired.contains("retired its intermediates E5 to E9"), "{retired}");
+        assert_eq!(pinned(&[&pin], &issued_by("CN=Test Root"), &[]), None);
+        assert_eq!(pinned(&[&Tlsa { usage: 3, ..pin }], &today, &known), None);
     }
 }

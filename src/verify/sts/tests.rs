@@ -144,3 +144,24 @@ fn a_wildcard_lists_hosts_one_label_below() {
         assert_eq!(policy.lists(&Hostname::parse(host).unwrap()), listed, "{host}");
     }
 }
+
+#[test]
+fn damaged_texts_never_panic() {
+    let record = "v=STSv1; id=20160831085700Z; x=1;";
+    for (text, read) in [
+        (GOOD, (|bytes: &[u8]| drop(Policy::parse(bytes))) as fn(&[u8])),
+        (record, |bytes| drop(Record::parse(&String::from_utf8_lossy(bytes)))),
+        ("v=TLSRPTv1; rua=mailto:a@b,https://c/", |bytes| {
+            drop(crate::verify::tlsrpt::Record::parse(&String::from_utf8_lossy(bytes)));
+        }),
+    ] {
+        for at in 0..text.len() {
+            read(&text.as_bytes()[..at]);
+            for byte in 0..=255 {
+                let mut damaged = text.as_bytes().to_vec();
+                damaged[at] = byte;
+                read(&damaged);
+            }
+        }
+    }
+}
