@@ -171,7 +171,7 @@ async fn policies(
     for found in asked {
         found.settle(endpoints);
         findings.extend(found.findings);
-        policies.push(found.policies);
+        policies.extend(found.policies);
     }
     policies
 }

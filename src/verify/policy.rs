@@ -8,7 +8,7 @@ use std::net::IpAddr;
 
 use futures_util::future::join3;
 
-use crate::dns::{Absence, Dns, Kind, Record, Reply};
+use crate::dns::{Dns, Kind, Record, Reply};
 use crate::http::Http;
 use crate::model::{
     Code, Finding, Hostname, Inspection, Policies, Problem, Service, Stage, TlsRpt,
@@ -18,8 +18,8 @@ use crate::verify::{How, profiles, tlsrpt};
 /// What was found of one domain.
 #[derive(Debug)]
 pub struct Found {
-    /// What it publishes.
-    pub policies: Policies,
+    /// What it publishes; `None` where the DNS does not answer for the domain at all.
+    pub policies: Option<Policies>,
     /// What is wrong with it, apart from the endpoints.
     pub findings: Vec<Finding>,
     /// What is wrong at an endpoint: its place among the looks, the stage to be marked, if any,
@@ -53,12 +53,9 @@ pub async fn policies(
     http: &Http,
     how: &How,
 ) -> Found {
-    let mut found = Found {
-        policies: Policies::none(domain.clone()),
-        findings: Vec::new(),
-        problems: Vec::new(),
-    };
+    let mut found = Found { policies: None, findings: Vec::new(), problems: Vec::new() };
     let Some(exchanges) = Exchanges::ask(domain, dns).await else { return found };
+    let mut policies = Policies::none(domain.clone());
     let mx = exchanges.looks(looks);
     let (mta_sts, tls_rpt, dane) = join3(
         mta_sts::ask(domain, dns, http, how),
@@ -67,15 +64,15 @@ pub async fn policies(
     )
     .await;
     if let Some(asked) = mta_sts {
-        asked.tell(domain, &mx, &mut found);
+        policies.mta_sts = Some(asked.tell(domain, &mx, &mut found));
     }
     if let Some(problem) = tls_rpt.as_ref().and_then(|record| record.problem.as_ref()) {
         let message = format!("{problem}: nobody sends reports; see RFC 8460 section 3");
         found.findings.push(Finding::new(Code::TlsRptBroken, domain, message));
     }
-    found.policies.tls_rpt = tls_rpt;
-    dane.into_iter().for_each(|host| host.tell(how.profile, &mut found));
-    found
+    policies.tls_rpt = tls_rpt;
+    policies.dane = dane.into_iter().map(|host| host.tell(how.profile, &mut found)).collect();
+    Found { policies: Some(policies), ..found }
 }
 
 /// The hosts that take mail for a domain.
@@ -94,13 +91,13 @@ struct MxHost<'a> {
 }
 
 impl Exchanges {
-    /// `None` where the domain does not exist or nobody knows: that is told elsewhere.
+    /// `None` where nobody knows: that is told elsewhere.
     async fn ask(domain: &Hostname, dns: &dyn Dns) -> Option<Self> {
         let answer = dns.ask(domain.as_str(), Kind::Mx).await;
         let mut records: Vec<_> = match answer.reply {
             Reply::Records(records) => records,
-            Reply::Absent(Absence::NoData) => Vec::new(),
-            Reply::Absent(Absence::NxDomain) | Reply::Failed(_) => return None,
+            Reply::Absent(_) => Vec::new(),
+            Reply::Failed(_) => return None,
         };
         records.sort();
         let hosts = records.iter().filter_map(|record| match record {

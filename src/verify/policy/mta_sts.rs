@@ -107,7 +107,7 @@ fn media_type(domain: &Hostname, answer: &Response<Bytes>) -> Option<String> {
 
 impl Asked {
     /// Says what was read, and holds the hosts against it.
-    pub(super) fn tell(self, domain: &Hostname, mx: &[MxHost<'_>], found: &mut Found) {
+    pub(super) fn tell(self, domain: &Hostname, mx: &[MxHost<'_>], found: &mut Found) -> MtaSts {
         if let Some(problem) = &self.problem {
             let then = match &self.policy {
                 Some(_) => "some senders do not take it",
@@ -131,7 +131,7 @@ impl Asked {
                 }
             }
         }
-        found.policies.mta_sts = Some(shown);
+        shown
     }
 }
 

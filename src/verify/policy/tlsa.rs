@@ -9,7 +9,7 @@ use super::{Addresses, Exchanges, Found, MxHost, few};
 use crate::config::Profile;
 use crate::dns::{Dns, Failure, Kind, Reply};
 use crate::model::{
-    CertificateSeen, Code, Dane, Endpoint, Finding, Hostname, Inspection, Stage, TlsaSeen,
+    CertificateSeen, Code, Dane, Endpoint, Finding, Hostname, Inspection, Service, Stage, TlsaSeen,
 };
 use crate::verify::dane::{Outcome, Tlsa, hex};
 use crate::verify::{Ask, Fault, How, Sni, profiles, shown, visible};
@@ -39,14 +39,15 @@ pub(super) async fn ask(
 }
 
 impl Asked {
-    pub(super) fn tell(self, profile: Profile, found: &mut Found) {
-        found.policies.dane.push(self.host);
+    /// Says what was found, and what is wrong where.
+    pub(super) fn tell(self, profile: Profile, found: &mut Found) -> Dane {
         found.findings.extend(self.finding);
         for (at, fault) in self.faults {
             let stage = fault.stage;
-            let problem = profiles::weigh(fault, crate::model::Service::Smtp, profile);
+            let problem = profiles::weigh(fault, Service::Smtp, profile);
             found.problems.push((at, Some(stage), problem));
         }
+        self.host
     }
 }
 
