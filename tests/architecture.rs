@@ -55,6 +55,9 @@ const PURE: &[&str] = &[
     "verify/hello",
     "verify/judge",
     "verify/profiles",
+    "verify/sts",
+    "verify/dane",
+    "verify/tlsrpt",
 ];
 
 /// What is not found in a pure room, and what it would be.

@@ -20,6 +20,9 @@ const ZONE: &str = r#"
     www.example.org CNAME alias.example.org
     alias.example.org CNAME mx1.example.org
     _imaps._tcp.example.org SRV 0 1 993 .
+    _mta-sts.example.org CNAME policy.example.org
+    policy.example.org TXT "v=STSv1; " "id=1"
+    policy.example.org TXT "of another kind"
     null.example MX 0 .
     signed.example secure
     mx.signed.example A 192.0.2.9
@@ -34,7 +37,7 @@ const ZONE: &str = r#"
     hostile.example MX 1 a\.b\032\000\255\"\\/.example
 "#;
 
-const QUESTIONS: [(&str, Kind); 23] = [
+const QUESTIONS: [(&str, Kind); 25] = [
     ("example.org", Kind::Mx),
     ("EXAMPLE.org", Kind::Caa),
     ("example.org", Kind::A),
@@ -47,6 +50,8 @@ const QUESTIONS: [(&str, Kind); 23] = [
     ("_imaps._tcp.example.org", Kind::Srv),
     ("_tcp.example.org", Kind::Srv),
     ("_imap._tcp.example.org", Kind::Srv),
+    ("_mta-sts.example.org", Kind::Txt),
+    (".", Kind::Txt),
     ("null.example", Kind::Mx),
     ("mx.signed.example", Kind::A),
     ("no.signed.example", Kind::A),

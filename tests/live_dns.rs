@@ -1,6 +1,7 @@
 //! The resolver and the discovery against a real authoritative server (Knot) and a real
 //! validating resolver (Unbound), with a signed, an unsigned and a bogus zone. Both are started
-//! here, on 127.0.22.53 and .54, and stopped at the end.
+//! here, on 127.0.22.53 and .54, and stopped at the end; the TLSA records of a signed zone against
+//! mail servers in the test, on 127.0.84.0/24.
 //!
 //! `cargo test --test live_dns -- --include-ignored`; it needs `knotd`, `keymgr` and `unbound`,
 //! and fails without them.
@@ -18,7 +19,12 @@ use mailcert::config::Domain;
 use mailcert::discover::{Rules, discover};
 use mailcert::dns::{Answer, Dns, Failure, Kind, Record, Reply, Resolver};
 use mailcert::model::Hostname;
+use rcgen::PublicKeyData as _;
 use tokio::time::Instant;
+
+#[allow(dead_code, reason = "only what shows a certificate is needed here")]
+#[path = "cli/mail.rs"]
+mod mail;
 
 const ZONE: &str = "\
 $TTL 300
@@ -183,11 +189,11 @@ fn show(answer: &Answer) -> String {
 }
 
 /// Waits until Unbound answers.
-async fn wait_for(resolver: &Resolver, log: &Path) {
+async fn wait_for(resolver: &Resolver, mx: &str, log: &Path) {
     let start = Instant::now();
     while start.elapsed() < Duration::from_secs(20) {
         if let Reply::Records(records) = resolver.ask("mx.plain.test", Kind::A).await.reply {
-            assert_eq!(records, [Record::A([127, 0, 22, 25].into())]);
+            assert_eq!(records, [Record::A(mx.parse().unwrap())]);
             return;
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
@@ -195,34 +201,49 @@ async fn wait_for(resolver: &Resolver, log: &Path) {
     panic!("unbound does not answer:\n{}", std::fs::read_to_string(log).unwrap());
 }
 
+/// Knot with this zone three times; and the trust anchors of two of them, one of them spoiled.
+async fn knot(path: &Path, network: &str, zone: &str) -> (Running, String) {
+    for name in ["run", "db", "zones"] {
+        std::fs::create_dir(path.join(name)).unwrap();
+    }
+    write(&path.join("zones/zone"), zone);
+    let config = path.join("knot.conf");
+    write(&config, &filled(KNOT, path, network));
+    let config = config.to_str().unwrap();
+    let log = path.join("knot.log");
+    let knot = start("knotd", &["-c", config], &log);
+    let anchors = format!(
+        "  trust-anchor: \"{}\"\n  trust-anchor: \"{}\"\n",
+        ds(config, "signed.test.", &log).await,
+        spoiled(&ds(config, "bogus.test.", &log).await),
+    );
+    (knot, anchors)
+}
+
+/// Unbound in front of it, once it answers.
+async fn unbound(path: &Path, network: &str, anchors: &str, ede: &str) -> (Running, Resolver) {
+    let config = path.join("unbound.conf");
+    let text = filled(UNBOUND, path, network);
+    write(&config, &text.replace("EDE", ede).replace("ANCHORS", anchors));
+    let log = path.join("unbound.log");
+    let unbound = start("unbound", &["-d", "-p", "-c", config.to_str().unwrap()], &log);
+    let resolver = Resolver::new(&[format!("{network}.54:5300").parse().unwrap()]).unwrap();
+    wait_for(&resolver, &format!("{network}.25"), &log).await;
+    (unbound, resolver)
+}
+
+fn filled(text: &str, path: &Path, network: &str) -> String {
+    text.replace("DIR", path.to_str().unwrap()).replace("127.0.22", network)
+}
+
 #[tokio::test]
 #[ignore = "needs knotd, keymgr and unbound"]
 async fn real_servers_are_understood() {
     let directory = tempfile::tempdir().unwrap();
-    let path = directory.path();
-    let fill = |text: &str| text.replace("DIR", path.to_str().unwrap());
-    for name in ["run", "db", "zones"] {
-        std::fs::create_dir(path.join(name)).unwrap();
-    }
-    write(&path.join("zones/zone"), ZONE);
-    let knot_config = path.join("knot.conf");
-    write(&knot_config, &fill(KNOT));
-    let knot_config = knot_config.to_str().unwrap();
-    let knot_log = path.join("knot.log");
-    let _knot = start("knotd", &["-c", knot_config], &knot_log);
-    let anchors = format!(
-        "  trust-anchor: \"{}\"\n  trust-anchor: \"{}\"\n",
-        ds(knot_config, "signed.test.", &knot_log).await,
-        spoiled(&ds(knot_config, "bogus.test.", &knot_log).await),
-    );
+    let (_knot, anchors) = knot(directory.path(), "127.0.22", ZONE).await;
     let mut seen = Vec::new();
     for ede in ["no", "yes"] {
-        let config = path.join("unbound.conf");
-        write(&config, &fill(UNBOUND).replace("EDE", ede).replace("ANCHORS", &anchors));
-        let log = path.join("unbound.log");
-        let unbound = start("unbound", &["-d", "-p", "-c", config.to_str().unwrap()], &log);
-        let resolver = Resolver::new(&["127.0.22.54:5300".parse().unwrap()]).unwrap();
-        wait_for(&resolver, &log).await;
+        let (unbound, resolver) = unbound(directory.path(), "127.0.22", &anchors, ede).await;
         seen.push(answers(&resolver).await);
         let dead = resolver.ask("dead.test", Kind::Mx).await.reply;
         assert!(matches!(dead, Reply::Failed(Failure::Timeout | Failure::ServFail)), "{dead:?}");
@@ -256,6 +277,60 @@ async fn real_servers_are_understood() {
           alias.plain.test <mx 20> All
           mx-is-alias: alias.plain.test
     "#]].assert_eq(&seen[0]);
+}
+
+#[tokio::test]
+#[ignore = "needs knotd, keymgr and unbound"]
+#[expect(clippy::disallowed_methods, reason = "the test calls the program from outside")]
+async fn tlsa_records_of_a_signed_zone_are_held_against_what_is_shown() {
+    let directory = tempfile::tempdir().unwrap();
+    let (ca, names) = (mail::Ca::new(), ["mx.signed.test", "other.signed.test"]);
+    let (chain, key) = ca.issue(&names, 80);
+    for host in [25, 26] {
+        mail::Mail::at(&format!("127.0.84.{host}:25"), chain.clone(), &key);
+    }
+    let hash = mailcert::model::Sha256::of(&key.subject_public_key_info());
+    let zone = format!(
+        "$TTL 300
+@ SOA ns hostmaster 1 3600 600 86400 120
+@ NS ns
+ns A 127.0.84.53
+@ MX 10 mx
+@ MX 20 other
+mx A 127.0.84.25
+other A 127.0.84.26
+_25._tcp.mx TLSA 3 1 1 {hash}
+_25._tcp.other TLSA 3 1 1 {}
+",
+        "00".repeat(32)
+    );
+    let (_knot, anchors) = knot(directory.path(), "127.0.84", &zone).await;
+    let _unbound = unbound(directory.path(), "127.0.84", &anchors, "yes").await;
+    write(&directory.path().join("ca.pem"), &ca.pem());
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_mailcert"))
+        .args("verify signed.test --json --dns 127.0.84.54:5300 --roots".split(' '))
+        .arg(directory.path().join("ca.pem"))
+        .output()
+        .unwrap();
+    let answer: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let mut text = String::new();
+    for host in answer["policies"][0]["dane"].as_array().unwrap() {
+        let (name, signed, holds) = (&host["host"], &host["authenticated"], &host["holds"]);
+        writeln!(text, "{name} authenticated {signed} holds {holds}").unwrap();
+    }
+    for look in answer["endpoints"].as_array().unwrap() {
+        for problem in look["problems"].as_array().unwrap() {
+            writeln!(text, "{} {}", look["host"], problem["code"]).unwrap();
+        }
+    }
+    expect![[r#"
+        "mx.signed.test" authenticated true holds true
+        "other.signed.test" authenticated true holds false
+        "mx.signed.test" "root-sent"
+        "other.signed.test" "root-sent"
+        "other.signed.test" "dane-mismatch"
+    "#]]
+    .assert_eq(&text);
 }
 
 /// What the resolver and the discovery make of the zones.

@@ -4,10 +4,12 @@ mod files;
 mod proxied;
 mod targets;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
+
+use futures_util::{StreamExt as _, stream};
 
 use crate::app::output::Progress;
 use crate::app::session::{self, Loaded};
@@ -17,9 +19,10 @@ use crate::config::{self, Config, Domain, Profile};
 use crate::discover::{self, Discovered, Rules};
 use crate::dns::{Asker, Dns, Resolver};
 use crate::flow::{self, Event};
-use crate::model::{Finding, Hostname, Inspection, Level, Verdict};
+use crate::http::Http;
+use crate::model::{Finding, Hostname, Inspection, Level, Policies, Verdict};
 use crate::report::{Body, Report, Verified};
-use crate::verify::{self, Ask, Extras, How, Target};
+use crate::verify::{self, Ask, Extras, Found, How, Target};
 use proxied::Proxied;
 use targets::Wanted;
 
@@ -68,6 +71,7 @@ pub(super) async fn verify(
     }
     let dns = resolver(&config, &typed.dns)?;
     let wanted = wanted(&config, &typed)?;
+    let domains = domains_of(&wanted);
     let world = World { config: &config, dns: &dns, machine: &session::machine(&config) };
     let progress = Progress::new(output.quiet());
     progress.tell(&Event::Discovering(wanted.len()));
@@ -80,12 +84,14 @@ pub(super) async fn verify(
     let stated = is_stated.then_some(&config);
     Proxied::new(stated, world.machine).mark(&mut asks).await;
     let mut endpoints = inspect(&asks, &dns, &how, &progress).await;
+    let policies = policies(&domains, &mut endpoints, &dns, &how, &mut findings).await;
     progress.end();
     verify::compare_addresses(&mut endpoints, how.profile);
     if typed.strict {
         endpoints = endpoints.into_iter().map(verify::profiles::strictly).collect();
     }
-    let verified = Verified::of(how.profile.as_str(), endpoints);
+    let mut verified = Verified::of(how.profile.as_str(), endpoints);
+    verified.policies = policies;
     let code = match verified.verdict {
         Verdict::Accepted => 0,
         Verdict::Refused => 1,
@@ -138,6 +144,51 @@ fn wanted(config: &Config, typed: &cli::Verify) -> Result<Vec<Wanted>, Failure> 
     }
     Ok(wanted)
 }
+
+/// The mail domains among the targets.
+fn domains_of(wanted: &[Wanted]) -> Vec<Hostname> {
+    let domains = wanted.iter().filter_map(|(target, _)| match target {
+        Target::Domain(domain) => Some(domain.clone()),
+        Target::Server { .. } => None,
+    });
+    let mut domains: Vec<Hostname> = domains.collect();
+    let mut seen = HashSet::new();
+    domains.retain(|domain| seen.insert(domain.clone()));
+    domains
+}
+
+/// What the domains publish about TLS, several asked for at a time; what is wrong with it at an
+/// endpoint is added to it.
+async fn policies(
+    domains: &[Hostname],
+    endpoints: &mut [Inspection],
+    dns: &dyn Dns,
+    how: &How,
+    findings: &mut Vec<Finding>,
+) -> Vec<Policies> {
+    if domains.is_empty() {
+        return Vec::new();
+    }
+    // A proxy that cannot be used is gone round.
+    let proxy = environment::proxy();
+    let http = Http::new(&how.roots, proxy.as_ref()).or_else(|_| Http::new(&how.roots, None));
+    let Ok(http) = http else { return Vec::new() };
+    let asked: Vec<Found> = {
+        let (http, looks) = (&http, &*endpoints);
+        let ask = |at: usize| verify::policies(&domains[at], looks, dns, http, how);
+        stream::iter(0..domains.len()).map(ask).buffered(POLICIES).collect().await
+    };
+    let mut policies = Vec::new();
+    for found in asked {
+        found.settle(endpoints);
+        findings.extend(found.findings);
+        policies.extend(found.policies);
+    }
+    policies
+}
+
+/// Domains whose policies are asked for at a time.
+const POLICIES: usize = 16;
 
 /// Looks at every endpoint; the answers are in the order of `asks`. Of a host without an address
 /// the DNS says why it has none.

@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use tokio::sync::{OnceCell, Semaphore};
 use tokio::time::{Instant, sleep_until};
 
+use crate::dns::zone_text::plain;
 use crate::dns::{Answer, Dns, Kind};
 
 /// Questions under way at once, unless said otherwise.
@@ -71,7 +72,7 @@ impl<D: Dns> Asker<D> {
 #[async_trait]
 impl<D: Dns> Dns for Asker<D> {
     async fn ask(&self, name: &str, kind: Kind) -> Answer {
-        let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
+        let name = plain(name).to_ascii_lowercase();
         let cell = self.cell((name.clone(), kind));
         cell.get_or_init(|| self.really_ask(&name, kind)).await.clone()
     }

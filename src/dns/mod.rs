@@ -31,6 +31,7 @@ pub enum Kind {
     Srv,
     Caa,
     Tlsa,
+    Txt,
 }
 
 impl fmt::Display for Kind {
@@ -42,6 +43,7 @@ impl fmt::Display for Kind {
             Self::Srv => "SRV",
             Self::Caa => "CAA",
             Self::Tlsa => "TLSA",
+            Self::Txt => "TXT",
         })
     }
 }
@@ -53,10 +55,29 @@ impl fmt::Display for Kind {
 pub enum Record {
     A(Ipv4Addr),
     Aaaa(Ipv6Addr),
-    Mx { preference: u16, exchange: String },
-    Srv { priority: u16, weight: u16, port: u16, target: String },
-    Caa { critical: bool, tag: String, value: String },
-    Tlsa { usage: u8, selector: u8, matching: u8, data: Vec<u8> },
+    Mx {
+        preference: u16,
+        exchange: String,
+    },
+    Srv {
+        priority: u16,
+        weight: u16,
+        port: u16,
+        target: String,
+    },
+    Caa {
+        critical: bool,
+        tag: String,
+        value: String,
+    },
+    Tlsa {
+        usage: u8,
+        selector: u8,
+        matching: u8,
+        data: Vec<u8>,
+    },
+    /// The strings of one record, put together; bytes that are no UTF-8 are replaced.
+    Txt(String),
 }
 
 /// Why there is nothing.

@@ -229,6 +229,9 @@ fn data(data: &RData, kind: Kind) -> Option<Record> {
             matching: tlsa.matching.into(),
             data: tlsa.cert_data.clone(),
         },
+        (RData::TXT(text), Kind::Txt) => {
+            Record::Txt(String::from_utf8_lossy(&text.txt_data.concat()).into_owned())
+        }
         _ => return None,
     })
 }
@@ -241,6 +244,7 @@ fn record_type(kind: Kind) -> RecordType {
         Kind::Srv => RecordType::SRV,
         Kind::Caa => RecordType::CAA,
         Kind::Tlsa => RecordType::TLSA,
+        Kind::Txt => RecordType::TXT,
     }
 }
 

@@ -16,7 +16,7 @@ const TTL: Duration = Duration::from_secs(300);
 /// A literal zone. Each line of its text is one of these, `;` or `#` begins a comment:
 ///
 /// ```text
-/// example.org MX 10 mx1.example.org     ; also A AAAA CNAME SRV CAA TLSA, data as in RFC 1035
+/// example.org MX 10 mx1.example.org     ; also A AAAA CNAME SRV CAA TLSA TXT, data as in RFC 1035
 /// mx1.example.org 60 A 192.0.2.7        ; with a TTL in seconds, else 300
 /// *.wild.example A 192.0.2.8            ; a wildcard (RFC 4592)
 /// signed.example secure                 ; answers at and below this name are authenticated
@@ -245,6 +245,7 @@ mod tests {
             _imaps._tcp.example.org SRV 0 1 993 .
             example.org       CAA 128 issue "ca.example; policy=x"
             _25._tcp.mx1.example.org secure TLSA 3 1 1 00ff
+            _mta-sts.example.org TXT "v=STSv1; " "id=1;"
             bad.example       SERVFAIL
             good.bad.example  A 192.0.2.1
             refused.example   REFUSED
@@ -271,6 +272,7 @@ mod tests {
             "_imaps._tcp.example.org SRV",
             "example.org CAA",
             "_25._tcp.mx1.example.org TLSA",
+            "_mta-sts.example.org TXT",
             "bad.example MX",
             "deep.down.bad.example A",
             "good.bad.example A",
@@ -302,6 +304,7 @@ mod tests {
             _imaps._tcp.example.org SRV: Records([Srv { priority: 0, weight: 1, port: 993, target: "." }]) 300s
             example.org CAA: Records([Caa { critical: true, tag: "issue", value: "ca.example; policy=x" }]) 300s
             _25._tcp.mx1.example.org TLSA: Records([Tlsa { usage: 3, selector: 1, matching: 1, data: [0, 255] }]) secure 300s
+            _mta-sts.example.org TXT: Records([Txt("v=STSv1; id=1;")]) 300s
             bad.example MX: Failed(ServFail) 0s
             deep.down.bad.example A: Failed(ServFail) 0s
             good.bad.example A: Records([A(192.0.2.1)]) 300s
@@ -327,8 +330,8 @@ mod tests {
             ("example.org A 192.0.2", 1),
             ("example.org A", 1),
             ("example.org MX mx1.example.org", 1),
-            ("example.org TXT hello", 1),
-            ("example.org SERVFAIL TXT", 1),
+            ("example.org HINFO hello", 1),
+            ("example.org SERVFAIL HINFO", 1),
             ("example.org 60", 1),
             ("example.org secure A", 1),
             ("example.org TLSA 3 1 1 0g", 1),

@@ -49,7 +49,7 @@ pub(super) fn plain(name: &str) -> String {
 
 /// The kind of a word.
 pub(super) fn kind(word: &str) -> Option<Kind> {
-    [Kind::A, Kind::Aaaa, Kind::Mx, Kind::Srv, Kind::Caa, Kind::Tlsa]
+    [Kind::A, Kind::Aaaa, Kind::Mx, Kind::Srv, Kind::Caa, Kind::Tlsa, Kind::Txt]
         .into_iter()
         .find(|kind| kind.to_string() == word)
 }
@@ -90,6 +90,7 @@ pub(super) fn record(kind: Kind, data: &[&str]) -> Option<Record> {
             matching: matching.parse().ok()?,
             data: unhex(hex)?,
         },
+        (Kind::Txt, [_, ..]) => Record::Txt(data.concat()),
         _ => return None,
     })
 }

@@ -4,6 +4,9 @@ use std::error::Error;
 use std::io;
 
 use http::StatusCode;
+use rustls::CertificateError;
+
+use crate::model::Timestamp;
 
 /// Why a web server did not answer as hoped.
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +54,16 @@ pub enum HttpError {
         /// What is wrong.
         why: String,
     },
+    /// Nobody who is trusted vouches for the server's certificate.
+    #[error(
+        "TLS with {peer} failed: its certificate comes from no issuer that {roots} know (see ca-file)"
+    )]
+    Untrusted {
+        /// Host and port.
+        peer: String,
+        /// Which roots were asked.
+        roots: String,
+    },
     /// The connection broke or what came was not HTTP.
     #[error("the connection to {peer} broke: {why}")]
     Broken {
@@ -93,7 +106,12 @@ pub(super) fn of_request(
 ) -> HttpError {
     let peer = peer.to_owned();
     if let Some(tls) = find::<rustls::Error>(failure) {
-        return HttpError::Tls { peer, why: tls_sentence(tls, roots) };
+        return match tls {
+            rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
+                HttpError::Untrusted { peer, roots: roots.to_owned() }
+            }
+            other => HttpError::Tls { peer, why: tls_sentence(other) },
+        };
     }
     if let Some(why) = tunnel_sentence(failure) {
         return HttpError::Connect { peer, why, kind: io::ErrorKind::Other };
@@ -113,15 +131,36 @@ pub(super) fn of_request(
 }
 
 /// rustls' words where they are clear, better ones where a person needs them.
-fn tls_sentence(error: &rustls::Error, roots: &str) -> String {
+fn tls_sentence(error: &rustls::Error) -> String {
     match error {
-        rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer) => {
-            format!("its certificate comes from no issuer that {roots} know (see ca-file)")
+        rustls::Error::InvalidCertificate(CertificateError::ExpiredContext { time, not_after }) => {
+            let ended = Timestamp::from_unix(not_after.as_secs().try_into().unwrap_or(i64::MAX));
+            let days = time.as_secs().saturating_sub(not_after.as_secs()) / DAY;
+            format!("its certificate ended {ended}, {days} days ago")
         }
+        rustls::Error::InvalidCertificate(CertificateError::NotValidForNameContext {
+            presented,
+            ..
+        }) => match presented.as_slice() {
+            [] => "its certificate is for no host at all".to_owned(),
+            [first] => format!("its certificate is for {} only", host_of(first)),
+            [first, rest @ ..] => {
+                format!("its certificate is for {} and {} more", host_of(first), rest.len())
+            }
+        },
         rustls::Error::InvalidMessage(_) => "what it speaks on this port is not TLS".to_owned(),
         other => other.to_string(),
     }
 }
+
+/// rustls writes `DnsName("HOST")`; what stands in it is somebody else's text.
+fn host_of(presented: &str) -> String {
+    let bare = presented.strip_prefix("DnsName(\"").and_then(|rest| rest.strip_suffix("\")"));
+    bare.unwrap_or(presented).chars().take(100).collect::<String>().escape_debug().to_string()
+}
+
+/// Seconds of a day.
+const DAY: u64 = 24 * 60 * 60;
 
 /// What went wrong with the proxy, if it was the proxy: hyper-util's type is not public, its text
 /// is.

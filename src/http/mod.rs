@@ -11,6 +11,7 @@ mod route;
 pub use error::HttpError;
 pub use route::Proxy;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,6 +23,7 @@ use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
+use crate::model::Hostname;
 use crate::trust::Roots;
 use route::Route;
 
@@ -29,6 +31,7 @@ use route::Route;
 #[derive(Clone, Debug)]
 pub struct Http {
     client: Client<HttpsConnector<Route>, Full<Bytes>>,
+    route: Route,
     roots: Arc<str>,
 }
 
@@ -39,6 +42,17 @@ impl Http {
     /// # Errors
     /// [`HttpError::Proxy`] when the proxy is not one that can be used.
     pub fn new(roots: &Roots, proxy: Option<&Proxy>) -> Result<Self, HttpError> {
+        Ok(Self::by(Route::new(proxy)?, roots))
+    }
+
+    /// A client that trusts `roots`, and for which `host` is at these addresses, whatever the
+    /// system's resolver says; where this one goes through a proxy, that one does, too.
+    #[must_use]
+    pub fn at(&self, roots: &Roots, host: &Hostname, addresses: &[IpAddr]) -> Self {
+        Self::by(self.route.at(host, addresses), roots)
+    }
+
+    fn by(route: Route, roots: &Roots) -> Self {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let tls = rustls::ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
@@ -49,12 +63,12 @@ impl Http {
             .with_tls_config(tls)
             .https_or_http()
             .enable_http1()
-            .wrap_connector(Route::new(proxy)?);
+            .wrap_connector(route.clone());
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE)
             .build(connector);
-        Ok(Self { client, roots: roots.name.as_str().into() })
+        Self { client, route, roots: roots.name.as_str().into() }
     }
 
     /// A client for tests that only speak http: it trusts nobody.

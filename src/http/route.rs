@@ -1,11 +1,15 @@
-//! [`Route`]: how a connection is made, directly or through a proxy's CONNECT.
+//! [`Route`]: how a connection is made, directly or through a proxy's CONNECT, and where to.
 
+use std::io;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use futures_util::future::ready;
 use http::Uri;
 use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::connect::dns::{GaiResolver, Name};
 use hyper_util::client::legacy::connect::proxy::Tunnel;
 use hyper_util::client::proxy::matcher::Matcher;
 use hyper_util::rt::TokioIo;
@@ -13,6 +17,7 @@ use tokio::net::TcpStream;
 use tower_service::Service;
 
 use super::HttpError;
+use crate::model::Hostname;
 
 /// The proxy the environment names.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -27,7 +32,7 @@ pub struct Proxy {
 /// side's delayed ACK costs 40 ms each), and not through the proxy to this machine itself.
 #[derive(Clone, Debug)]
 pub(super) struct Route {
-    direct: HttpConnector,
+    direct: HttpConnector<Names>,
     proxy: Option<Arc<Matcher>>,
 }
 
@@ -35,19 +40,23 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 impl Route {
     pub(super) fn new(proxy: Option<&Proxy>) -> Result<Self, HttpError> {
-        let mut direct = HttpConnector::new();
-        direct.set_nodelay(true);
-        direct.set_connect_timeout(Some(super::CONNECT));
-        direct.enforce_http(false);
         let proxy = match proxy {
             Some(proxy) if !proxy.https.trim().is_empty() => Some(Arc::new(matcher(proxy)?)),
             _ => None,
         };
-        Ok(Self { direct, proxy })
+        Ok(Self { direct: connector(Names::default()), proxy })
+    }
+
+    /// The same, where `host` is at these addresses and the system is not asked for it. What goes
+    /// through a proxy goes through it still.
+    pub(super) fn at(&self, host: &Hostname, addresses: &[IpAddr]) -> Self {
+        let given = Some((host.as_str().into(), addresses.into()));
+        let direct = connector(Names { given, ..Names::default() });
+        Self { direct, proxy: self.proxy.clone() }
     }
 
     /// The tunnel to `to`, where one is needed.
-    fn tunnel(&self, to: &Uri) -> Option<Tunnel<HttpConnector>> {
+    fn tunnel(&self, to: &Uri) -> Option<Tunnel<HttpConnector<Names>>> {
         if to.scheme_str() != Some("https") || is_loopback(to.host()?) {
             return None;
         }
@@ -57,6 +66,51 @@ impl Route {
             Some(auth) => tunnel.with_auth(auth.clone()),
             None => tunnel,
         })
+    }
+}
+
+fn connector(names: Names) -> HttpConnector<Names> {
+    let mut direct = HttpConnector::new_with_resolver(names);
+    direct.set_nodelay(true);
+    direct.set_connect_timeout(Some(super::CONNECT));
+    direct.enforce_http(false);
+    direct
+}
+
+/// Where hosts are: one of them where it is said to be, all others where the system says.
+#[derive(Clone, Debug)]
+pub(super) struct Names {
+    given: Option<(Arc<str>, Arc<[IpAddr]>)>,
+    system: GaiResolver,
+}
+
+impl Default for Names {
+    fn default() -> Self {
+        Self { given: None, system: GaiResolver::new() }
+    }
+}
+
+impl Service<Name> for Names {
+    type Response = std::vec::IntoIter<SocketAddr>;
+    type Error = io::Error;
+    type Future = Pin<Box<dyn Future<Output = io::Result<Self::Response>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.system.poll_ready(context)
+    }
+
+    fn call(&mut self, name: Name) -> Self::Future {
+        match &self.given {
+            Some((host, addresses)) if name.as_str().eq_ignore_ascii_case(host) => {
+                // The connector puts the URL's port in the place of 0.
+                let all: Vec<_> = addresses.iter().map(|at| SocketAddr::new(*at, 0)).collect();
+                Box::pin(ready(Ok(all.into_iter())))
+            }
+            _ => {
+                let asking = self.system.call(name);
+                Box::pin(async move { Ok(asking.await?.collect::<Vec<_>>().into_iter()) })
+            }
+        }
     }
 }
 
@@ -79,7 +133,7 @@ fn matcher(proxy: &Proxy) -> Result<Matcher, HttpError> {
 
 fn is_loopback(host: &str) -> bool {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
-    host == "localhost" || bare.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+    host == "localhost" || bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 impl Service<Uri> for Route {

@@ -6,6 +6,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use super::{Http, HttpError, Proxy};
+use crate::model::Hostname;
 use crate::trust::Roots;
 
 fn no_roots() -> Roots {
@@ -123,6 +124,19 @@ fn a_proxy_that_cannot_be_used_is_refused_without_its_password() {
         assert_eq!(Http::new(&no_roots(), Some(&proxy)).unwrap_err().to_string(), expected);
     }
     assert!(Http::new(&no_roots(), Some(&Proxy::default())).is_ok());
+}
+
+#[tokio::test]
+async fn a_host_is_where_it_is_said_to_be_and_the_others_where_the_system_says() {
+    let (address, asked) = server(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi".to_vec()).await;
+    let host = Hostname::parse("policy.example.invalid").unwrap();
+    let http = Http::trusting_nobody().at(&no_roots(), &host, &[address.ip()]);
+    let url = format!("http://policy.example.invalid:{}/x", address.port());
+    assert_eq!(http.fetch(&url).await.unwrap(), "hi");
+    let asked = String::from_utf8(asked.await.unwrap()).unwrap();
+    assert!(asked.contains("host: policy.example.invalid:"), "{asked}");
+    let other = http.fetch("http://other.example.invalid/x").await.unwrap_err();
+    assert!(other.to_string().starts_with("cannot connect to other.example.invalid: "), "{other}");
 }
 
 #[tokio::test]

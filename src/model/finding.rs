@@ -121,6 +121,8 @@ codes! {
     NoAuthOffered = "no-auth-offered", Fail;
     /// The private key in a file is not the certificate's.
     KeyMismatch = "key-mismatch", Fail;
+    /// The host does not hold what the MTA-STS policy of the domain says (RFC 8461).
+    MtaStsMismatch = "mta-sts-mismatch", Fail;
 
     // Could not be tested.
     /// No answer in time.
@@ -175,6 +177,10 @@ codes! {
     UnknownSniFails = "unknown-sni-fails", Warn;
     /// Whether the certificate is revoked could not be told.
     RevocationUnknown = "revocation-unknown", Note;
+    /// The TLSA records of the host name another certificate (RFC 7672).
+    DaneMismatch = "dane-mismatch", Warn;
+    /// The TLSA records of the host cannot be read, so DANE senders wait (RFC 7672 section 2.2).
+    DaneBroken = "dane-broken", Warn;
 
     // What discovery finds.
     /// The domain says it takes no mail (RFC 7505).
@@ -197,6 +203,14 @@ codes! {
     PointsElsewhere = "points-elsewhere", Note;
     /// The host is also an MX on another machine: http-01 may land there.
     MxElsewhere = "mx-elsewhere", Note;
+    /// The MTA-STS record or policy cannot be used (RFC 8461).
+    MtaStsBroken = "mta-sts-broken", Warn;
+    /// The MTA-STS policy protects nothing, or not for long.
+    MtaStsWeak = "mta-sts-weak", Note;
+    /// The TLS-RPT record cannot be used (RFC 8460).
+    TlsRptBroken = "tls-rpt-broken", Warn;
+    /// The TLSA records count for nobody: no DNSSEC, or of a kind that does not count.
+    DaneUnusable = "dane-unusable", Note;
 
     // What issuing finds.
     /// A CAA record forbids the CA to issue (RFC 8659).

@@ -9,6 +9,7 @@ pub mod explain;
 mod hosts;
 mod json;
 mod plan;
+mod policies;
 mod setup;
 mod status;
 mod verdict;
@@ -19,7 +20,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::model::{Code, Finding, Inspection, Level, Timestamp, Verdict};
+use crate::model::{Code, Finding, Inspection, Level, Policies, Timestamp, Verdict};
 use crate::plan::{Outcome, Plan};
 
 pub use check::{ServerRow, hook_word};
@@ -101,6 +102,8 @@ pub struct Verified {
     pub verdict: Verdict,
     /// Every endpoint, in the order of the targets.
     pub endpoints: Vec<Arc<Inspection>>,
+    /// What the mail domains among the targets publish about TLS.
+    pub policies: Vec<Policies>,
 }
 
 /// How much a human report says.
@@ -123,7 +126,7 @@ impl Verified {
             [] => Verdict::Unknown,
             some => Verdict::of(some.iter().map(|endpoint| endpoint.verdict)),
         };
-        Self { profile, verdict, endpoints }
+        Self { profile, verdict, endpoints, policies: Vec::new() }
     }
 }
 

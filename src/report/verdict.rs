@@ -3,7 +3,7 @@
 
 mod file;
 mod gmail;
-mod problem;
+pub(super) mod problem;
 
 #[cfg(test)]
 mod tests;
@@ -27,6 +27,7 @@ pub(super) fn text(verified: &Verified, detail: Detail) -> String {
     text.push('\n');
     text.push_str(&matrix(&verified.endpoints, detail));
     text.push_str(&problem::all(verified, detail));
+    text.push_str(&super::policies::text(&verified.policies, detail));
     let clean = verified.endpoints.iter().filter(|look| look.problems.is_empty()).count();
     text.push_str(&format!("\n{clean} of {} without a fault\n", count(verified.endpoints.len())));
     if detail == Detail::Verbose {

@@ -2,16 +2,21 @@
 //!
 //! `starttls`, `hello`, `judge` and `profiles` are pure; `probe` holds the socket.
 
+pub mod dane;
 pub mod hello;
 pub mod judge;
+mod policy;
 mod probe;
 pub mod profiles;
 pub mod starttls;
+pub mod sts;
 pub mod target;
 mod text;
+pub mod tlsrpt;
 
 pub use judge::facts;
-pub use probe::{Fetched, compare_addresses, inspect_all, inspect_file, unresolved};
+pub use policy::{Found, policies};
+pub use probe::{Fetched, Shown, compare_addresses, inspect_all, inspect_file, shown, unresolved};
 pub use target::{BadTarget, Target, asks_of, asks_of_server};
 pub use text::{visible, visible_bytes};
 

@@ -23,10 +23,14 @@ pub(crate) struct Ca(CertifiedIssuer<'static, KeyPair>);
 
 impl Ca {
     pub(crate) fn new() -> Self {
+        Self::called("Test Root")
+    }
+
+    pub(crate) fn called(name: &str) -> Self {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
-        params.distinguished_name = called("Test Root");
+        params.distinguished_name = called(name);
         Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
     }
 
@@ -53,9 +57,19 @@ impl Ca {
     }
 
     fn shown_for(&self, names: &[&str], days: i64) -> Mail {
+        let (chain, key) = self.issue(names, days);
+        Mail::start(Manner::Tls(tls(chain[..1].to_vec(), &key)))
+    }
+
+    /// A certificate that ends in so many days, with the root behind it, and its key.
+    pub(crate) fn issue(
+        &self,
+        names: &[&str],
+        days: i64,
+    ) -> (Vec<CertificateDer<'static>>, KeyPair) {
         let key = KeyPair::generate().unwrap();
         let leaf = leaf(names, days).signed_by(&key, &self.0).unwrap();
-        Mail::start(Manner::Tls(tls(vec![leaf.der().clone()], &key)))
+        (vec![leaf.der().clone(), self.0.der().clone()], key)
     }
 }
 
@@ -107,8 +121,17 @@ impl Mail {
         Self { address }
     }
 
+    /// A server that shows this chain, at an address with its port.
+    pub(crate) fn at(address: &str, chain: Vec<CertificateDer<'static>>, key: &KeyPair) -> Self {
+        Self::listen(address, Manner::Tls(tls(chain, key)))
+    }
+
     fn start(manner: Manner) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Self::listen("127.0.0.1:0", manner)
+    }
+
+    fn listen(address: &str, manner: Manner) -> Self {
+        let listener = TcpListener::bind(address).unwrap();
         let address = listener.local_addr().unwrap();
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
@@ -200,7 +223,8 @@ fn leaf(names: &[&str], days: i64) -> CertificateParams {
     params
 }
 
-fn tls(chain: Vec<CertificateDer<'static>>, key: &KeyPair) -> Arc<ServerConfig> {
+/// A TLS server that shows this chain.
+pub(crate) fn tls(chain: Vec<CertificateDer<'static>>, key: &KeyPair) -> Arc<ServerConfig> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
     let config = ServerConfig::builder_with_provider(provider)

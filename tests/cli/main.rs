@@ -17,6 +17,7 @@ mod issuers;
 mod mail;
 mod nowhere;
 mod plan;
+mod policy;
 mod proxied;
 mod setup;
 mod state;

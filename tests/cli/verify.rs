@@ -178,6 +178,14 @@ fn the_json_says_everything_of_an_endpoint() {
               "subject": "smtp.example.org"
             }
           ],
+          "policies": [
+            {
+              "dane": [],
+              "domain": "example.org",
+              "mta_sts": null,
+              "tls_rpt": null
+            }
+          ],
           "profile": "gmail",
           "schema": 1,
           "verdict": "refused"

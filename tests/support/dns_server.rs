@@ -12,7 +12,7 @@ use std::thread::JoinHandle;
 use hickory_proto::op::{Edns, Message, MessageType, ResponseCode};
 use hickory_proto::rr::rdata::opt::{EdnsCode, EdnsOption};
 use hickory_proto::rr::rdata::tlsa::{CertUsage, Matching, Selector};
-use hickory_proto::rr::rdata::{A, AAAA, CNAME, MX, NS, NULL, SOA, SRV, TLSA};
+use hickory_proto::rr::rdata::{A, AAAA, CNAME, MX, NS, NULL, SOA, SRV, TLSA, TXT};
 use hickory_proto::rr::{Name, RData, Record as Line, RecordType};
 use mailcert::dns::{Absence, Answer, Dns, Failure, Kind, Record, Reply, Zone};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -321,6 +321,11 @@ fn rdata(record: &Record) -> RData {
             Matching::from(*matching),
             data.clone(),
         )),
+        // One string has at most 255 bytes (RFC 1035 section 3.3.14).
+        Record::Txt(text) => {
+            let strings = text.as_bytes().chunks(255);
+            RData::TXT(TXT::from_bytes(strings.collect()))
+        }
     }
 }
 
@@ -332,6 +337,7 @@ fn kind(of: RecordType) -> Option<Kind> {
         RecordType::SRV => Kind::Srv,
         RecordType::CAA => Kind::Caa,
         RecordType::TLSA => Kind::Tlsa,
+        RecordType::TXT => Kind::Txt,
         _ => return None,
     })
 }
@@ -361,5 +367,6 @@ fn name(text: &str) -> Name {
 }
 
 fn present(name: &Name) -> String {
-    name.to_ascii().trim_end_matches('.').to_owned()
+    let text = name.to_ascii();
+    if text == "." { text } else { text.trim_end_matches('.').to_owned() }
 }

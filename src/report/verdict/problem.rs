@@ -42,7 +42,12 @@ pub(super) fn all(verified: &Verified, detail: Detail) -> String {
         let refused = refusal(met, verified.profile).is_some();
         refused && met.at.iter().any(|look| look.service == Service::Smtp)
     };
-    let tolerated = verified.profile == "gmail" && met.iter().any(delivery);
+    // Where a policy is enforced, the delivery does verify.
+    let enforced = |met: &Met<'_>| {
+        met.problem.code == Code::MtaStsMismatch && met.problem.level == Level::Fail
+    };
+    let tolerated = verified.profile == "gmail" && !met.iter().any(enforced);
+    let tolerated = tolerated && met.iter().any(delivery);
     blocks + if tolerated { DELIVERY } else { "" }
 }
 
@@ -138,6 +143,8 @@ fn is_of_tls(look: &Inspection, code: Code) -> bool {
         Code::Flapping,
         Code::GreetingRefused,
         Code::NoAuthOffered,
+        Code::DaneMismatch,
+        Code::DaneBroken,
     ];
     look.stages.connect == Some(StageMark::Ok) && greeted && !other.contains(&code)
 }
@@ -155,7 +162,7 @@ fn folded(text: &str) -> String {
 const WIDTH: usize = 68;
 
 /// At most three, and how many more.
-pub(super) fn shortened(all: &[String]) -> String {
+pub(in crate::report) fn shortened(all: &[String]) -> String {
     let shown = all.iter().take(3).cloned().collect::<Vec<_>>().join(", ");
     match all.len() {
         0..=3 => shown,
@@ -218,6 +225,13 @@ fn fix(problem: &Problem, at: &Inspection, hosts: &str) -> String {
             "let the mail server offer ECDHE with AES-GCM or ChaCha20".to_owned()
         }
         Code::StarttlsInjection => "update the mail server".to_owned(),
+        Code::MtaStsMismatch if problem.found == [host.as_str()] => {
+            format!("add `mx: {host}` to the policy, and a new id to its TXT record")
+        }
+        Code::DaneMismatch => {
+            format!("publish TLSA _25._tcp.{host} as found, beside the old records")
+        }
+        Code::DaneBroken => format!("mend the zone of _25._tcp.{host}"),
         Code::ImplicitTlsExpected => format!("use TLS at once on port {port}"),
         _ if at.ours == Some(false) => match at.address {
             Some(address) => format!("on the server at {address}: mailcert fix{hosts}"),

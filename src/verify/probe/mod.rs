@@ -12,6 +12,7 @@ mod first;
 mod inspect;
 mod look;
 mod second;
+mod shown;
 mod tap;
 
 #[cfg(test)]
@@ -30,6 +31,7 @@ pub use differ::compare_addresses;
 pub use fetch::Fetched;
 pub use file::inspect_file;
 pub use inspect::unresolved;
+pub use shown::{Shown, shown};
 
 /// Looks at every endpoint side by side within the bounds; the answers are in the order of
 /// `asks`, without the optional ones that did not answer. `seen` is called as each is done.
