@@ -63,7 +63,8 @@ pub(super) fn fix(problem: &Problem, look: &Inspection) -> Option<String> {
         Code::KeyMismatch => "take key and certificate of one version".to_owned(),
         Code::NameMismatch | Code::NoSan => format!("order a certificate with the name {host}"),
         Code::NotYetValid => "wait for its time, or mend the clock".to_owned(),
-        Code::SelfSigned | Code::UntrustedRoot => "order it from a public CA".to_owned(),
+        Code::SelfSigned => "order it from a public CA".to_owned(),
+        Code::UntrustedRoot => "use the default chain of a public CA".to_owned(),
         Code::RevocationUnknown => "ask again later, or from another network".to_owned(),
         _ => "order a new certificate".to_owned(),
     })

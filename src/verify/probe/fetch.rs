@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, Semaphore};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::http::Http;
@@ -26,8 +26,10 @@ const CERTIFICATE: usize = 64 * 1024;
 const LIST: usize = 10 << 20;
 /// Most that one answer may take.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How many answers of a kind are kept.
-const KEPT: usize = 32;
+/// How many answers of a kind are kept, and how many of their bytes.
+const KEPT: (usize, usize) = (64, 32 << 20);
+/// How many are fetched at a time: each may be as long as a list may be.
+const AT_A_TIME: usize = 8;
 
 /// What was fetched in this run, each URL once.
 #[derive(Debug, Default)]
@@ -40,21 +42,37 @@ type Answer<T> = Arc<OnceCell<Result<T, String>>>;
 
 /// Answers by their URL; who comes second waits for the first.
 #[derive(Debug)]
-struct Once<T>(Mutex<HashMap<String, Answer<T>>>);
+struct Once<T> {
+    kept: Mutex<Kept<T>>,
+    turns: Semaphore,
+}
+
+#[derive(Debug)]
+struct Kept<T> {
+    answers: HashMap<String, Answer<T>>,
+    bytes: usize,
+}
 
 impl<T> Default for Once<T> {
     fn default() -> Self {
-        Self(Mutex::default())
+        let kept = Kept { answers: HashMap::new(), bytes: 0 };
+        Self { kept: Mutex::new(kept), turns: Semaphore::new(AT_A_TIME) }
     }
 }
 
 impl<T> Once<T> {
-    fn slot(&self, url: &str) -> Answer<T> {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.len() >= KEPT && !kept.contains_key(url) {
-            kept.clear();
+    /// The place for the answer of `url`. `more` bytes came since the last time; what is too much
+    /// goes, and those who still read it keep it.
+    fn slot(&self, url: &str, more: usize) -> Answer<T> {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.bytes += more;
+        let full = kept.answers.len() >= KEPT.0 && !kept.answers.contains_key(url);
+        let slot = kept.answers.get(url).map(Arc::clone);
+        if full || kept.bytes > KEPT.1 {
+            kept.answers.clear();
+            kept.bytes = 0;
         }
-        Arc::clone(kept.entry(url.to_owned()).or_default())
+        slot.unwrap_or_else(|| Arc::clone(kept.answers.entry(url.to_owned()).or_default()))
     }
 
     /// The answer of `url`, read by `read`; what went wrong stays so for this run.
@@ -64,14 +82,21 @@ impl<T> Once<T> {
         limit: usize,
         read: impl FnOnce(&[u8]) -> Result<T, String>,
     ) -> Answer<T> {
-        let slot = self.slot(url);
+        let slot = self.slot(url, 0);
+        let mut bytes = 0;
         let fetch = async {
+            // The turns live as long as the run and are never closed.
+            let _turn = self.turns.acquire().await.ok();
             let whole = timeout(PATIENCE, http.fetch_at_most(url, limit)).await;
             let late = || format!("no answer within {} s", PATIENCE.as_secs());
             let body = whole.map_err(|_| late())?.map_err(|error| visible(&error.to_string()))?;
+            bytes = body.len();
             read(&body)
         };
         slot.get_or_init(|| fetch).await;
+        if bytes > 0 {
+            self.slot(url, bytes);
+        }
         slot
     }
 }
@@ -166,5 +191,25 @@ async fn revoked(
     match answer.get()? {
         Ok(list) => revocation(sent, known, (list, url), how.moment()),
         Err(why) => Some(revocation_unknown(&format!("the list at {url}: {why}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::{KEPT, Once};
+
+    #[test]
+    fn what_is_kept_is_bounded_in_number_and_bytes() {
+        let once = Once::<u8>::default();
+        let first = once.slot("http://a.example/", 0);
+        assert!(Arc::ptr_eq(&first, &once.slot("http://a.example/", KEPT.1)));
+        once.slot("http://a.example/", 1);
+        assert!(!Arc::ptr_eq(&first, &once.slot("http://a.example/", 0)));
+        for number in 0..10 * KEPT.0 {
+            once.slot(&format!("http://{number}.example/"), 0);
+            assert!(once.kept.lock().unwrap().answers.len() <= KEPT.0);
+        }
     }
 }

@@ -262,8 +262,8 @@ impl Scene<'_> {
     fn ends_at_new_root(&self, signer: &str) -> Fault {
         let mut fault = self.unknown_root();
         if self.finished.is_trusted() {
-            let issuer = &self.path.top().issuer;
-            fault.why = Some(format!("{}. {}", short_chain(issuer, signer), self.proof()));
+            let why = short_chain(&self.path.top().issuer, signer);
+            fault.why = Some(format!("{why}: with it this chain holds"));
         }
         fault
     }
