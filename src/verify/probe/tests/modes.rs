@@ -41,15 +41,15 @@ async fn a_port_that_speaks_tls_at_once_is_judged_by_that() {
         let told =
             format!("the port speaks TLS at once: ask {name}://mx.example.org:{}", to.port());
         assert_eq!(why(&seen), told);
-        assert_eq!(count.load(Ordering::SeqCst), 2);
         if service != Service::Imap {
             continue;
         }
+        let before = count.load(Ordering::SeqCst);
         // Without a second look there is a hint.
         let seen = look(ask(to, service), false, &ca).await;
         assert_eq!((seen.problems[0].code.as_str(), seen.verdict), ("timeout", Verdict::Unknown));
         assert!(why(&seen).contains(&format!("{name}://mx.example.org")), "{}", why(&seen));
-        assert_eq!(count.load(Ordering::SeqCst), 3);
+        assert_eq!(count.load(Ordering::SeqCst), before + 1);
     }
 }
 

@@ -118,10 +118,11 @@ async fn a_command_that_is_obeyed_inside_tls_is_told_and_nothing_else_is_taken_f
             // What is greeted again stands before the reply that is waited for.
             let found = look(&asks, &verify(&ca)).await;
             assert_eq!(codes(&found[0]), expected, "{service} {:?}", found[0].problems);
-            assert_eq!(count.load(Ordering::SeqCst), 2);
+            let before = count.load(Ordering::SeqCst);
             let quick = Extras { thorough: true, ..Extras::default() };
             let found = look(&asks, &How { extras: quick, ..verify(&ca) }).await;
-            assert_eq!((codes(&found[0]), count.load(Ordering::SeqCst)), (vec![], 3), "{service}");
+            assert_eq!(codes(&found[0]), [""; 0], "{service}");
+            assert_eq!(count.load(Ordering::SeqCst), before + 1);
         }
     }
 }
