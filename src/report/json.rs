@@ -4,14 +4,14 @@
 use std::path::PathBuf;
 
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::explain;
 use super::{Body, CertificateRow, ChangeRow, HostRow, ListenerRow, Report, ServerRow, Verified};
 use crate::model::{Finding, Timestamp};
 
 /// The version of the JSON interface.
-const SCHEMA: u32 = 1;
+pub(super) const SCHEMA: u32 = 1;
 
 /// The JSON form, for a serializer.
 #[must_use]
@@ -33,6 +33,30 @@ pub fn json(report: &Report) -> impl Serialize + '_ {
         Body::Text { text, files } => Said::Text { text, files },
     };
     Whole::new(report.command, body, &report.findings)
+}
+
+/// What comes before the endpoints of `verify`, where they are written as they are found: each is
+/// an element, with commas between them, and [`ending`] follows.
+pub const BEGINNING: &str = "{\"endpoints\":[";
+
+/// What comes after them: everything else the object says, in a line's end.
+///
+/// # Errors
+/// None in truth: it is written to memory.
+pub fn ending(report: &Report) -> serde_json::Result<String> {
+    let rest = serde_json::to_string(&beside_endpoints(report)?)?;
+    let fields = rest.strip_prefix('{').unwrap_or(&rest);
+    Ok(format!("],{fields}\n"))
+}
+
+/// The object without its endpoints, so that no field is forgotten where they are streamed.
+pub(super) fn beside_endpoints(report: &Report) -> serde_json::Result<Map<String, Value>> {
+    let mut fields = match serde_json::to_value(json(report))? {
+        Value::Object(fields) => fields,
+        _ => Map::new(),
+    };
+    fields.remove("endpoints");
+    Ok(fields)
 }
 
 /// A body with what every answer has.

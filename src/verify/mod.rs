@@ -10,7 +10,7 @@ pub mod target;
 mod text;
 
 pub use judge::facts;
-pub use probe::{inspect_all, unresolved};
+pub use probe::{Walk, inspect_all, unresolved};
 pub use target::{BadTarget, Target, asks_of, asks_of_server};
 pub use text::{visible, visible_bytes};
 
