@@ -1,24 +1,29 @@
 //! `verify`, `discover`: looks at the world, with or without a configuration.
 
+mod batch;
 mod targets;
+mod unit;
 
-use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::app::output::Progress;
+use futures_util::StreamExt as _;
+
+use crate::app::output::{Bar, Progress, Reader};
 use crate::app::session::{self, Loaded};
+use crate::app::signals::Stop;
 use crate::app::{Failure, Output, environment};
 use crate::cli;
 use crate::config::{self, Config, Domain, Profile};
 use crate::discover::{self, Discovered, Rules};
 use crate::dns::{Asker, Dns, Resolver};
 use crate::flow::{self, Event};
-use crate::model::{Finding, Hostname, Inspection, Level, Verdict};
-use crate::report::{Body, Report, Verified};
-use crate::verify::{self, Ask, How, Target};
-use targets::Wanted;
+use crate::model::{Finding, Hostname, Level};
+use crate::report::{Body, Report};
+use crate::verify::How;
+use batch::{Batch, Sink};
+use targets::Targets;
 
 /// `discover`: 0, unless the DNS let nothing be found.
 pub(super) async fn discover(
@@ -50,38 +55,38 @@ pub(super) async fn discover(
     Ok(u8::from(nothing))
 }
 
-/// `verify`.
+/// `verify`: a stream of targets; each becomes one that was looked at, and goes into the answer.
 pub(super) async fn verify(
     loaded: Option<Loaded>,
     typed: cli::Verify,
     output: &Output,
 ) -> Result<u8, Failure> {
-    let (config, mut findings) = parts(loaded);
+    let (config, findings) = parts(loaded);
     let dns = resolver(&config, &typed.dns)?;
     let how = how(&config, &typed)?;
-    let wanted = wanted(&config, &typed)?;
+    let targets = Targets::of(&config, &typed)?;
     let world = World { config: &config, dns: &dns, machine: &session::machine(&config) };
-    let progress = Progress::new(output.quiet());
-    progress.tell(&Event::Discovering(wanted.len()));
-    let (mut asks, found) = targets::asks(&world, wanted).await;
-    findings.extend(found);
-    for ask in &mut asks {
-        let address = ask.endpoint.address.filter(|_| !world.machine.is_empty());
-        ask.ours = address.map(|address| world.machine.contains(&address));
+    let stop = Stop::heed()?;
+    let bar = Bar::new(output.quiet(), targets.count());
+    let mut sink = Sink::new(output, targets.count(), findings);
+    let batch = Batch::new(&world, &how, typed.strict, stop, &bar);
+    let mut looks = std::pin::pin!(batch.looks(&targets, output.in_order()));
+    let mut ticks = bar.ticks();
+    loop {
+        let looked = tokio::select! {
+            looked = looks.next() => looked,
+            () = ticks.next() => {
+                bar.draw();
+                continue;
+            }
+        };
+        let Some(looked) = looked else { break };
+        // A reader that went away wants no more of it.
+        if sink.take(looked)? == Reader::Gone {
+            break;
+        }
     }
-    let mut endpoints = inspect(&asks, &dns, &how, &progress).await;
-    progress.end();
-    if typed.strict {
-        endpoints = endpoints.into_iter().map(verify::profiles::strictly).collect();
-    }
-    let verified = Verified::of(how.profile.as_str(), endpoints);
-    let code = match verified.verdict {
-        Verdict::Accepted => 0,
-        Verdict::Refused => 1,
-        Verdict::Unknown => 4,
-    };
-    output.answer(&Report::new("verify", Body::Verify(verified), findings))?;
-    Ok(code)
+    sink.end(how.profile.as_str(), &bar)
 }
 
 /// What is looked at, and by what.
@@ -111,44 +116,6 @@ impl World<'_> {
     }
 }
 
-/// What was typed, else all domains of the configuration.
-fn wanted(config: &Config, typed: &cli::Verify) -> Result<Vec<Wanted>, Failure> {
-    let mut wanted = targets::wanted(typed)?;
-    if wanted.is_empty() {
-        let all = config.domains.iter();
-        let at: Vec<IpAddr> = typed.connect.into_iter().collect();
-        wanted = all.map(|domain| (Target::Domain(domain.name.clone()), at.clone())).collect();
-    }
-    if wanted.is_empty() {
-        return Err(Failure::helped(
-            "no target is named and no configuration has a domain",
-            "`mailcert verify example.org` or `mailcert verify mail.example.org:587`",
-        ));
-    }
-    Ok(wanted)
-}
-
-/// Looks at every endpoint; the answers are in the order of `asks`. Of a host without an address
-/// the DNS says why it has none.
-async fn inspect(asks: &[Ask], dns: &dyn Dns, how: &How, progress: &Progress) -> Vec<Inspection> {
-    progress.tell(&Event::Verifying(asks.len()));
-    let seen = |_: &Inspection| progress.tell(&Event::Verified);
-    let nowhere = |ask: &&Ask| ask.endpoint.address.is_none() && ask.connect.is_none();
-    let somewhere: Vec<Ask> = asks.iter().filter(|ask| !nowhere(ask)).cloned().collect();
-    let mut endpoints = verify::inspect_all(&somewhere, how, &seen).await;
-    for ask in asks.iter().filter(nowhere).filter(|ask| !ask.optional) {
-        let (code, why) = targets::why_no_address(dns, ask).await;
-        endpoints.push(verify::unresolved(ask, how, code, &why));
-    }
-    let place: HashMap<_, _> = asks
-        .iter()
-        .enumerate()
-        .map(|(at, Ask { endpoint, .. })| ((&endpoint.host, endpoint.port, endpoint.address), at))
-        .collect();
-    endpoints.sort_by_key(|look| place.get(&(&look.host, look.port, look.address)).copied());
-    endpoints
-}
-
 fn parts(loaded: Option<Loaded>) -> (Config, Vec<Finding>) {
     match loaded {
         Some(loaded) => (loaded.config, loaded.findings),
@@ -169,14 +136,21 @@ fn how(config: &Config, typed: &cli::Verify) -> Result<How, Failure> {
             cli::Profile::Strict => Profile::Strict,
         };
     }
+    let wanted = u64::from(typed.concurrency);
+    // Where fewer sockets can be open, fewer are looked at: one that cannot be opened would look
+    // like a server that cannot be reached.
+    let room = environment::sockets(wanted + SPARE).saturating_sub(SPARE).clamp(1, wanted);
     Ok(How {
         timeout: Duration::from_secs(typed.timeout),
-        concurrency: typed.concurrency.into(),
+        concurrency: usize::try_from(room).unwrap_or(1),
         tries: typed.tries.into(),
         without_sni: true,
         ..how
     })
 }
+
+/// Sockets and files beside those of the looks: questions to the DNS, and what is open anyway.
+const SPARE: u64 = 128;
 
 fn resolver(config: &Config, typed: &[SocketAddr]) -> Result<Asker<Resolver>, Failure> {
     session::resolver(if typed.is_empty() { &config.dns } else { typed })

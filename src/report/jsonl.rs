@@ -21,7 +21,7 @@ struct Line<'a> {
 /// None in truth: it is written to memory.
 pub fn line(look: &Inspection) -> serde_json::Result<String> {
     let line = Line { schema: json::SCHEMA, command: "verify", look };
-    Ok(serde_json::to_string(&line)? + "\n")
+    Ok(json::text(&line)? + "\n")
 }
 
 /// The last line: everything the one JSON object says beside its endpoints, and the counts.
@@ -39,7 +39,7 @@ pub fn last(report: &Report, verified: &Verified) -> serde_json::Result<String> 
     let line = serde_json::json!({
         "schema": json::SCHEMA, "command": report.command, "summary": summary,
     });
-    Ok(line.to_string() + "\n")
+    Ok(json::text(&line)? + "\n")
 }
 
 #[cfg(test)]

@@ -123,10 +123,7 @@ pub struct Verified {
     pub findings_left_out: usize,
 }
 
-fn complete<S: Serializer>(
-    stopped: &Option<Stopped>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
+fn complete<S: Serializer>(stopped: &Option<Stopped>, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_bool(stopped.is_none())
 }
 

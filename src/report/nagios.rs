@@ -65,7 +65,11 @@ pub fn line(verified: &Verified) -> String {
         State::Warning => format!("{} accepted with a warning", of_all(counts.warned)),
         State::Critical => format!("{} refused", of_all(counts.refused)),
         State::Unknown if counts.endpoints == 0 => {
-            return format!("UNKNOWN - no endpoint was tested{}|{}\n", stopped(verified), perfdata(verified));
+            return format!(
+                "UNKNOWN - no endpoint was tested{}|{}\n",
+                stopped(verified),
+                perfdata(verified)
+            );
         }
         State::Unknown if counts.unknown == 0 => format!("{} accepted", of_all(counts.accepted)),
         State::Unknown => format!("{} could not be tested", of_all(counts.unknown)),
@@ -85,7 +89,9 @@ fn stopped(verified: &Verified) -> String {
 /// The line of a command that ended without an answer.
 #[must_use]
 pub fn failure(text: &str) -> String {
-    let words: Vec<&str> = text.split_whitespace().collect();
+    // What follows an empty line is how to get help.
+    let first = text.split("\n\n").next().unwrap_or_default().replace("\n  = help: ", "; ");
+    let words: Vec<&str> = first.trim_start_matches("error: ").split_whitespace().collect();
     // A bar would begin the performance data.
     format!("{} - {}\n", State::Unknown.word(), words.join(" ").replace('|', "/"))
 }
@@ -187,8 +193,8 @@ mod tests {
 
     #[test]
     fn a_failure_is_one_line_too() {
-        let text = "error: /a|b: no such file,\nexpected one\n  = help: `this`";
-        let expected = "UNKNOWN - error: /a/b: no such file, expected one = help: `this`\n";
+        let text = "error: /a|b: no such file,\nexpected one\n  = help: `this`\n\nUsage: no";
+        let expected = "UNKNOWN - /a/b: no such file, expected one; `this`\n";
         assert_eq!(failure(text), expected);
     }
 }

@@ -55,7 +55,8 @@ pub(super) fn served(verified: &Verified, detail: Detail) -> String {
 }
 
 /// Where a batch says more.
-const EACH: &str = "`--format jsonl` tells of each, and `mailcert verify DOMAIN` what to type in Gmail.";
+const EACH: &str =
+    "`--format jsonl` tells of each, and `mailcert verify DOMAIN` what to type in Gmail.";
 
 /// For how many domains the end of a run says what to type in Gmail.
 const DOMAINS: usize = 3;
@@ -99,6 +100,9 @@ fn headline(verified: &Verified) -> String {
         Verdict::Refused => format!("FAIL  {subject}{sender} would refuse {}\n", of_all(refused)),
         Verdict::Accepted => format!("ok    {subject}{sender} would accept {}\n", of_all(all)),
         Verdict::Unknown if all == 0 => "unknown  no mail server was tested\n".to_owned(),
+        Verdict::Unknown if unknown == 0 => {
+            format!("unknown  {subject}not everything was tested, nothing is refused so far\n")
+        }
         Verdict::Unknown => {
             let what = of_all(unknown);
             format!("unknown  {subject}{what} could not be tested, nothing is refused\n")

@@ -56,6 +56,11 @@ pub(crate) fn greets(line: &'static str) -> Mail {
     Mail::start(Manner::Greets(line))
 }
 
+/// The same after a while.
+pub(crate) fn greets_late(after: Duration, line: &'static str) -> Mail {
+    Mail::start(Manner::GreetsLate(after, line))
+}
+
 /// A server that takes connections and says nothing.
 pub(crate) fn silent() -> Mail {
     Mail::start(Manner::Silent)
@@ -70,6 +75,7 @@ pub(crate) struct Mail {
 enum Manner {
     Tls(Arc<ServerConfig>),
     Greets(&'static str),
+    GreetsLate(Duration, &'static str),
     Silent,
 }
 
@@ -102,6 +108,10 @@ impl Mail {
 fn serve(mut stream: TcpStream, manner: &Manner) -> std::io::Result<()> {
     match manner {
         Manner::Silent => std::thread::sleep(Duration::from_secs(60)),
+        Manner::GreetsLate(after, line) => {
+            std::thread::sleep(*after);
+            stream.write_all(format!("{line}\r\n").as_bytes())?;
+        }
         Manner::Greets(line) => stream.write_all(format!("{line}\r\n").as_bytes())?,
         Manner::Tls(config) => {
             stream.write_all(b"220 mail.example.org ESMTP\r\n")?;

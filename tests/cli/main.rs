@@ -8,9 +8,12 @@
     reason = "a test makes its own world and calls the program from outside"
 )]
 
+mod batch;
 mod case;
 mod configuration;
 mod discover;
+mod exposition;
+mod formats;
 mod input;
 mod mail;
 mod nowhere;
