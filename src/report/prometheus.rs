@@ -3,7 +3,7 @@
 //! until all are known; one is about 300 bytes.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
+use std::io;
 
 use super::Verified;
 use crate::model::{Code, Inspection, Level, Timestamp, Verdict};
@@ -42,103 +42,106 @@ impl Exposition {
         self.rows.insert(labels(look), row);
     }
 
-    /// All of it.
-    #[must_use]
-    pub fn text(&self, verified: &Verified) -> String {
-        let mut out = Metrics::default();
-        self.certificates(&mut out);
-        self.verdicts(&mut out);
-        out.begin("mailcert_look_duration_seconds", "How long the look took.");
+    /// All of it, written as it is walked: as a text it would be several times as large as what
+    /// is held.
+    ///
+    /// # Errors
+    /// Those of the writer.
+    pub fn write(&self, verified: &Verified, writer: &mut dyn io::Write) -> io::Result<()> {
+        let out = &mut Metrics { writer, name: "" };
+        self.certificates(out)?;
+        self.verdicts(out)?;
+        out.begin("mailcert_look_duration_seconds", "How long the look took.")?;
         for (labels, row) in &self.rows {
-            out.sample(labels, &seconds(row.millis));
+            out.sample(labels, &seconds(row.millis))?;
         }
-        out.begin("mailcert_look_timestamp_seconds", "When the look was made.");
+        out.begin("mailcert_look_timestamp_seconds", "When the look was made.")?;
         for (labels, row) in &self.rows {
-            out.sample(labels, &row.proved_at.unix().to_string());
+            out.sample(labels, &row.proved_at.unix().to_string())?;
         }
-        totals(&mut out, verified);
-        out.text
+        totals(out, verified)
     }
 
-    fn certificates(&self, out: &mut Metrics) {
-        let valid = |row: &Row| row.validity;
+    fn certificates(&self, out: &mut Metrics<'_>) -> io::Result<()> {
+        let valid = |(labels, row): (&'_ String, &'_ Row)| Some((labels.clone(), row.validity?));
         out.begin(
             "mailcert_certificate_not_after_timestamp_seconds",
             "When the certificate ends that the endpoint shows.",
-        );
-        for (labels, (_, end)) in self.rows.iter().filter_map(|(l, row)| Some((l, valid(row)?))) {
-            out.sample(labels, &end.unix().to_string());
+        )?;
+        for (labels, (_, end)) in self.rows.iter().filter_map(valid) {
+            out.sample(&labels, &end.unix().to_string())?;
         }
         out.begin(
             "mailcert_certificate_not_before_timestamp_seconds",
             "When the certificate begins that the endpoint shows.",
-        );
-        for (labels, (begin, _)) in self.rows.iter().filter_map(|(l, row)| Some((l, valid(row)?))) {
-            out.sample(labels, &begin.unix().to_string());
+        )?;
+        for (labels, (begin, _)) in self.rows.iter().filter_map(valid) {
+            out.sample(&labels, &begin.unix().to_string())?;
         }
+        Ok(())
     }
 
-    fn verdicts(&self, out: &mut Metrics) {
-        out.begin("mailcert_verdict", "1 for the verdict on the endpoint, 0 for the others.");
+    fn verdicts(&self, out: &mut Metrics<'_>) -> io::Result<()> {
+        out.begin("mailcert_verdict", "1 for the verdict on the endpoint, 0 for the others.")?;
         for (labels, row) in &self.rows {
             for verdict in VERDICTS {
                 let labels = format!("{labels},verdict=\"{}\"", verdict.as_str());
-                out.sample(&labels, if row.verdict == verdict { "1" } else { "0" });
+                out.sample(&labels, if row.verdict == verdict { "1" } else { "0" })?;
             }
         }
-        out.begin("mailcert_problem", "1 for each problem of the endpoint.");
+        out.begin("mailcert_problem", "1 for each problem of the endpoint.")?;
         for (labels, row) in &self.rows {
             for (code, level) in &row.problems {
                 let level = level.mark().to_ascii_lowercase();
-                out.sample(&format!("{labels},code=\"{code}\",level=\"{level}\""), "1");
+                out.sample(&format!("{labels},code=\"{code}\",level=\"{level}\""), "1")?;
             }
         }
+        Ok(())
     }
 }
 
 /// What holds for the whole run.
-fn totals(out: &mut Metrics, verified: &Verified) {
+fn totals(out: &mut Metrics<'_>, verified: &Verified) -> io::Result<()> {
     let counts = &verified.counts;
-    out.begin("mailcert_endpoints", "How many endpoints have the verdict.");
+    out.begin("mailcert_endpoints", "How many endpoints have the verdict.")?;
     for (verdict, count) in VERDICTS.iter().zip([counts.accepted, counts.unknown, counts.refused]) {
-        out.sample(&format!("verdict=\"{}\"", verdict.as_str()), &count.to_string());
+        out.sample(&format!("verdict=\"{}\"", verdict.as_str()), &count.to_string())?;
     }
-    out.begin("mailcert_endpoints_warned", "How many are accepted with a warning.");
-    out.sample("", &counts.warned.to_string());
-    out.begin("mailcert_verify_complete", "1 if everything that was asked for was looked at.");
-    out.sample("", if verified.stopped.is_none() { "1" } else { "0" });
+    out.begin("mailcert_endpoints_warned", "How many are accepted with a warning.")?;
+    out.sample("", &counts.warned.to_string())?;
+    out.begin("mailcert_verify_complete", "1 if everything that was asked for was looked at.")?;
+    out.sample("", if verified.stopped.is_none() { "1" } else { "0" })?;
     if let Some(at) = counts.proved_at {
-        out.begin("mailcert_verify_timestamp_seconds", "When the last look of the run was made.");
-        out.sample("", &at.unix().to_string());
+        out.begin("mailcert_verify_timestamp_seconds", "When the last look of the run was made.")?;
+        out.sample("", &at.unix().to_string())?;
     }
     if let Some(millis) = verified.millis {
-        out.begin("mailcert_verify_duration_seconds", "How long the run took.");
-        out.sample("", &seconds(millis));
+        out.begin("mailcert_verify_duration_seconds", "How long the run took.")?;
+        out.sample("", &seconds(millis))?;
     }
+    Ok(())
 }
 
 const VERDICTS: [Verdict; 3] = [Verdict::Accepted, Verdict::Unknown, Verdict::Refused];
 
 /// Lines of the exposition; the metric they belong to is the last that began.
-#[derive(Default)]
-struct Metrics {
-    text: String,
+struct Metrics<'a> {
+    writer: &'a mut dyn io::Write,
     name: &'static str,
 }
 
-impl Metrics {
-    fn begin(&mut self, name: &'static str, help: &str) {
+impl Metrics<'_> {
+    fn begin(&mut self, name: &'static str, help: &str) -> io::Result<()> {
         self.name = name;
-        // Writing to a String cannot fail, here and below.
-        let _ = write!(self.text, "# HELP {name} {help}\n# TYPE {name} gauge\n");
+        write!(self.writer, "# HELP {name} {help}\n# TYPE {name} gauge\n")
     }
 
-    fn sample(&mut self, labels: &str, value: &str) {
+    fn sample(&mut self, labels: &str, value: &str) -> io::Result<()> {
         let name = self.name;
-        let _ = match labels {
-            "" => writeln!(self.text, "{name} {value}"),
-            labels => writeln!(self.text, "{name}{{{labels}}} {value}"),
-        };
+        match labels {
+            "" => writeln!(self.writer, "{name} {value}"),
+            labels => writeln!(self.writer, "{name}{{{labels}}} {value}"),
+        }
     }
 }
 
@@ -183,6 +186,8 @@ mod tests {
         let mut exposition = Exposition::default();
         looks().iter().for_each(|look| exposition.add(look));
         let verified = Verified { millis: Some(1_041), ..Verified::of("gmail", looks()) };
+        let mut text = Vec::new();
+        exposition.write(&verified, &mut text).unwrap();
         expect_test::expect![[r##"
             # HELP mailcert_certificate_not_after_timestamp_seconds When the certificate ends that the endpoint shows.
             # TYPE mailcert_certificate_not_after_timestamp_seconds gauge
@@ -228,7 +233,7 @@ mod tests {
             # HELP mailcert_verify_duration_seconds How long the run took.
             # TYPE mailcert_verify_duration_seconds gauge
             mailcert_verify_duration_seconds 1.041
-        "##]].assert_eq(&exposition.text(&verified));
+        "##]].assert_eq(&String::from_utf8(text).unwrap());
     }
 
     #[test]

@@ -2,7 +2,9 @@
 //! allows that, since nobody holds those of a hundred thousand targets.
 
 use crate::app::Failure;
-use crate::app::output::{Output, Reader};
+use std::io::Write;
+
+use crate::app::output::{Output, Reader, print_with};
 use crate::cli::Format;
 use crate::model::Inspection;
 use crate::report::prometheus::Exposition;
@@ -50,7 +52,10 @@ impl<'a> Stream<'a> {
         let text = match self.output.format {
             Format::Human => self.output.for_people(report),
             Format::Nagios => nagios::line(verified),
-            Format::Prometheus => self.exposition.text(verified),
+            Format::Prometheus => {
+                let write = |stdout: &mut dyn Write| self.exposition.write(verified, stdout);
+                return print_with(write).map(|_| ());
+            }
             Format::Jsonl => jsonl::last(report, verified).map_err(Failure::work)?,
             Format::Json => {
                 let before = if self.begun { "" } else { json::BEGINNING };

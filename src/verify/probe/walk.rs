@@ -55,13 +55,13 @@ impl<'a> Walk<'a> {
 
     /// Waits for its turn at the address first, so that who waits there takes nobody's place.
     async fn look(&self, ask: &Ask) -> Option<Inspection> {
-        let Some(address) = place(ask) else { return inspect(ask, self.how).await };
+        // Boxed, since a look is large and most of those that were begun wait.
+        let Some(address) = place(ask) else { return Box::pin(inspect(ask, self.how)).await };
         let gate = self.gate(address);
         let found = {
             // Neither is ever closed; what could not be waited for is done all the same.
             let _turn = gate.acquire().await.ok();
             let _place = self.places.acquire().await.ok();
-            // Boxed, since a look is large and most of those that were begun wait.
             Box::pin(inspect(ask, self.how)).await
         };
         self.leave(address, gate);
@@ -123,4 +123,95 @@ fn spread(asks: &[Ask]) -> Vec<usize> {
         .collect();
     order.sort_unstable();
     order.into_iter().map(|(_, index)| index).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Duration;
+
+    use futures_util::StreamExt as _;
+    use tokio::io::AsyncWriteExt as _;
+    use tokio::net::TcpListener;
+
+    use super::Walk;
+    use crate::config::Profile;
+    use crate::model::{Endpoint, Hostname, Service, Timestamp};
+    use crate::trust::Roots;
+    use crate::verify::{Ask, Extras, How, Sni};
+
+    fn how(concurrency: usize) -> How {
+        How {
+            roots: Arc::new(Roots::mozilla()),
+            profile: Profile::Gmail,
+            timeout: Duration::from_secs(5),
+            concurrency,
+            per_address: 4,
+            tries: 1,
+            without_sni: false,
+            extras: Extras::default(),
+            now: Timestamp::from_unix(1_800_000_000),
+            since: tokio::time::Instant::now(),
+        }
+    }
+
+    /// A busy server at this address, and the most connections that were open there at once.
+    async fn busy(at: &str, most: &Arc<AtomicUsize>, open: &Arc<AtomicUsize>) -> Ask {
+        let listener = TcpListener::bind(at).await.unwrap();
+        let to = listener.local_addr().unwrap();
+        let (open, most) = (Arc::clone(open), Arc::clone(most));
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let (open, most) = (Arc::clone(&open), Arc::clone(&most));
+                tokio::spawn(async move {
+                    most.fetch_max(open.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                    open.fetch_sub(1, Ordering::SeqCst);
+                    let _ = stream.write_all(b"421 later\r\n").await;
+                });
+            }
+        });
+        let host = Hostname::parse("mx.example.org").unwrap();
+        let address = Some(to.ip());
+        Ask {
+            endpoint: Endpoint { host, service: Service::Smtp, port: to.port(), address },
+            domain: None,
+            ours: None,
+            connect: None,
+            origin: None,
+            optional: false,
+            sni: Sni::Host,
+            proxy_header: false,
+        }
+    }
+
+    #[tokio::test]
+    async fn targets_side_by_side_share_the_turns_of_an_address_and_leave_nothing_behind() {
+        let (most, open) = (Arc::default(), Arc::default());
+        let ask = busy("127.0.83.1:0", &most, &open).await;
+        let how = how(128);
+        let walk = Walk::new(&how);
+        let asks = vec![ask; 5];
+        let targets = (0..8).map(|_| walk.looks(&asks).count());
+        let seen = futures_util::future::join_all(targets).await;
+        assert_eq!(seen, [5; 8]);
+        assert_eq!(most.load(Ordering::SeqCst), 4);
+        assert!(walk.gates.lock().unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn all_targets_together_have_as_many_looks_under_way_as_agreed() {
+        let (most, open) = (Arc::default(), Arc::default());
+        let mut asks = Vec::new();
+        for number in 2..12 {
+            asks.push(busy(&format!("127.0.83.{number}:0"), &most, &open).await);
+        }
+        let how = how(6);
+        let walk = Walk::new(&how);
+        let targets = (0..6).map(|_| walk.looks(&asks).count());
+        let seen = futures_util::future::join_all(targets).await;
+        assert_eq!(seen, [10; 6]);
+        assert_eq!(most.load(Ordering::SeqCst), 6);
+    }
 }
