@@ -6,6 +6,7 @@ mod look;
 mod output;
 mod session;
 mod setup;
+mod signals;
 mod state;
 mod texts;
 mod work;
@@ -14,7 +15,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::cli::{Cli, Command};
+use crate::cli::{self, Cli, Command, Format};
 use crate::flow::Fresh;
 use crate::plan::Mode;
 use crate::report;
@@ -29,13 +30,16 @@ pub fn main() -> ExitCode {
         Err(answer) => return typed_wrong(&answer),
     };
     log::begin(&cli.global);
+    let format = cli.global.format();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let done = match runtime {
+        _ if !cli.command.answers_in(format) => Err(no_such_format(&cli.command, format)),
         Ok(runtime) => runtime.block_on(command(cli)),
         Err(error) => Err(Failure::work(format_args!("no runtime: {error}"))),
     };
     match done {
         Ok(code) => ExitCode::from(code),
+        Err(failure) if format == Format::Nagios => output::unknown_to_nagios(failure.text()),
         Err(failure) => {
             say(failure.text());
             ExitCode::from(failure.code())
@@ -43,11 +47,35 @@ pub fn main() -> ExitCode {
     }
 }
 
+fn no_such_format(command: &Command, format: Format) -> Failure {
+    let word = if format == Format::Nagios { "nagios" } else { "prometheus" };
+    Failure::helped(
+        format_args!("{} has no --format {word}; expected human, json or jsonl", command.name()),
+        format_args!("`mailcert verify --format {word}` has it"),
+    )
+}
+
 /// Help and version, which are answers, and what clap finds wrong, in lines that fit a terminal.
 fn typed_wrong(answer: &clap::Error) -> ExitCode {
-    let text = answer.render().to_string();
-    if answer.use_stderr() && text.lines().any(|line| line.chars().count() > 80) {
-        say(report::wrapped(&text, "").trim_end());
+    let mut text = answer.render().to_string();
+    if answer.use_stderr() && environment::nagios_is_asked_for() {
+        return output::unknown_to_nagios(&text);
+    }
+    if let Some(hint) = cli::hint(answer) {
+        let usage = text.find("\n\nUsage:").or_else(|| text.find("\n\nFor more information"));
+        text.insert_str(
+            usage.unwrap_or(text.len()),
+            &format!("\n{}", Failure::hint(hint).trim_end()),
+        );
+    }
+    let wide = |line: &&str| line.chars().count() > 80;
+    if answer.use_stderr() && (cli::hint(answer).is_some() || text.lines().any(|line| wide(&line)))
+    {
+        let fits = |line: &str| match wide(&line) {
+            true => report::wrapped(line, ""),
+            false => format!("{line}\n"),
+        };
+        say(text.lines().map(fits).collect::<String>().trim_end());
     } else {
         // A reader that went away is no failure of ours.
         let _ = answer.print();

@@ -5,9 +5,11 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
+mod hint;
 pub mod man;
 mod options;
 
+pub use hint::hint;
 pub use options::{
     Completions, Discover, Explain, Fix, Init, Man, Plan, Profile, Rollback, Roots, Run, Setup,
     Verify,
@@ -95,6 +97,12 @@ pub enum Format {
     Human,
     /// One JSON object
     Json,
+    /// JSON lines: verify writes one for each endpoint as it is done, and a last one that sums up
+    Jsonl,
+    /// verify: text for the Prometheus textfile collector
+    Prometheus,
+    /// verify: one line and the exit codes of Nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN
+    Nagios,
 }
 
 /// Whether the answer is coloured.
@@ -139,6 +147,35 @@ pub enum Command {
     Completions(Completions),
     /// Write the man pages
     Man(Man),
+}
+
+impl Command {
+    /// The word for it.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Verify(_) => "verify",
+            Self::Discover(_) => "discover",
+            Self::Plan(_) => "plan",
+            Self::Run(_) => "run",
+            Self::Fix(_) => "fix",
+            Self::Setup(_) => "setup",
+            Self::Status => "status",
+            Self::Check => "check",
+            Self::Init(_) => "init",
+            Self::Rollback(_) => "rollback",
+            Self::Explain(_) => "explain",
+            Self::Completions(_) => "completions",
+            Self::Man(_) => "man",
+        }
+    }
+
+    /// Whether its answer can be written so: what a monitoring system reads is about endpoints.
+    #[must_use]
+    pub fn answers_in(&self, format: Format) -> bool {
+        let of_endpoints = matches!(format, Format::Prometheus | Format::Nagios);
+        !of_endpoints || matches!(self, Self::Verify(_))
+    }
 }
 
 const MAIN_EXAMPLES: &str = "Examples:
@@ -197,6 +234,9 @@ mod tests {
             "mailcert setup --undo --yes",
             "mailcert status",
             "mailcert check --format human",
+            "mailcert verify --format jsonl example.org",
+            "mailcert verify --format prometheus example.org",
+            "mailcert verify --format nagios example.org",
             "mailcert init example.org --force",
             "mailcert init --print",
             "mailcert rollback example.org-2",
@@ -226,7 +266,7 @@ mod tests {
             "mailcert explain",
             "mailcert explain name-mismatch --list",
             "mailcert init --force --print",
-            "mailcert check --format nagios",
+            "mailcert check --format xml",
             "mailcert man",
         ] {
             let code = parse(line).map(|_| ()).unwrap_err().exit_code();

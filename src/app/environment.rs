@@ -29,6 +29,27 @@ pub(super) fn wants_colour() -> bool {
     variable("NO_COLOR").is_none() && variable("TERM").is_none_or(|term| term != "dumb")
 }
 
+/// Whether `--format nagios` was typed, for a command line that cannot be read otherwise.
+pub(super) fn nagios_is_asked_for() -> bool {
+    let typed: Vec<std::ffi::OsString> = std::env::args_os().collect();
+    typed.iter().any(|word| word == "--format=nagios")
+        || typed.windows(2).any(|pair| pair[0] == "--format" && pair[1] == "nagios")
+}
+
+/// Makes sure that so many sockets can be open at once, and says how many can: the hard limit of
+/// the process is the most there is.
+pub(super) fn sockets(wanted: u64) -> u64 {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    let most = limit.maximum.unwrap_or(u64::MAX);
+    if limit.current.is_some_and(|current| current < wanted) {
+        limit.current = Some(wanted.min(most));
+        // What cannot be raised stays; the answer says how much that is.
+        let _ = setrlimit(Resource::Nofile, limit);
+    }
+    getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
+}
+
 /// The proxy for HTTPS, if the environment names one.
 pub(super) fn proxy() -> Option<Proxy> {
     let https = variable("HTTPS_PROXY").or_else(|| variable("https_proxy"))?;

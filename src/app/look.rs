@@ -1,30 +1,32 @@
 //! `verify`, `discover`: looks at the world, with or without a configuration.
 
+mod batch;
 mod files;
 mod proxied;
 mod targets;
+mod unit;
 
-use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::{StreamExt as _, stream};
+use futures_util::StreamExt as _;
 
-use crate::app::output::Progress;
+use crate::app::output::{Bar, Progress, Reader};
 use crate::app::session::{self, Loaded};
+use crate::app::signals::Stop;
 use crate::app::{Failure, Output, environment};
 use crate::cli;
 use crate::config::{self, Config, Domain, Profile};
 use crate::discover::{self, Discovered, Rules};
 use crate::dns::{Asker, Dns, Resolver};
 use crate::flow::{self, Event};
-use crate::http::Http;
-use crate::model::{Finding, Hostname, Inspection, Level, Policies, Verdict};
-use crate::report::{Body, Report, Verified};
-use crate::verify::{self, Ask, Extras, Found, How, Target};
+use crate::model::{Finding, Hostname, Level};
+use crate::report::{Body, Report};
+use crate::verify::{Extras, How};
+use batch::{Batch, Sink};
 use proxied::Proxied;
-use targets::Wanted;
+use targets::Targets;
 
 /// `discover`: 0, unless the DNS let nothing be found.
 pub(super) async fn discover(
@@ -56,7 +58,7 @@ pub(super) async fn discover(
     Ok(u8::from(nothing))
 }
 
-/// `verify`.
+/// `verify`: a stream of targets; each becomes one that was looked at, and goes into the answer.
 pub(super) async fn verify(
     loaded: Option<Loaded>,
     typed: cli::Verify,
@@ -64,41 +66,36 @@ pub(super) async fn verify(
 ) -> Result<u8, Failure> {
     let is_stated = loaded.is_some();
     let held = loaded.as_ref().map(|loaded| session::intermediates(&loaded.config));
-    let (config, mut findings) = parts(loaded);
+    let (config, findings) = parts(loaded);
     let how = files::ask_issuers(how(&config, &typed)?, held.unwrap_or_default(), &typed)?;
     if let Some(pem) = &typed.pem {
         return files::verify(pem, &typed, how, findings, output).await;
     }
     let dns = resolver(&config, &typed.dns)?;
-    let wanted = wanted(&config, &typed)?;
-    let domains = domains_of(&wanted);
+    let targets = Targets::of(&config, &typed)?;
     let world = World { config: &config, dns: &dns, machine: &session::machine(&config) };
-    let progress = Progress::new(output.quiet());
-    progress.tell(&Event::Discovering(wanted.len()));
-    let (mut asks, found) = targets::asks(&world, wanted).await;
-    findings.extend(found);
-    for ask in &mut asks {
-        let address = ask.endpoint.address.filter(|_| !world.machine.is_empty());
-        ask.ours = address.map(|address| world.machine.contains(&address));
+    let stop = Stop::heed()?;
+    let bar = Bar::new(output.quiet(), targets.count());
+    let mut sink = Sink::new(output, targets.count(), findings);
+    let proxied = Proxied::new(is_stated.then_some(&config), world.machine);
+    let batch = Batch::new(&world, proxied, &how, typed.strict, stop, &bar);
+    let mut looks = std::pin::pin!(batch.looks(&targets, output.in_order()));
+    let mut ticks = bar.ticks();
+    loop {
+        let looked = tokio::select! {
+            looked = looks.next() => looked,
+            () = ticks.next() => {
+                bar.draw();
+                continue;
+            }
+        };
+        let Some(looked) = looked else { break };
+        // A reader that went away wants no more of it.
+        if sink.take(looked)? == Reader::Gone {
+            break;
+        }
     }
-    let stated = is_stated.then_some(&config);
-    Proxied::new(stated, world.machine).mark(&mut asks).await;
-    let mut endpoints = inspect(&asks, &dns, &how, &progress).await;
-    let policies = policies(&domains, &mut endpoints, &dns, &how, &mut findings).await;
-    progress.end();
-    verify::compare_addresses(&mut endpoints, how.profile);
-    if typed.strict {
-        endpoints = endpoints.into_iter().map(verify::profiles::strictly).collect();
-    }
-    let mut verified = Verified::of(how.profile.as_str(), endpoints);
-    verified.policies = policies;
-    let code = match verified.verdict {
-        Verdict::Accepted => 0,
-        Verdict::Refused => 1,
-        Verdict::Unknown => 4,
-    };
-    output.answer(&Report::new("verify", Body::Verify(verified), findings))?;
-    Ok(code)
+    sink.end(how.profile.as_str(), &bar)
 }
 
 /// What is looked at, and by what.
@@ -128,89 +125,6 @@ impl World<'_> {
     }
 }
 
-/// What was typed, else all domains of the configuration.
-fn wanted(config: &Config, typed: &cli::Verify) -> Result<Vec<Wanted>, Failure> {
-    let mut wanted = targets::wanted(typed)?;
-    if wanted.is_empty() {
-        let all = config.domains.iter();
-        let at: Vec<IpAddr> = typed.connect.into_iter().collect();
-        wanted = all.map(|domain| (Target::Domain(domain.name.clone()), at.clone())).collect();
-    }
-    if wanted.is_empty() {
-        return Err(Failure::helped(
-            "no target is named and no configuration has a domain",
-            "`mailcert verify example.org` or `mailcert verify mail.example.org:587`",
-        ));
-    }
-    Ok(wanted)
-}
-
-/// The mail domains among the targets.
-fn domains_of(wanted: &[Wanted]) -> Vec<Hostname> {
-    let domains = wanted.iter().filter_map(|(target, _)| match target {
-        Target::Domain(domain) => Some(domain.clone()),
-        Target::Server { .. } => None,
-    });
-    let mut domains: Vec<Hostname> = domains.collect();
-    let mut seen = HashSet::new();
-    domains.retain(|domain| seen.insert(domain.clone()));
-    domains
-}
-
-/// What the domains publish about TLS, several asked for at a time; what is wrong with it at an
-/// endpoint is added to it.
-async fn policies(
-    domains: &[Hostname],
-    endpoints: &mut [Inspection],
-    dns: &dyn Dns,
-    how: &How,
-    findings: &mut Vec<Finding>,
-) -> Vec<Policies> {
-    if domains.is_empty() {
-        return Vec::new();
-    }
-    // A proxy that cannot be used is gone round.
-    let proxy = environment::proxy();
-    let http = Http::new(&how.roots, proxy.as_ref()).or_else(|_| Http::new(&how.roots, None));
-    let Ok(http) = http else { return Vec::new() };
-    let asked: Vec<Found> = {
-        let (http, looks) = (&http, &*endpoints);
-        let ask = |at: usize| verify::policies(&domains[at], looks, dns, http, how);
-        stream::iter(0..domains.len()).map(ask).buffered(POLICIES).collect().await
-    };
-    let mut policies = Vec::new();
-    for found in asked {
-        found.settle(endpoints);
-        findings.extend(found.findings);
-        policies.extend(found.policies);
-    }
-    policies
-}
-
-/// Domains whose policies are asked for at a time.
-const POLICIES: usize = 16;
-
-/// Looks at every endpoint; the answers are in the order of `asks`. Of a host without an address
-/// the DNS says why it has none.
-async fn inspect(asks: &[Ask], dns: &dyn Dns, how: &How, progress: &Progress) -> Vec<Inspection> {
-    progress.tell(&Event::Verifying(asks.len()));
-    let seen = |_: &Inspection| progress.tell(&Event::Verified);
-    let nowhere = |ask: &&Ask| ask.endpoint.address.is_none() && ask.connect.is_none();
-    let somewhere: Vec<Ask> = asks.iter().filter(|ask| !nowhere(ask)).cloned().collect();
-    let mut endpoints = verify::inspect_all(&somewhere, how, &seen).await;
-    for ask in asks.iter().filter(nowhere).filter(|ask| !ask.optional) {
-        let (code, why) = targets::why_no_address(dns, ask).await;
-        endpoints.push(verify::unresolved(ask, how, code, &why));
-    }
-    let place: HashMap<_, _> = asks
-        .iter()
-        .enumerate()
-        .map(|(at, Ask { endpoint, .. })| ((&endpoint.host, endpoint.port, endpoint.address), at))
-        .collect();
-    endpoints.sort_by_key(|look| place.get(&(&look.host, look.port, look.address)).copied());
-    endpoints
-}
-
 fn parts(loaded: Option<Loaded>) -> (Config, Vec<Finding>) {
     match loaded {
         Some(loaded) => (loaded.config, loaded.findings),
@@ -231,15 +145,22 @@ fn how(config: &Config, typed: &cli::Verify) -> Result<How, Failure> {
             cli::Profile::Strict => Profile::Strict,
         };
     }
+    let wanted = u64::from(typed.concurrency);
+    // Where fewer sockets can be open, fewer are looked at: one that cannot be opened would look
+    // like a server that cannot be reached.
+    let room = environment::sockets(wanted + SPARE).saturating_sub(SPARE).clamp(1, wanted);
     Ok(How {
         timeout: Duration::from_secs(typed.timeout),
-        concurrency: typed.concurrency.into(),
+        concurrency: usize::try_from(room).unwrap_or(1),
         tries: typed.tries.into(),
         without_sni: true,
         extras: Extras { thorough: true, second_look: !typed.quick, ..how.extras },
         ..how
     })
 }
+
+/// Sockets and files beside those of the looks: questions to the DNS, and what is open anyway.
+const SPARE: u64 = 128;
 
 fn resolver(config: &Config, typed: &[SocketAddr]) -> Result<Asker<Resolver>, Failure> {
     session::resolver(if typed.is_empty() { &config.dns } else { typed })

@@ -1,19 +1,25 @@
 //! Where answers go: stdout, as a person or a program wants them. stderr is for the talk.
 
+mod bar;
 mod failure;
 pub(super) mod log;
 mod progress;
+mod stream;
 
 use std::io::{BufRead, BufWriter, ErrorKind, IsTerminal, Write};
+use std::process::ExitCode;
 
 use anstyle::{AnsiColor, Style};
 
 use crate::app::environment;
 use crate::cli::{Color, Format, Global};
-use crate::report::{self, Detail, Report};
+use crate::model::Verdict;
+use crate::report::{self, Body, Detail, Report, Verified, nagios};
 
+pub(super) use bar::Bar;
 pub(super) use failure::{Failure, why};
 pub(super) use progress::Progress;
+pub(super) use stream::Stream;
 
 /// Where answers go and how much they say.
 pub(super) struct Output {
@@ -37,8 +43,9 @@ impl Output {
         Self { format: global.format(), detail, coloured }
     }
 
-    pub(super) fn is_json(&self) -> bool {
-        self.format == Format::Json
+    /// Whether a program reads the answer: then stdout is for nothing else.
+    pub(super) fn is_for_programs(&self) -> bool {
+        self.format != Format::Human
     }
 
     /// Whether talk is unwanted.
@@ -46,32 +53,69 @@ impl Output {
         self.detail == Detail::Quiet
     }
 
+    /// Whether the endpoints of `verify` are written in the order of the targets while others are
+    /// looked at still. The other formats sort at their end, or not at all.
+    pub(super) fn in_order(&self) -> bool {
+        self.format == Format::Json
+    }
+
+    /// How many endpoints of `verify` have to be held until its end, since a person or Nagios is
+    /// told of the worst; with `-v` a person is told of all.
+    pub(super) fn holds(&self) -> usize {
+        match (self.format, self.detail) {
+            (Format::Human, Detail::Verbose) => usize::MAX,
+            (Format::Human | Format::Nagios, _) => 1000,
+            _ => 0,
+        }
+    }
+
+    /// The exit code for a verdict, in the codes of the format.
+    pub(super) fn code(&self, verified: &Verified) -> u8 {
+        match (self.format, verified.verdict) {
+            (Format::Nagios, _) => nagios::State::of(verified).code(),
+            (_, Verdict::Accepted) => 0,
+            (_, Verdict::Refused) => 1,
+            (_, Verdict::Unknown) => 4,
+        }
+    }
+
     /// The answer of a command.
     ///
     /// # Errors
     /// [`Failure::Work`] when it cannot be written.
     pub(super) fn answer(&self, report: &Report) -> Result<(), Failure> {
-        match self.format {
-            Format::Json => print_with(|stdout| {
-                serde_json::to_writer(&mut *stdout, &report::json(report))?;
+        match (&report.body, self.format) {
+            (Body::Verify(_), _) => Stream::new(self).whole(report),
+            (_, Format::Human) => self.print(&self.for_people(report)).map(|_| ()),
+            _ => print_with(|stdout| {
+                report::json::write(&report::json(report), &mut *stdout)?;
                 stdout.write_all(b"\n")
-            }),
-            Format::Human if self.coloured => print(&painted(&report::human(report, self.detail))),
-            Format::Human => print(&report::human(report, self.detail)),
+            })
+            .map(|_| ()),
         }
     }
 
-    /// A part of the answer before all of it is known; where JSON is asked for, stdout is for the
+    fn for_people(&self, report: &Report) -> String {
+        let text = report::human(report, self.detail);
+        if self.coloured { painted(&text) } else { text }
+    }
+
+    /// Writes to stdout.
+    fn print(&self, text: &str) -> Result<Reader, Failure> {
+        print_with(|stdout| stdout.write_all(text.as_bytes()))
+    }
+
+    /// A part of the answer before all of it is known; where a program reads it, stdout is for the
     /// one object, and this is talk.
     ///
     /// # Errors
     /// [`Failure::Work`] when it cannot be written.
     pub(super) fn text(&self, text: &str) -> Result<(), Failure> {
-        if self.is_json() {
+        if self.is_for_programs() {
             say(text.trim_end());
             return Ok(());
         }
-        print(text)
+        self.print(text).map(|_| ())
     }
 
     /// Only the findings of a report, for a person who has read the rest already.
@@ -87,19 +131,25 @@ impl Output {
     }
 }
 
-/// Writes to stdout. A reader that went away (`| head`) is no failure of ours; a full disk is one,
-/// since somebody waits for the answer.
-fn print(text: &str) -> Result<(), Failure> {
-    print_with(|stdout| stdout.write_all(text.as_bytes()))
+/// Whether somebody reads the answer still.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reader {
+    /// As far as can be told.
+    There,
+    /// Nobody does.
+    Gone,
 }
 
-fn print_with(write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) -> Result<(), Failure> {
+/// Writes to stdout. A reader that went away (`| head`) is no failure of ours; a full disk is one,
+/// since somebody waits for the answer.
+fn print_with(
+    write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
+) -> Result<Reader, Failure> {
     let mut stdout = BufWriter::new(std::io::stdout().lock());
     match write(&mut stdout).and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            Err(Failure::work(format_args!("stdout takes no answer: {}", why(&error))))
-        }
-        _ => Ok(()),
+        Ok(()) => Ok(Reader::There),
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(Reader::Gone),
+        Err(error) => Err(Failure::work(format_args!("stdout takes no answer: {}", why(&error)))),
     }
 }
 
@@ -108,6 +158,13 @@ pub(super) fn say(text: &str) {
     let mut stderr = std::io::stderr().lock();
     // Nobody is left to be told when stderr is gone.
     let _ = writeln!(stderr, "{text}");
+}
+
+/// Tells Nagios, which reads stdout, why there is no answer; in its codes that is 3.
+pub(super) fn unknown_to_nagios(text: &str) -> ExitCode {
+    // Nobody is left to be told when stdout is gone.
+    let _ = print_with(|stdout| stdout.write_all(nagios::failure(text).as_bytes()));
+    ExitCode::from(nagios::State::Unknown.code())
 }
 
 /// Asks a person; without a terminal the answer is no.

@@ -188,7 +188,7 @@ async fn listeners(session: &Session, asked: &Asked) -> Vec<ListenerRow> {
 
 fn answer(body: Body, output: &Output, findings: Vec<Finding>) -> Result<(), Failure> {
     let report = Report::new("setup", body, findings);
-    if output.is_json() {
+    if output.is_for_programs() {
         return output.answer(&report);
     }
     output.text(&output.findings(&report))

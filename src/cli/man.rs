@@ -38,6 +38,7 @@ fn program(command: Command) -> io::Result<Vec<u8>> {
 }
 
 fn command(command: Command) -> io::Result<Vec<u8>> {
+    let more = if command.get_name() == "verify" { VERIFY } else { "" };
     let notes = command.get_after_help().map(ToString::to_string).unwrap_or_default();
     let mut page = Vec::new();
     let man = dated(Man::new(command));
@@ -46,6 +47,7 @@ fn command(command: Command) -> io::Result<Vec<u8>> {
     man.render_synopsis_section(&mut page)?;
     man.render_description_section(&mut page)?;
     man.render_options_section(&mut page)?;
+    page.extend_from_slice(more.as_bytes());
     page.extend_from_slice(unfilled(&notes).as_bytes());
     page.extend_from_slice(COMMAND.as_bytes());
     Ok(page)
@@ -72,6 +74,9 @@ fn unfilled(notes: &str) -> String {
 
 /// What only the program's page says.
 const PROGRAM: &str = include_str!("../../templates/man/mailcert.roff");
+
+/// What only the page of `verify` says.
+const VERIFY: &str = include_str!("../../templates/man/verify.roff");
 
 /// The end of every command's page.
 const COMMAND: &str = include_str!("../../templates/man/command.roff");
@@ -103,6 +108,7 @@ mod tests {
     fn a_commands_page_says_what_is_typed() {
         let verify = page("mailcert-verify.1");
         assert!(verify.contains("\\fBmailcert verify\\fR"), "{verify}");
+        assert!(verify.contains(".SH \"OUTPUT FOR PROGRAMS\"\n"), "{verify}");
         assert!(verify.contains("imaps://") && verify.contains(".BR mailcert (1)"), "{verify}");
     }
 

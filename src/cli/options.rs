@@ -18,42 +18,55 @@ use crate::model::{CertName, Code, Hostname, Timestamp};
         mailcert verify example.org            no configuration needed\n  \
         mailcert verify mx1.example.org:25     one port (STARTTLS or TLS by port)\n  \
         mailcert verify imaps://imap.example.org\n  \
-        mailcert verify --connect 192.0.2.9 mx1.example.org:25")]
+        mailcert verify --connect 192.0.2.9 mx1.example.org:25\n  \
+        mailcert verify --targets domains.txt --format jsonl > answers.jsonl\n  \
+        mailcert verify --format nagios example.org\n  \
+        mailcert verify --pem fullchain.pem --host mx1.example.org\n\n\
+        Exits 0 if every endpoint is accepted, 1 if one is refused, 4 if none is and one\n\
+        could not be tested. Ctrl-C ends it with what is known, never with 0.")]
 pub struct Verify {
     /// A mail domain or address, HOST:PORT, or smtp://, submission://, submissions://, smtps://,
     /// imap://, imaps://, pop3://, pop3s://, sieve:// with a host [default: all domains of the
     /// configuration]
     #[arg(value_name = "TARGET")]
     pub targets: Vec<String>,
-    /// Ask this resolver instead of those of the configuration or resolv.conf; may be repeated
-    #[arg(long, value_name = "ADDR:PORT", value_parser = resolver)]
-    pub dns: Vec<SocketAddr>,
-    /// The roots that decide: mozilla, system or a PEM file
-    #[arg(long, value_name = "ROOTS", value_parser = Roots::parse)]
-    pub roots: Option<Roots>,
-    /// Whose rules decide [default: gmail]
-    #[arg(long, value_enum)]
-    pub profile: Option<Profile>,
-    /// Connect to this address instead of those in the DNS
-    #[arg(long, value_name = "ADDR", value_parser = address)]
-    pub connect: Option<IpAddr>,
     /// Read targets from a file, one `TARGET [ADDR]...` a line; - is stdin
-    #[arg(long = "targets", value_name = "FILE")]
+    #[arg(long = "targets", value_name = "FILE", help_heading = WHAT)]
     pub targets_file: Option<PathBuf>,
+    /// Connect to this address instead of those in the DNS
+    #[arg(long, value_name = "ADDR", value_parser = address, help_heading = WHAT)]
+    pub connect: Option<IpAddr>,
+    /// Ask this resolver instead of those of the configuration or resolv.conf; may be repeated
+    #[arg(long, value_name = "ADDR:PORT", value_parser = resolver, help_heading = WHAT)]
+    pub dns: Vec<SocketAddr>,
+    /// Whose rules decide [default: gmail]
+    #[arg(long, value_enum, help_heading = DECIDES)]
+    pub profile: Option<Profile>,
+    /// Warnings refuse, too
+    #[arg(long, help_heading = DECIDES)]
+    pub strict: bool,
+    /// The roots that decide: mozilla, system or a PEM file
+    #[arg(long, value_name = "ROOTS", value_parser = Roots::parse, help_heading = DECIDES)]
+    pub roots: Option<Roots>,
+    /// Compare with what this machine's own programs trust and speak
+    #[arg(long, help_heading = DECIDES)]
+    pub local_trust: bool,
     /// Seconds for one endpoint with all its dialogues
     #[arg(
         long,
         value_name = "SECONDS",
         default_value_t = 30,
-        value_parser = |text: &str| number(text, 1_u64..=3600)
+        value_parser = |text: &str| number(text, 1_u64..=3600),
+        help_heading = HOW
     )]
     pub timeout: u64,
-    /// Endpoints looked at side by side
+    /// Endpoints looked at side by side; at most 4 at one address
     #[arg(
         long,
         value_name = "N",
         default_value_t = 128,
-        value_parser = |text: &str| number(text, 1_u16..=4096)
+        value_parser = |text: &str| number(text, 1_u16..=4096),
+        help_heading = HOW
     )]
     pub concurrency: u16,
     /// Handshakes with the server's name; one more is made without
@@ -61,42 +74,50 @@ pub struct Verify {
         long,
         value_name = "N",
         default_value_t = 2,
-        value_parser = |text: &str| number(text, 1_u8..=10)
+        value_parser = |text: &str| number(text, 1_u8..=10),
+        help_heading = HOW
     )]
     pub tries: u8,
-    /// Warnings refuse, too
-    #[arg(long)]
-    pub strict: bool,
     /// No second look for old versions and ciphers, which some servers count as an attack
-    #[arg(long)]
+    #[arg(long, help_heading = HOW)]
     pub quick: bool,
     /// Fetch the issuer's certificate from the URL in the certificate when it is not sent
-    #[arg(long)]
+    #[arg(long, help_heading = HOW)]
     pub aia: bool,
     /// Fetch the issuer's list of revoked certificates
-    #[arg(long)]
+    #[arg(long, help_heading = HOW)]
     pub crl: bool,
-    /// Compare with what this machine's own programs trust and speak
-    #[arg(long)]
-    pub local_trust: bool,
     /// Judge the certificates of a file instead of a server; needs --host
     #[arg(
         long,
         value_name = "FILE",
         requires = "host",
-        conflicts_with_all = ["targets", "targets_file", "connect", "local_trust"]
+        conflicts_with_all = ["targets", "targets_file", "connect", "local_trust"],
+        help_heading = FILES
     )]
     pub pem: Option<PathBuf>,
     /// The private key that belongs to --pem; in one file with it by default, if it is there
-    #[arg(long, value_name = "FILE", requires = "pem")]
+    #[arg(long, value_name = "FILE", requires = "pem", help_heading = FILES)]
     pub key: Option<PathBuf>,
     /// The host that clients of --pem connect to
-    #[arg(long, value_name = "HOST", requires = "pem", value_parser = host)]
+    #[arg(
+        long,
+        value_name = "HOST",
+        requires = "pem",
+        value_parser = host,
+        help_heading = FILES
+    )]
     pub host: Option<Hostname>,
     /// Judge --pem at this time (RFC 3339, such as 2027-02-10T00:00:00Z) instead of now
-    #[arg(long, value_name = "TIME", requires = "pem", value_parser = time)]
+    #[arg(long, value_name = "TIME", requires = "pem", value_parser = time, help_heading = FILES)]
     pub at: Option<Timestamp>,
 }
+
+// The headings of verify's help.
+const WHAT: &str = "What is looked at";
+const DECIDES: &str = "What decides";
+const HOW: &str = "How it looks";
+const FILES: &str = "Files instead of servers";
 
 /// The roots of `--roots`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -337,5 +358,8 @@ fn time(text: &str) -> Result<Timestamp, String> {
 
 /// A host name as it is typed: umlauts are taken.
 fn host(text: &str) -> Result<Hostname, String> {
+    if address(text).is_ok() {
+        return Err("an address; expected a name, such as mx1.example.org".to_owned());
+    }
     Hostname::from_typed(text).map_err(|bad| bad.to_string())
 }

@@ -4,25 +4,33 @@
 //! The JSON form is an interface (its field names are those of the structs here); the human form
 //! is for a terminal of 80 columns and needs no colour.
 
+mod batch;
 mod check;
 pub mod explain;
 mod hosts;
-mod json;
+pub mod json;
+pub mod jsonl;
+pub mod nagios;
 mod plan;
 mod policies;
+pub mod prometheus;
 mod setup;
 mod status;
 mod verdict;
 
-use std::collections::HashSet;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeSet, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::model::{Code, Finding, Inspection, Level, Policies, Timestamp, Verdict};
 use crate::plan::{Outcome, Plan};
 
+pub use batch::{Counts, Kept, Noted, Stopped};
 pub use check::{ServerRow, hook_word};
 pub use hosts::HostRow;
 pub use json::json;
@@ -100,10 +108,31 @@ pub struct Verified {
     pub profile: &'static str,
     /// The verdict over everything.
     pub verdict: Verdict,
-    /// Every endpoint, in the order of the targets.
+    /// Whether everything that was asked for was looked at: how far a run came that was stopped.
+    #[serde(rename = "complete", serialize_with = "complete")]
+    pub stopped: Option<Stopped>,
+    /// Every endpoint, in the order of the targets; of very many the worst.
     pub endpoints: Vec<Arc<Inspection>>,
     /// What the mail domains among the targets publish about TLS.
     pub policies: Vec<Policies>,
+    /// Everything that was looked at, in `endpoints` or not.
+    #[serde(skip)]
+    pub counts: Counts,
+    /// How long it took, in milliseconds, where somebody measured.
+    #[serde(skip)]
+    pub millis: Option<u64>,
+    /// Findings that were too many to be kept.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub findings_left_out: usize,
+}
+
+fn complete<S: Serializer>(stopped: &Option<Stopped>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_bool(stopped.is_none())
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 /// How much a human report says.
@@ -122,11 +151,49 @@ impl Verified {
     #[must_use]
     pub fn of<I: Into<Arc<Inspection>>>(profile: &'static str, endpoints: Vec<I>) -> Self {
         let endpoints: Vec<Arc<Inspection>> = endpoints.into_iter().map(Into::into).collect();
-        let verdict = match endpoints.as_slice() {
-            [] => Verdict::Unknown,
-            some => Verdict::of(some.iter().map(|endpoint| endpoint.verdict)),
-        };
-        Self { profile, verdict, endpoints, policies: Vec::new() }
+        let mut counts = Counts::default();
+        endpoints.iter().for_each(|look| counts.add(look));
+        Self::of_many(profile, counts, endpoints, None)
+    }
+
+    /// The verdict over everything that was counted, of which only `endpoints` were kept. What was
+    /// stopped early is accepted by nobody.
+    #[must_use]
+    pub fn of_many(
+        profile: &'static str,
+        counts: Counts,
+        endpoints: Vec<Arc<Inspection>>,
+        stopped: Option<Stopped>,
+    ) -> Self {
+        let least = if stopped.is_some() { Verdict::Unknown } else { Verdict::Accepted };
+        let verdict = counts.verdict().max(least);
+        Self {
+            profile,
+            verdict,
+            stopped,
+            endpoints,
+            policies: Vec::new(),
+            counts,
+            millis: None,
+            findings_left_out: 0,
+        }
+    }
+
+    /// How many were looked at and are not among `endpoints`.
+    #[must_use]
+    pub fn left_out(&self) -> usize {
+        self.counts.endpoints.saturating_sub(self.endpoints.len())
+    }
+}
+
+/// What was verified, with a colon: a domain, a host, or how many; nothing where not all is held.
+fn subject(verified: &Verified) -> String {
+    let named = |look: &Arc<Inspection>| look.domain.as_ref().unwrap_or(&look.host).to_string();
+    let names: BTreeSet<String> = verified.endpoints.iter().map(named).collect();
+    match (verified.left_out(), names.len()) {
+        (0, 1) => names.into_iter().map(|name| name + ": ").collect(),
+        (0, many) => format!("{many} domains and hosts: "),
+        _ => String::new(),
     }
 }
 

@@ -8,7 +8,7 @@ pub(super) mod problem;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{Detail, Verified, wrapped};
@@ -20,16 +20,26 @@ pub(super) fn text(verified: &Verified, detail: Detail) -> String {
         return text;
     }
     let mut text = headline(verified);
+    if let Some(stopped) = &verified.stopped {
+        text.push_str(&format!("      {}; this is what is known\n", stopped.words()));
+    }
     if detail == Detail::Quiet || verified.endpoints.is_empty() {
         return text;
     }
-    text.push_str(&blocked(&verified.endpoints));
+    if verified.left_out() == 0 {
+        text.push_str(&blocked(&verified.endpoints));
+    }
     text.push('\n');
     text.push_str(&matrix(&verified.endpoints, detail));
     text.push_str(&problem::all(verified, detail));
     text.push_str(&super::policies::text(&verified.policies, detail));
-    let clean = verified.endpoints.iter().filter(|look| look.problems.is_empty()).count();
-    text.push_str(&format!("\n{clean} of {} without a fault\n", count(verified.endpoints.len())));
+    let counts = &verified.counts;
+    text.push_str(&format!("\n{} of {} without a fault\n", counts.clean, count(counts.endpoints)));
+    if verified.left_out() > 0 {
+        let kept = count(verified.endpoints.len());
+        text.push_str(&wrapped(&format!("Only the worst {kept} are told of here; {EACH}"), ""));
+        return text;
+    }
     if detail == Detail::Verbose {
         text.push_str(&sessions(&verified.endpoints));
     }
@@ -48,6 +58,10 @@ pub(super) fn served(verified: &Verified, detail: Detail) -> String {
     let gap = if problems.is_empty() { "" } else { "\n" };
     headline(verified) + &problems + gap + &gmail::text(&verified.endpoints, DOMAINS)
 }
+
+/// Where a batch says more.
+const EACH: &str =
+    "`--format jsonl` tells of each, and `mailcert verify DOMAIN` what to type in Gmail.";
 
 /// For how many domains the end of a run says what to type in Gmail.
 const DOMAINS: usize = 3;
@@ -73,33 +87,33 @@ fn headline(verified: &Verified) -> String {
         *verdict = (*verdict).max(look.verdict);
     }
     let number = |verdict| hosts.values().filter(|found| **found == verdict).count();
-    let (refused, unknown, all) = (number(Verdict::Refused), number(Verdict::Unknown), hosts.len());
+    let (mut refused, mut unknown) = (number(Verdict::Refused), number(Verdict::Unknown));
+    let (mut all, mut what) = (hosts.len(), "mail servers");
+    if verified.left_out() > 0 {
+        // Of very many, not even the hosts are held.
+        let counts = &verified.counts;
+        (refused, unknown, all) = (counts.refused, counts.unknown, counts.endpoints);
+        what = "endpoints";
+    }
     let of_all = |some: usize| match (some, all) {
         (1, 1) => "its mail server".to_owned(),
-        (some, all) if some == all => format!("all {all} mail servers"),
-        (some, all) => format!("{some} of {all} mail servers"),
+        (some, all) if some == all => format!("all {all} {what}"),
+        (some, all) => format!("{some} of {all} {what}"),
     };
-    let (subject, sender) = (subject(&verified.endpoints), sender(verified.profile));
+    let (subject, sender) = (super::subject(verified), sender(verified.profile));
     let line = match verified.verdict {
-        Verdict::Refused => format!("FAIL  {subject}: {sender} would refuse {}\n", of_all(refused)),
-        Verdict::Accepted => format!("ok    {subject}: {sender} would accept {}\n", of_all(all)),
+        Verdict::Refused => format!("FAIL  {subject}{sender} would refuse {}\n", of_all(refused)),
+        Verdict::Accepted => format!("ok    {subject}{sender} would accept {}\n", of_all(all)),
         Verdict::Unknown if all == 0 => "unknown  no mail server was tested\n".to_owned(),
+        Verdict::Unknown if unknown == 0 => {
+            format!("unknown  {subject}not everything was tested, nothing is refused so far\n")
+        }
         Verdict::Unknown => {
             let what = of_all(unknown);
-            format!("unknown  {subject}: {what} could not be tested, nothing is refused\n")
+            format!("unknown  {subject}{what} could not be tested, nothing is refused\n")
         }
     };
     wrapped(&line, "")
-}
-
-/// What was verified: a domain, a host, or how many.
-fn subject(endpoints: &[Arc<Inspection>]) -> String {
-    let domains: BTreeSet<&Hostname> =
-        endpoints.iter().map(|look| look.domain.as_ref().unwrap_or(&look.host)).collect();
-    match domains.len() {
-        1 => domains.iter().map(|domain| domain.to_string()).collect(),
-        many => format!("{many} domains and hosts"),
-    }
 }
 
 /// Port 25 that answers nowhere is mostly blocked on the way out, which says nothing of the

@@ -16,7 +16,9 @@ pub mod tlsrpt;
 
 pub use judge::facts;
 pub use policy::{Found, policies};
-pub use probe::{Fetched, Shown, compare_addresses, inspect_all, inspect_file, shown, unresolved};
+pub use probe::{
+    Fetched, Shown, Walk, compare_addresses, inspect_all, inspect_file, shown, unresolved,
+};
 pub use target::{BadTarget, Target, asks_of, asks_of_server};
 pub use text::{visible, visible_bytes};
 

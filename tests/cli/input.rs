@@ -29,7 +29,16 @@ const WRONG: &[&str] = &[
     "status --all",
     "check --fix",
     "check /etc/mailcert/mailcert.toml",
-    "check --format nagios",
+    "check --format xml",
+    "check --format prometheus",
+    "verify --key key.pem",
+    "verify --pem fullchain.pem",
+    "verify --host mx.example.org",
+    "verify --at 2027-02-10T00:00:00Z",
+    "verify --pem fullchain.pem --host 192.0.2.7",
+    "verify --pem fullchain.pem --host mx.example.org --at tomorrow",
+    "verify --pem fullchain.pem --host mx.example.org example.org",
+    "verify --targets /tmp",
     "verify",
     "verify example",
     "verify 192.0.2.7",
@@ -144,6 +153,8 @@ fn the_message_names_the_thing_the_found_the_expected_and_what_to_do() {
         $ mailcert verify --connect mx.example.org example.org
         error: invalid value 'mx.example.org' for '--connect <ADDR>': expected an IPv4
         or IPv6 address without a port, such as 192.0.2.7 or 2001:db8::7
+          = help: the name is the target, the address where it is looked for:
+                  `mailcert verify mx1.example.org:25 --connect 192.0.2.7`
 
         For more information, try '--help'.
 
@@ -170,6 +181,8 @@ fn the_message_names_the_thing_the_found_the_expected_and_what_to_do() {
         $ mailcert verify --tries 11 example.org
         error: invalid value '11' for '--tries <N>': expected a whole number from 1 to
         10
+          = help: `--tries 1` is the least: one handshake with the server's name, one
+                  without
 
         For more information, try '--help'.
 
@@ -220,6 +233,141 @@ fn the_message_names_the_thing_the_found_the_expected_and_what_to_do() {
 
     "#]]
     .assert_eq(&all);
+}
+
+#[test]
+fn each_wrong_combination_has_its_own_hint() {
+    let case = Case::new();
+    let mut all = String::new();
+    for line in [
+        "verify --key key.pem",
+        "verify --pem fullchain.pem",
+        "verify --pem fullchain.pem --host 192.0.2.7",
+        "verify --pem fullchain.pem --host mx.example.org --at tomorrow",
+        "verify --pem fullchain.pem --host mx.example.org example.org",
+        "verify --targets {dir}",
+        "verify --tries 0 example.org",
+        "discover 192.0.2.7",
+        "plan --format nagios",
+        "status --format prometheus",
+        "plan --json --format human",
+        "plan -v -q",
+    ] {
+        let ran = case.run(line);
+        all += &format!("$ mailcert {line}\n{}{}=> {}\n\n", ran.stdout, ran.stderr, ran.code);
+    }
+    expect![[r#"
+        $ mailcert verify --key key.pem
+        error: the following required arguments were not provided:
+          --host <HOST>
+          --pem <FILE>
+          = help: --key, --host and --at are for --pem:
+                  `mailcert verify --pem cert.pem --key key.pem --host mx.example.org`
+
+        Usage: mailcert verify --host <HOST> --pem <FILE> --key <FILE> [TARGET]...
+
+        For more information, try '--help'.
+        => 2
+
+        $ mailcert verify --pem fullchain.pem
+        error: the following required arguments were not provided:
+          --host <HOST>
+          = help: the name that clients connect to decides:
+                  `mailcert verify --pem fullchain.pem --host mx1.example.org`
+
+        Usage: mailcert verify --pem <FILE> --host <HOST> [TARGET]...
+
+        For more information, try '--help'.
+        => 2
+
+        $ mailcert verify --pem fullchain.pem --host 192.0.2.7
+        error: invalid value '192.0.2.7' for '--host <HOST>': an address; expected a
+        name, such as mx1.example.org
+          = help: the name that clients connect to decides:
+                  `mailcert verify --pem fullchain.pem --host mx1.example.org`
+
+        For more information, try '--help'.
+        => 2
+
+        $ mailcert verify --pem fullchain.pem --host mx.example.org --at tomorrow
+        error: invalid value 'tomorrow' for '--at <TIME>': expected a time of RFC 3339,
+        such as TIME
+          = help: `--at TIME` is a moment in UTC
+
+        For more information, try '--help'.
+        => 2
+
+        $ mailcert verify --pem fullchain.pem --host mx.example.org example.org
+        error: the argument '--pem <FILE>' cannot be used with '[TARGET]...'
+          = help: a file is judged without a server:
+                  `mailcert verify --pem fullchain.pem --host mx1.example.org`, or
+                  `mailcert verify mx1.example.org:25`
+
+        Usage: mailcert verify --pem <FILE> --host <HOST> [TARGET]...
+
+        For more information, try '--help'.
+        => 2
+
+        $ mailcert verify --targets {dir}
+        error: --targets {dir}: Is a directory
+          = help: it takes a file with TARGET [ADDR]... on each line, or - for stdin
+        => 2
+
+        $ mailcert verify --tries 0 example.org
+        error: invalid value '0' for '--tries <N>': expected a whole number from 1 to 10
+          = help: `--tries 1` is the least: one handshake with the server's name, one
+                  without
+
+        For more information, try '--help'.
+        => 2
+
+        $ mailcert discover 192.0.2.7
+        error: invalid value '192.0.2.7' for '[DOMAIN]...': an address; expected a name,
+        such as mx1.example.org
+
+        For more information, try '--help'.
+        => 2
+
+        $ mailcert plan --format nagios
+        UNKNOWN - plan has no --format nagios; expected human, json or jsonl; `mailcert verify --format nagios` has it
+        => 3
+
+        $ mailcert status --format prometheus
+        error: status has no --format prometheus; expected human, json or jsonl
+          = help: `mailcert verify --format prometheus` has it
+        => 2
+
+        $ mailcert plan --json --format human
+        error: the argument '--json' cannot be used with '--format <FORMAT>'
+          = help: --json is short for --format json
+
+        Usage: mailcert plan --json
+
+        For more information, try '--help'.
+        => 2
+
+        $ mailcert plan -v -q
+        error: the argument '--verbose...' cannot be used with '--quiet'
+          = help: -v says more, -q says less: one of them
+
+        Usage: mailcert plan --verbose...
+
+        For more information, try '--help'.
+        => 2
+
+    "#]].assert_eq(&all);
+}
+
+#[test]
+fn nagios_is_told_on_stdout_in_one_line() {
+    let case = Case::new().file("list", "mx.example.org:25 a|b\n");
+    for line in ["--targets {dir}/list", "--tries 0 example.org", "", "--roots / example.org"] {
+        let ran = case.run(&format!("verify --format nagios {line}"));
+        assert_eq!((ran.code, ran.stderr.as_str()), (3, ""), "{line}: {ran:?}");
+        let text = ran.stdout.strip_suffix('\n').unwrap();
+        assert!(text.starts_with("UNKNOWN - "), "{line}: {text}");
+        assert!(!text.contains(['\n', '|']), "{line}: {text}");
+    }
 }
 
 #[test]

@@ -90,6 +90,11 @@ pub(crate) fn greets(line: &'static str) -> Mail {
     Mail::start(Manner::Greets(line))
 }
 
+/// The same after a while.
+pub(crate) fn greets_late(after: Duration, line: &'static str) -> Mail {
+    Mail::start(Manner::GreetsLate(after, line))
+}
+
 /// A server that takes connections and says nothing.
 pub(crate) fn silent() -> Mail {
     Mail::start(Manner::Silent)
@@ -110,6 +115,7 @@ enum Manner {
     Tls(Arc<ServerConfig>),
     Proxied(Arc<ServerConfig>),
     Greets(&'static str),
+    GreetsLate(Duration, &'static str),
     Silent,
     Old,
 }
@@ -152,6 +158,10 @@ impl Mail {
 fn serve(mut stream: TcpStream, manner: &Manner) -> std::io::Result<()> {
     match manner {
         Manner::Silent => std::thread::sleep(Duration::from_secs(60)),
+        Manner::GreetsLate(after, line) => {
+            std::thread::sleep(*after);
+            stream.write_all(format!("{line}\r\n").as_bytes())?;
+        }
         Manner::Greets(line) => stream.write_all(format!("{line}\r\n").as_bytes())?,
         Manner::Old => {
             stream.write_all(b"220 mail.example.org ESMTP\r\n")?;

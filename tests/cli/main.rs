@@ -8,10 +8,13 @@
     reason = "a test makes its own world and calls the program from outside"
 )]
 
+mod batch;
 mod case;
 mod configuration;
 mod discover;
+mod exposition;
 mod files;
+mod formats;
 mod input;
 mod issuers;
 mod mail;

@@ -79,8 +79,13 @@ fn help_and_version_are_answers() {
                   How the answer is written
 
                   Possible values:
-                  - human: For people
-                  - json:  One JSON object
+                  - human:      For people
+                  - json:       One JSON object
+                  - jsonl:      JSON lines: verify writes one for each endpoint as it is
+                    done, and a last one that sums up
+                  - prometheus: verify: text for the Prometheus textfile collector
+                  - nagios:     verify: one line and the exit codes of Nagios: 0 OK, 1
+                    WARNING, 2 CRITICAL, 3 UNKNOWN
 
                   [default: human]
 

@@ -97,6 +97,7 @@ fn the_json_says_everything_of_an_endpoint() {
     expect![[r#"
         {
           "command": "verify",
+          "complete": true,
           "endpoints": [
             {
               "address": "127.0.0.1",

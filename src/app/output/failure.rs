@@ -25,7 +25,7 @@ impl Failure {
 
     /// The same with what to do about it.
     pub(in crate::app) fn helped(error: impl Display, help: impl Display) -> Self {
-        Self::Usage(sentence(error) + &hint(help))
+        Self::Usage(sentence(error) + &Self::hint(help))
     }
 
     /// Our work failed.
@@ -35,14 +35,20 @@ impl Failure {
 
     /// The same with what to do about it.
     pub(in crate::app) fn work_helped(error: impl Display, help: impl Display) -> Self {
-        Self::Work(sentence(error) + &hint(help))
+        Self::Work(sentence(error) + &Self::hint(help))
+    }
+
+    /// What to do about it, as it stands below a message.
+    pub(in crate::app) fn hint(help: impl Display) -> String {
+        let lines = report::wrapped(&help.to_string(), HELP);
+        format!("  = help: {}", lines.trim_start())
     }
 
     pub(in crate::app) fn store(error: StoreError) -> Self {
         match error {
-            StoreError::Locked { .. } => {
-                Self::Locked(sentence(error) + &hint("wait until it has ended, and call again"))
-            }
+            StoreError::Locked { .. } => Self::Locked(
+                sentence(error) + &Self::hint("wait until it has ended, and call again"),
+            ),
             StoreError::Unsafe { .. } | StoreError::Schema { .. } => Self::usage(error),
             _ => Self::work(error),
         }
@@ -71,11 +77,6 @@ pub(in crate::app) fn why(error: &std::io::Error) -> String {
 
 fn sentence(error: impl Display) -> String {
     report::wrapped(&format!("error: {error}"), "")
-}
-
-fn hint(help: impl Display) -> String {
-    let lines = report::wrapped(&help.to_string(), HELP);
-    format!("  = help: {}", lines.trim_start())
 }
 
 /// As wide as what stands before a hint.
