@@ -10,7 +10,7 @@ pub mod target;
 mod text;
 
 pub use judge::facts;
-pub use probe::{inspect_all, unresolved};
+pub use probe::{Shown, inspect_all, shown, unresolved};
 pub use target::{BadTarget, Target, asks_of, asks_of_server};
 pub use text::{visible, visible_bytes};
 

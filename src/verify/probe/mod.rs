@@ -5,6 +5,7 @@
 mod capture;
 mod inspect;
 mod look;
+mod shown;
 mod tap;
 
 #[cfg(test)]
@@ -20,6 +21,7 @@ use tokio::sync::Semaphore;
 use crate::model::Inspection;
 use crate::verify::{Ask, How};
 pub use inspect::unresolved;
+pub use shown::{Shown, shown};
 
 /// Looks at every endpoint side by side within the bounds; the answers are in the order of
 /// `asks`, without the optional ones that did not answer. `seen` is called as each is done.

@@ -342,3 +342,15 @@ async fn an_address_never_sees_more_connections_than_it_should() {
     assert_eq!(found.len(), 40);
     assert_eq!(most.load(Ordering::SeqCst), 4);
 }
+
+#[tokio::test]
+async fn the_whole_chain_is_shown_where_it_comes_to_a_session() {
+    let ca = ca();
+    let good = server(&ca, Mode::Good, false).await;
+    let shown = super::shown(&ask(good, Service::Smtp), &how(&ca)).await.unwrap();
+    assert_eq!((shown.chain.len(), shown.tls.version.as_str()), (1, "TLSv1.3"));
+    for mode in [Mode::WrongKey, Mode::Says("554 no\r\n")] {
+        let to = server(&ca, mode, false).await;
+        assert_eq!(super::shown(&ask(to, Service::Smtp), &how(&ca)).await, None);
+    }
+}
