@@ -31,7 +31,8 @@ const IMPORTS: &[(&str, &str)] = &[
     ("deploy", "model servers store disk command"),
     ("hook", "model servers disk command store"),
     ("verify", "model dns http trust"),
-    ("report", "model plan servers"),
+    ("local", "model command trust verify"),
+    ("report", "model plan servers local"),
 ];
 
 /// What a room may import beyond the table: room, path, reason.
@@ -53,6 +54,14 @@ const PURE: &[&str] = &[
     "verify/starttls",
     "verify/judge",
     "verify/profiles",
+    "local/advice",
+    "local/cause",
+    "local/conf",
+    "local/openssl",
+    "local/policy",
+    "local/provider",
+    "local/stores",
+    "local/system",
 ];
 
 /// What is not found in a pure room, and what it would be.

@@ -1,5 +1,6 @@
 //! `verify`, `discover`: looks at the world, with or without a configuration.
 
+mod machine;
 mod targets;
 
 use std::collections::HashMap;
@@ -15,6 +16,7 @@ use crate::config::{self, Config, Domain, Profile};
 use crate::discover::{self, Discovered, Rules};
 use crate::dns::{Asker, Dns, Resolver};
 use crate::flow::{self, Event};
+use crate::local;
 use crate::model::{Finding, Hostname, Inspection, Level, Verdict};
 use crate::report::{Body, Report, Verified};
 use crate::verify::{self, Ask, How, Target};
@@ -70,13 +72,17 @@ pub(super) async fn verify(
         ask.ours = address.map(|address| world.machine.contains(&address));
     }
     let mut endpoints = inspect(&asks, &dns, &how, &progress).await;
+    let local = machine::look(&asks, &endpoints, &how, typed.local_trust).await;
     progress.end();
     if typed.strict {
         endpoints = endpoints.into_iter().map(verify::profiles::strictly).collect();
     }
-    let verified = Verified::of(how.profile.as_str(), endpoints);
+    let of_machine: Vec<Finding> = local.iter().flat_map(local::findings).collect();
+    let warned = typed.strict && of_machine.iter().any(|finding| finding.level == Level::Warn);
+    findings.extend(of_machine);
+    let verified = Verified { local, ..Verified::of(how.profile.as_str(), endpoints) };
     let code = match verified.verdict {
-        Verdict::Accepted => 0,
+        Verdict::Accepted => u8::from(warned),
         Verdict::Refused => 1,
         Verdict::Unknown => 4,
     };

@@ -133,6 +133,8 @@ codes! {
     NoSuchHost = "no-such-host", Unknown;
     /// The listener waits for a PROXY header.
     ProxyProtocolExpected = "proxy-protocol-expected", Unknown;
+    /// This machine cannot reach the port of a server.
+    PortBlocked = "port-blocked", Unknown;
 
     // Accepted, to be mended.
     /// The certificate ends soon.
@@ -167,6 +169,10 @@ codes! {
     ImplicitTlsExpected = "implicit-tls-expected", Warn;
     /// The addresses of one host show certificates of different quality.
     AddressesDiffer = "addresses-differ", Warn;
+    /// A trust store of this machine refuses what the roots that decide accept.
+    SystemRootsDiffer = "system-roots-differ", Warn;
+    /// A TLS policy of this machine forbids what a server speaks.
+    LocalPolicy = "local-policy", Warn;
 
     // What discovery finds.
     /// The domain says it takes no mail (RFC 7505).

@@ -8,6 +8,7 @@ mod check;
 pub mod explain;
 mod hosts;
 mod json;
+mod local;
 mod plan;
 mod setup;
 mod status;
@@ -19,6 +20,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use crate::local::Local;
 use crate::model::{Code, Finding, Inspection, Level, Timestamp, Verdict};
 use crate::plan::{Outcome, Plan};
 
@@ -101,6 +103,9 @@ pub struct Verified {
     pub verdict: Verdict,
     /// Every endpoint, in the order of the targets.
     pub endpoints: Vec<Arc<Inspection>>,
+    /// What this machine's own programs trust and speak, where that was asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub local: Vec<Local>,
 }
 
 /// How much a human report says.
@@ -123,7 +128,7 @@ impl Verified {
             [] => Verdict::Unknown,
             some => Verdict::of(some.iter().map(|endpoint| endpoint.verdict)),
         };
-        Self { profile, verdict, endpoints }
+        Self { profile, verdict, endpoints, local: Vec::new() }
     }
 }
 
@@ -135,7 +140,9 @@ pub fn human(report: &Report, detail: Detail) -> String {
         return String::new();
     }
     let body = match &report.body {
-        Body::Verify(verified) => verdict::text(verified, detail),
+        Body::Verify(verified) => {
+            verdict::text(verified, detail) + &local::text(&verified.local, detail)
+        }
         Body::Discover(hosts) => hosts::text(hosts),
         Body::Plan(plan) => plan::plan_text(plan, &report.findings),
         Body::Run { outcomes, verified, wake, ok } => {
@@ -159,15 +166,20 @@ pub fn human(report: &Report, detail: Detail) -> String {
     body + &findings(&told_once(report), detail_of_findings(report, detail))
 }
 
-/// The findings without those that the endpoints of `verify` tell already: a host without an
-/// address.
+/// The findings without those that the report of `verify` tells already: a host without an
+/// address, and what its section on this machine says.
 fn told_once(report: &Report) -> Vec<Finding> {
     let Body::Verify(verified) = &report.body else { return report.findings.clone() };
     let nowhere = verified.endpoints.iter().filter(|look| look.address.is_none());
     let told: HashSet<(&str, Code)> = nowhere
         .flat_map(|look| look.problems.iter().map(|problem| (look.host.as_str(), problem.code)))
         .collect();
-    let new = |finding: &&Finding| !told.contains(&(finding.subject.as_str(), finding.code));
+    // The section on this machine has its own findings as rows.
+    let of_machine =
+        |code| matches!(code, Code::SystemRootsDiffer | Code::LocalPolicy | Code::PortBlocked);
+    let new = |finding: &&Finding| {
+        !told.contains(&(finding.subject.as_str(), finding.code)) && !of_machine(finding.code)
+    };
     report.findings.iter().filter(new).cloned().collect()
 }
 
