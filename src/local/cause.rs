@@ -155,8 +155,8 @@ fn of_the_server(
             Some((Cause::Clock, format!("it is {what}")))
         }
         _ if known && public.is_some() => {
-            let what = format!("something on the way answers for {}, by {issuer}", local.host);
-            Some((Cause::Network, format!("it is the network: {what}")))
+            let what = "something on the way answers in its place, with a certificate of";
+            Some((Cause::Network, format!("it is the network: {what} {issuer}")))
         }
         Some(Code::UntrustedRoot | Code::SelfSigned)
             if local.stores.iter().any(|row| trusted(&row)) =>

@@ -73,22 +73,29 @@ pub struct Own {
 }
 
 impl Own {
-    /// Reads what lies below `root` (`/`, but for tests). Programs are looked for in PATH.
+    /// Reads what lies below `root` (`/`, but for tests), without the stores. Programs are looked
+    /// for in PATH.
     pub async fn read(root: &Path, environment: Environment) -> Self {
         let files = Files(root);
         let os = files.text("/etc/os-release").or_else(|_| files.text("/usr/lib/os-release"));
         let os = Os::read(&os.unwrap_or_default());
         let (openssl, directory) = installed(&environment).await;
-        let mut stores = vec![system_store(&files, &environment, &os).await];
-        stores.extend(java_stores(&files, environment.java_home.as_deref()).await);
         Self {
-            stores,
+            stores: Vec::new(),
             policy: policy(&files, environment.openssl_conf.as_deref(), directory.as_deref()),
             openssl,
             deselected: files.text("/etc/ca-certificates.conf").unwrap_or_default(),
             environment,
             os,
         }
+    }
+
+    /// The same with the trust stores, which start a JVM each.
+    pub async fn with_stores(self, root: &Path) -> Self {
+        let (files, environment) = (Files(root), &self.environment);
+        let mut stores = vec![system_store(&files, environment, &self.os).await];
+        stores.extend(java_stores(&files, environment.java_home.as_deref()).await);
+        Self { stores, ..self }
     }
 
     /// What an installed `openssl` says of a server.

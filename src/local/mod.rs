@@ -17,12 +17,12 @@ mod system;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeSet;
+use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 
 use serde::Serialize;
 
-use crate::model::{Code, Endpoint, Finding, Hostname, Inspection, StageMark, Tls};
+use crate::model::{Code, Finding, Hostname, Inspection, StageMark, Tls};
 use crate::trust::Roots;
 use crate::verify::{self, Ask, How, Shown};
 pub use advice::Advice;
@@ -109,30 +109,42 @@ pub struct Wanted<'a> {
     unreachable: Vec<IpAddr>,
 }
 
+impl Wanted<'_> {
+    /// Whether it came to a connection, so that there is something to compare stores with.
+    #[must_use]
+    pub fn is_connected(&self) -> bool {
+        is_connected(self.seen)
+    }
+}
+
 /// The servers among those that were verified that are to be looked at from this side: all of them,
 /// or those of large providers that were named themselves (a customer's MX hosts at Google are no
 /// question about this machine). Each host and port once, at the first address that answers.
 #[must_use]
 pub fn wanted<'a>(asks: &'a [Ask], seen: &'a [Inspection], every: bool) -> Vec<Wanted<'a>> {
-    let named = |ask: &&Ask| ask.domain.is_none() && is_well_known(&ask.endpoint.host);
-    let (mut wanted, mut done) = (Vec::new(), BTreeSet::new());
+    let named = |ask: &Ask| {
+        let host = &ask.endpoint.host;
+        ask.domain.as_ref().is_none_or(|domain| domain == host) && is_well_known(host)
+    };
+    let mut groups: HashMap<(&Hostname, u16), Vec<&Inspection>> = HashMap::new();
+    for look in seen {
+        groups.entry((&look.host, look.port)).or_default().push(look);
+    }
+    let (mut wanted, mut places) = (Vec::new(), HashMap::new());
     for ask in asks.iter().filter(|ask| every || named(ask)) {
-        let Endpoint { host, port, .. } = &ask.endpoint;
-        if !done.insert((host, port)) {
-            continue;
-        }
-        let all: Vec<&Inspection> =
-            seen.iter().filter(|look| look.host == *host && look.port == *port).collect();
-        let best = all.iter().find(|look| look.tls.is_some());
-        let best = best.or_else(|| all.iter().find(|look| is_connected(look))).or(all.first());
-        let Some(&best) = best else { continue };
-        let at = |ask: &&Ask| {
-            let address = ask.endpoint.address.or_else(|| ask.connect.map(|to| to.ip()));
-            (&ask.endpoint.host, ask.endpoint.port, address) == (host, *port, best.address)
-        };
-        let ask = asks.iter().find(at).unwrap_or(ask);
-        let deaf = all.iter().filter(|look| look.address != best.address && !is_connected(look));
+        let address = ask.endpoint.address.or_else(|| ask.connect.map(|to| to.ip()));
+        places.entry((&ask.endpoint.host, ask.endpoint.port, address)).or_insert(ask);
+    }
+    for ask in asks.iter().filter(|ask| every || named(ask)) {
+        let (host, port) = (&ask.endpoint.host, ask.endpoint.port);
+        // Taken out: each once.
+        let Some(group) = groups.remove(&(host, port)) else { continue };
+        let best = group.iter().find(|look| look.tls.is_some());
+        let best = best.or_else(|| group.iter().find(|look| is_connected(look)));
+        let best = best.copied().unwrap_or(group[0]);
+        let deaf = group.iter().filter(|look| look.address != best.address && !is_connected(look));
         let unreachable = deaf.filter_map(|look| look.address).collect();
+        let ask = places.get(&(host, port, best.address)).copied().unwrap_or(ask);
         wanted.push(Wanted { ask, seen: best, unreachable });
     }
     wanted

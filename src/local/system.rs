@@ -85,7 +85,8 @@ pub(super) fn package_version(database: &str, package: &str) -> Option<String> {
     let (dpkg, apk) = (format!("Package: {package}"), format!("P:{package}"));
     let mut lines = database.lines().skip_while(|line| *line != dpkg && *line != apk).skip(1);
     let mut entry = lines.by_ref().take_while(|line| !line.is_empty());
-    let version = entry.find_map(|line| line.strip_prefix("Version: ").or(line.strip_prefix("V:")));
+    let version =
+        entry.find_map(|line| line.strip_prefix("Version: ").or_else(|| line.strip_prefix("V:")));
     version.map(crate::verify::visible)
 }
 

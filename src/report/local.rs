@@ -196,7 +196,8 @@ mod tests {
 
               refresh this system's trust store (Debian GNU/Linux 11):
                 apt-get update && apt-get install ca-certificates
-        "#]].assert_eq(&shown);
+        "#]]
+        .assert_eq(&shown);
         assert!(shown.lines().all(|line| line.chars().count() <= 80), "{shown}");
         assert_eq!(text(&[local()], Detail::Quiet), "");
         assert_eq!(text(&[], Detail::Verbose), "");

@@ -12,6 +12,7 @@ mod case;
 mod configuration;
 mod discover;
 mod input;
+mod local;
 mod mail;
 mod nowhere;
 mod plan;

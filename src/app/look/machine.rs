@@ -5,7 +5,7 @@ use std::path::Path;
 use futures_util::StreamExt as _;
 
 use crate::app::environment;
-use crate::local::{self, Local, Own};
+use crate::local::{self, Local, Own, Wanted};
 use crate::model::Inspection;
 use crate::verify::{Ask, How};
 
@@ -19,7 +19,11 @@ pub(super) async fn look(asks: &[Ask], seen: &[Inspection], how: &How, every: bo
     if wanted.is_empty() {
         return Vec::new();
     }
-    let own = Own::read(Path::new("/"), environment::of_other_programs()).await;
+    let root = Path::new("/");
+    let mut own = Own::read(root, environment::of_other_programs()).await;
+    if wanted.iter().any(Wanted::is_connected) {
+        own = own.with_stores(root).await;
+    }
     let looks = wanted.iter().map(|wanted| local::look(wanted, how, &own));
     futures_util::stream::iter(looks).buffered(AT_ONCE).collect().await
 }

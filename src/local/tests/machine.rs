@@ -27,7 +27,7 @@ async fn read(root: &Path) -> Own {
         openssl_conf: Some("/etc/ssl/openssl.cnf".to_owned()),
         ..Environment::default()
     };
-    Own::read(root, environment).await
+    Own::read(root, environment).await.with_stores(root).await
 }
 
 #[tokio::test]
@@ -121,7 +121,7 @@ async fn the_environment_names_other_stores() {
             ssl_cert_dir: directory.map(str::to_owned),
             ..Environment::default()
         };
-        let own = Own::read(root.path(), environment).await;
+        let own = Own::read(root.path(), environment).await.with_stores(root.path()).await;
         assert_eq!(own.stores[0].kind, Kind::System);
         assert_eq!(own.stores[0].path.as_deref(), Some(path));
         assert_eq!(own.stores[0].held.as_ref().map(Vec::len).ok(), count, "{path}");

@@ -200,7 +200,7 @@ fn with_a_large_provider_a_wrong_answer_is_somebody_on_the_way_or_the_clock() {
         Network: it is the network: something on the way takes STARTTLS out of the conversation (firewall, virus scanner)
           ask whoever runs the network or its firewall: 
 
-        Network: it is the network: something on the way answers for smtp.gmail.com, by Test Root
+        Network: it is the network: something on the way answers in its place, with a certificate of Test Root
           ask whoever runs the network or its firewall: 
 
         Clock: it is this machine's clock, or the server: it is 2026-06-01T00:00:00Z here
@@ -256,12 +256,15 @@ fn each_host_and_port_is_looked_at_once_where_it_answers() {
     let asks = [
         ask("smtp.gmail.com", 587, Some("2001:db8::1")),
         ask("smtp.gmail.com", 587, Some("192.0.2.7")),
+        ask("smtp.office365.com", 25, Some("192.0.2.6")),
         ask("mx.test", 25, Some("192.0.2.8")),
         ask("aspmx.l.google.com", 25, Some("192.0.2.9")),
     ];
     let mut asks = asks.to_vec();
+    // Typed without a port, it is a domain of its own.
+    asks[2].domain = Some(asks[2].endpoint.host.clone());
     // A customer's MX host at Google.
-    asks[3].domain = crate::model::Hostname::parse("example.org").ok();
+    asks[4].domain = crate::model::Hostname::parse("example.org").ok();
     let deaf = Some((Code::Unreachable, Stage::Connect, "no route"));
     let seen: Vec<_> = asks
         .iter()
@@ -269,11 +272,18 @@ fn each_host_and_port_is_looked_at_once_where_it_answers() {
         .map(|(at, ask)| inspection(ask, if at == 0 { deaf } else { None }))
         .collect();
     for (every, expected) in [
-        (false, vec!["smtp.gmail.com 192.0.2.7 without 2001:db8::1"]),
+        (
+            false,
+            vec![
+                "smtp.gmail.com 192.0.2.7 without 2001:db8::1",
+                "smtp.office365.com 192.0.2.6 without ",
+            ],
+        ),
         (
             true,
             vec![
                 "smtp.gmail.com 192.0.2.7 without 2001:db8::1",
+                "smtp.office365.com 192.0.2.6 without ",
                 "mx.test 192.0.2.8 without ",
                 "aspmx.l.google.com 192.0.2.9 without ",
             ],
