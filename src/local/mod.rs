@@ -186,7 +186,8 @@ fn compose(wanted: &Wanted<'_>, found: Found, how: &How, own: &Own) -> Local {
     let chain = found.shown.as_ref().map_or(&[][..], |shown| shown.chain.as_slice());
     let links = stores::links(chain);
     let needed = stores::needed(&links, &how.roots);
-    let case = stores::Case { chain, host, needed: &needed, now: how.moment() };
+    let now = how.moment();
+    let case = stores::Case { chain, host, needed: &needed, now, accepted: false };
     let mozilla = Roots::mozilla();
     let rows = if links.is_empty() { Vec::new() } else { rows(&how.roots, &mozilla, own, case) };
     let tls = found.shown.as_ref().map(|shown| shown.tls.clone());
@@ -207,7 +208,7 @@ fn compose(wanted: &Wanted<'_>, found: Found, how: &How, own: &Own) -> Local {
         advice: Vec::new(),
     };
     let issuer = needed.last().map(|root| root.name.as_str());
-    (local.cause, local.sentence) = cause::of(&local, seen, issuer, how.moment());
+    (local.cause, local.sentence) = cause::of(&local, seen, issuer, now);
     let public = needed.iter().any(|root| root.is_in(&mozilla));
     local.advice = advice::of(&local, &needed, public, own);
     local
@@ -216,6 +217,7 @@ fn compose(wanted: &Wanted<'_>, found: Found, how: &How, own: &Own) -> Local {
 /// What the roots that decide say, Mozilla's if those are others, and each store of this machine.
 fn rows(decisive: &Roots, mozilla: &Roots, own: &Own, case: stores::Case<'_>) -> Vec<StoreRow> {
     let mut rows = vec![stores::compiled_in(Kind::Reference, decisive, case)];
+    let case = stores::Case { accepted: rows[0].accepts == Some(true), ..case };
     if decisive.name != mozilla.name {
         rows.push(stores::compiled_in(Kind::Mozilla, mozilla, case));
     }

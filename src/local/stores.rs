@@ -169,6 +169,8 @@ pub(super) struct Case<'a> {
     pub(super) host: &'a Hostname,
     pub(super) needed: &'a [Root],
     pub(super) now: Timestamp,
+    /// Whether the roots that decide accept the chain, so that a store without its root lacks one.
+    pub(super) accepted: bool,
 }
 
 /// What the roots that decide say, or Mozilla's beside them.
@@ -225,7 +227,8 @@ pub(super) fn row(store: &Store, case: Case<'_>) -> StoreRow {
         None if first.is_in(&roots) => {
             format!("{} is in it with another key", first.name)
         }
-        None => format!("{} is missing", first.name),
+        None if case.accepted => format!("{} is missing", first.name),
+        None => format!("{} is not in it", first.name),
     };
     said(Some(false), why)
 }

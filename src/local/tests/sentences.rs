@@ -177,6 +177,20 @@ fn without_a_connection_it_is_the_network() {
 }
 
 #[test]
+fn a_port_is_as_its_inspection_found_it() {
+    let ask = ask("mx.test", 587, Some("192.0.2.7"));
+    for (code, expected) in [
+        (Code::Timeout, "blocked"),
+        (Code::ConnectionRefused, "refused"),
+        (Code::ConnectionClosed, "refused"),
+        (Code::Unreachable, "no route"),
+    ] {
+        let seen = inspection(&ask, Some((code, Stage::Connect, "")));
+        assert_eq!(crate::local::cause::state(&seen), expected, "{code}");
+    }
+}
+
+#[test]
 fn with_a_large_provider_a_wrong_answer_is_somebody_on_the_way_or_the_clock() {
     let with = |host: &'static str, code, stage, found: &'static str| World {
         host,

@@ -22,7 +22,13 @@ fn each_store_says_by_which_root_or_what_it_lacks() {
     let decisive = ca.roots("ca.pem");
     let links = links(&chain);
     let needed = needed(&links, &decisive);
-    let case = Case { chain: &chain, host: &host, needed: &needed, now: Timestamp::from_unix(NOW) };
+    let case = Case {
+        chain: &chain,
+        host: &host,
+        needed: &needed,
+        now: Timestamp::from_unix(NOW),
+        accepted: true,
+    };
     let mut lines = vec![
         said(&compiled_in(Kind::Reference, &decisive, case)),
         said(&compiled_in(Kind::Mozilla, &Roots::mozilla(), case)),
@@ -37,6 +43,8 @@ fn each_store_says_by_which_root_or_what_it_lacks() {
     ] {
         lines.push(said(&row(&store(Kind::System, held), case)));
     }
+    let refused = Case { accepted: false, ..case };
+    lines.push(said(&row(&store(Kind::System, Ok(vec![other.der()])), refused)));
     expect![[r#"
         ok by Test Root
         FAIL Test Root is none of them
@@ -45,7 +53,8 @@ fn each_store_says_by_which_root_or_what_it_lacks() {
         FAIL Test Root is in it with another key
         FAIL Test Root is missing
         FAIL no certificate is in it
-        ? keytool is not installed"#]]
+        ? keytool is not installed
+        FAIL Test Root is not in it"#]]
     .assert_eq(&lines.join("\n"));
 }
 
@@ -55,7 +64,13 @@ fn a_root_that_has_ended_is_none_for_openssl_and_one_for_java() {
     let chain = ca.chain("mx.test");
     let host = Hostname::parse("mx.test").unwrap();
     let needed = needed(&links(&chain), &ca.roots("ca.pem"));
-    let case = Case { chain: &chain, host: &host, needed: &needed, now: Timestamp::from_unix(NOW) };
+    let case = Case {
+        chain: &chain,
+        host: &host,
+        needed: &needed,
+        now: Timestamp::from_unix(NOW),
+        accepted: true,
+    };
     let rows = [Kind::System, Kind::Java].map(|kind| row(&store(kind, Ok(vec![ca.der()])), case));
     expect![[r#"
         FAIL Old Root in it ended 2021-12-31T00:00:00Z
