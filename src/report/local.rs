@@ -60,7 +60,7 @@ fn of_openssl(row: &OpensslRow) -> String {
     let number = row.verify_error.map_or_else(String::new, |number| format!(" ({number})"));
     let session = row.tls.as_ref().map(|tls| format!("{} {}", tls.version, tls.cipher));
     let said = row.why.as_ref().map(|why| format!("{why}{number}"));
-    let said = said.or(session).unwrap_or_else(|| "not asked".to_owned());
+    let said = said.or(session).unwrap_or_else(|| "not asked without a connection".to_owned());
     match &row.version {
         Some(version) => format!("{version}: {said}"),
         None => said,
