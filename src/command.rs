@@ -72,7 +72,20 @@ pub enum CommandError {
 /// # Errors
 /// [`CommandError`] when it cannot start or does not end.
 pub async fn run(argv: &[String], input: &[u8], deadline: Duration) -> Result<Ran, CommandError> {
-    let mut child = start_patiently(argv).await?;
+    run_with(argv, &[], input, deadline).await
+}
+
+/// Runs `argv` like [`run`], with these variables in its environment, too.
+///
+/// # Errors
+/// [`CommandError`] when it cannot start or does not end.
+pub async fn run_with(
+    argv: &[String],
+    variables: &[(&str, &str)],
+    input: &[u8],
+    deadline: Duration,
+) -> Result<Ran, CommandError> {
+    let mut child = start_patiently(argv, variables).await?;
     let group = Group::of(&child);
     let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
     let (stdin_pipe, stdout_pipe, stderr_pipe) =
@@ -133,9 +146,12 @@ pub async fn run_ok(
 /// Starts a program. One that is being written this very moment (a script that an upgrade
 /// replaces; a file descriptor that a fork elsewhere still holds) cannot be started (ETXTBSY): it
 /// can be a moment later.
-async fn start_patiently(argv: &[String]) -> Result<Child, CommandError> {
+async fn start_patiently(
+    argv: &[String],
+    variables: &[(&str, &str)],
+) -> Result<Child, CommandError> {
     for _ in 0..BUSY_TRIES {
-        match start(argv) {
+        match start(argv, variables) {
             Err(CommandError::Start { source, .. })
                 if source.kind() == io::ErrorKind::ExecutableFileBusy =>
             {
@@ -144,7 +160,7 @@ async fn start_patiently(argv: &[String]) -> Result<Child, CommandError> {
             started => return started,
         }
     }
-    start(argv)
+    start(argv, variables)
 }
 
 /// How often and after what pause a program that is being written is tried again.
@@ -152,7 +168,7 @@ const BUSY_TRIES: u32 = 40;
 const BUSY_PAUSE: Duration = Duration::from_millis(25);
 
 #[expect(clippy::disallowed_methods, reason = "the one door to other programs")]
-fn start(argv: &[String]) -> Result<Child, CommandError> {
+fn start(argv: &[String], variables: &[(&str, &str)]) -> Result<Child, CommandError> {
     let Some((program, arguments)) = argv.split_first() else {
         return Err(CommandError::NotFound { program: String::new() });
     };
@@ -165,6 +181,7 @@ fn start(argv: &[String]) -> Result<Child, CommandError> {
         .env("PATH", path.unwrap_or_else(|| DEFAULT_PATH.into()))
         .env("HOME", home.unwrap_or_else(|| "/".into()))
         .env("LC_ALL", "C")
+        .envs(variables.iter().copied())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

@@ -12,6 +12,7 @@ pub mod flow;
 pub mod hook;
 pub mod http;
 pub mod issue;
+pub mod local;
 pub mod model;
 pub mod plan;
 pub mod report;

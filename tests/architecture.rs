@@ -31,7 +31,8 @@ const IMPORTS: &[(&str, &str)] = &[
     ("deploy", "model servers store disk command"),
     ("hook", "model servers disk command store"),
     ("verify", "model dns http trust"),
-    ("report", "model plan servers"),
+    ("local", "model command trust verify"),
+    ("report", "model plan servers local"),
 ];
 
 /// What a room may import beyond the table: room, path, reason.
@@ -58,6 +59,14 @@ const PURE: &[&str] = &[
     "verify/sts",
     "verify/dane",
     "verify/tlsrpt",
+    "local/advice",
+    "local/cause",
+    "local/conf",
+    "local/openssl",
+    "local/policy",
+    "local/provider",
+    "local/stores",
+    "local/system",
 ];
 
 /// What is not found in a pure room, and what it would be.

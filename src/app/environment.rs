@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::http::Proxy;
+use crate::local;
 use crate::model::Timestamp;
 
 /// The moment of the run, in whole seconds, and when exactly that was.
@@ -55,6 +56,16 @@ pub(super) fn proxy() -> Option<Proxy> {
     let https = variable("HTTPS_PROXY").or_else(|| variable("https_proxy"))?;
     let no = variable("NO_PROXY").or_else(|| variable("no_proxy")).unwrap_or_default();
     Some(Proxy { https, no })
+}
+
+/// What this machine's other programs heed as well.
+pub(super) fn of_other_programs() -> local::Environment {
+    local::Environment {
+        openssl_conf: variable("OPENSSL_CONF"),
+        ssl_cert_file: variable("SSL_CERT_FILE"),
+        ssl_cert_dir: variable("SSL_CERT_DIR"),
+        java_home: variable("JAVA_HOME"),
+    }
 }
 
 #[expect(clippy::disallowed_methods, reason = "the one reader of the environment")]

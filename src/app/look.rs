@@ -2,6 +2,7 @@
 
 mod batch;
 mod files;
+mod machine;
 mod proxied;
 mod targets;
 mod unit;
@@ -25,6 +26,7 @@ use crate::model::{Finding, Hostname, Level};
 use crate::report::{Body, Report};
 use crate::verify::{Extras, How};
 use batch::{Batch, Sink};
+use machine::Machine;
 use proxied::Proxied;
 use targets::Targets;
 
@@ -76,9 +78,10 @@ pub(super) async fn verify(
     let world = World { config: &config, dns: &dns, machine: &session::machine(&config) };
     let stop = Stop::heed()?;
     let bar = Bar::new(output.quiet(), targets.count());
-    let mut sink = Sink::new(output, targets.count(), findings);
+    let mut sink = Sink::new(output, typed.strict, targets.count(), findings);
     let proxied = Proxied::new(is_stated.then_some(&config), world.machine);
-    let batch = Batch::new(&world, proxied, &how, typed.strict, stop, &bar);
+    let machine = Machine::new(typed.local_trust);
+    let batch = Batch::new(&world, proxied, machine, &how, typed.strict, stop, &bar);
     let mut looks = std::pin::pin!(batch.looks(&targets, output.in_order()));
     let mut ticks = bar.ticks();
     loop {

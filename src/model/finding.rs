@@ -137,6 +137,8 @@ codes! {
     NoSuchHost = "no-such-host", Unknown;
     /// The listener waits for a PROXY header.
     ProxyProtocolExpected = "proxy-protocol-expected", Unknown;
+    /// This machine cannot reach the port of a server.
+    PortBlocked = "port-blocked", Unknown;
 
     // Accepted, to be mended.
     /// The certificate ends soon.
@@ -181,6 +183,10 @@ codes! {
     DaneMismatch = "dane-mismatch", Warn;
     /// The TLSA records of the host cannot be read, so DANE senders wait (RFC 7672 section 2.2).
     DaneBroken = "dane-broken", Warn;
+    /// A trust store of this machine refuses what the roots that decide accept.
+    SystemRootsDiffer = "system-roots-differ", Warn;
+    /// A TLS policy of this machine forbids what a server speaks.
+    LocalPolicy = "local-policy", Warn;
 
     // What discovery finds.
     /// The domain says it takes no mail (RFC 7505).

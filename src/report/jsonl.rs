@@ -68,7 +68,7 @@ mod tests {
         let report = Report::new("verify", Body::Verify(verified), Vec::new());
         let Body::Verify(verified) = &report.body else { panic!("another body") };
         expect_test::expect![[r#"
-            {"command":"verify","schema":1,"summary":{"accepted":1,"clean":1,"complete":true,"endpoints":2,"findings":[],"first_end":"2027-02-25T08:00:05Z","millis":7,"profile":"gmail","proved_at":"2027-01-15T08:00:00Z","refused":1,"unknown":0,"verdict":"refused","warned":0}}
+            {"command":"verify","schema":1,"summary":{"accepted":1,"clean":1,"complete":true,"endpoints":2,"findings":[],"first_end":"2027-02-25T08:00:05Z","millis":7,"policies":[],"profile":"gmail","proved_at":"2027-01-15T08:00:00Z","refused":1,"unknown":0,"verdict":"refused","warned":0}}
         "#]]
         .assert_eq(&last(&report, verified).unwrap());
     }

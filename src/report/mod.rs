@@ -10,6 +10,7 @@ pub mod explain;
 mod hosts;
 pub mod json;
 pub mod jsonl;
+mod local;
 pub mod nagios;
 mod plan;
 mod policies;
@@ -27,6 +28,7 @@ use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
 
+use crate::local::{Local, is_of_machine};
 use crate::model::{Code, Finding, Inspection, Level, Policies, Timestamp, Verdict};
 use crate::plan::{Outcome, Plan};
 
@@ -115,6 +117,9 @@ pub struct Verified {
     pub endpoints: Vec<Arc<Inspection>>,
     /// What the mail domains among the targets publish about TLS.
     pub policies: Vec<Policies>,
+    /// What this machine's own programs trust and speak, where that was asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub local: Vec<Local>,
     /// Everything that was looked at, in `endpoints` or not.
     #[serde(skip)]
     pub counts: Counts,
@@ -173,6 +178,7 @@ impl Verified {
             stopped,
             endpoints,
             policies: Vec::new(),
+            local: Vec::new(),
             counts,
             millis: None,
             findings_left_out: 0,
@@ -205,7 +211,9 @@ pub fn human(report: &Report, detail: Detail) -> String {
         return String::new();
     }
     let body = match &report.body {
-        Body::Verify(verified) => verdict::text(verified, detail),
+        Body::Verify(verified) => {
+            verdict::text(verified, detail) + &local::text(&verified.local, detail)
+        }
         Body::Discover(hosts) => hosts::text(hosts),
         Body::Plan(plan) => plan::plan_text(plan, &report.findings),
         Body::Run { outcomes, verified, wake, ok } => {
@@ -229,15 +237,19 @@ pub fn human(report: &Report, detail: Detail) -> String {
     body + &findings(&told_once(report), detail_of_findings(report, detail))
 }
 
-/// The findings without those that the endpoints of `verify` tell already: a host without an
-/// address.
+/// The findings without those that the report of `verify` tells already: a host without an
+/// address, and what its section on this machine says.
 fn told_once(report: &Report) -> Vec<Finding> {
     let Body::Verify(verified) = &report.body else { return report.findings.clone() };
     let nowhere = verified.endpoints.iter().filter(|look| look.address.is_none());
     let told: HashSet<(&str, Code)> = nowhere
         .flat_map(|look| look.problems.iter().map(|problem| (look.host.as_str(), problem.code)))
         .collect();
-    let new = |finding: &&Finding| !told.contains(&(finding.subject.as_str(), finding.code));
+    let new = |finding: &&Finding| {
+        let told = told.contains(&(finding.subject.as_str(), finding.code));
+        // The section on this machine has its own findings as rows.
+        !told && !is_of_machine(finding.code)
+    };
     report.findings.iter().filter(new).cloned().collect()
 }
 

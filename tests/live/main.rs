@@ -9,6 +9,9 @@
 )]
 
 mod clients;
+#[path = "../cli/mail.rs"]
+#[expect(dead_code, reason = "the live tests need its good servers only")]
+mod mail;
 mod mailcert;
 mod tree;
 #[path = "../world/mod.rs"]
@@ -18,6 +21,7 @@ mod ca;
 mod debian;
 mod fix;
 mod killed;
+mod local;
 mod outset;
 mod second;
 mod store;

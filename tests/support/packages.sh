@@ -10,7 +10,7 @@ packages=(
   postfix postfix-lmdb
   dovecot-core dovecot-imapd dovecot-pop3d dovecot-managesieved
   knot knot-dnsutils unbound pebble
-  openssl gnutls-bin
+  openssl gnutls-bin openjdk-17-jre-headless
   adduser iproute2 procps strace ca-certificates
   libidn12 libnsl2 libdb5.3 libgnutls-dane0 libpcre2-8-0 # what the unpacked Exim links to
 )

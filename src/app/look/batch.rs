@@ -10,6 +10,7 @@ use futures_util::{Stream, StreamExt as _};
 use tokio::sync::Semaphore;
 
 use crate::app::look::World;
+use crate::app::look::machine::Machine;
 use crate::app::look::proxied::Proxied;
 use crate::app::look::targets::Targets;
 use crate::app::look::unit::{Looked, Turn};
@@ -18,7 +19,8 @@ use crate::app::signals::Stop;
 use crate::app::{Failure, environment};
 use crate::flow;
 use crate::http::Http;
-use crate::model::{Endpoint, Finding, Policies};
+use crate::local::{self, Local};
+use crate::model::{Endpoint, Finding, Level, Policies};
 use crate::report::{Body, Counts, Kept, Noted, Report, Stopped, Verified};
 use crate::verify::{How, Walk};
 
@@ -29,7 +31,7 @@ const WINDOW: usize = 1024;
 /// Endpoints that are remembered, so that each is looked at once whoever names it: some 4 MB.
 const REMEMBERED: usize = 200_000;
 
-/// Findings, and policies of domains, that are held until the end.
+/// Findings, policies of domains and the like, that are held until the end.
 const FINDINGS: usize = 10_000;
 
 /// What all targets share.
@@ -42,6 +44,8 @@ pub(super) struct Batch<'a> {
     pub(super) bar: &'a Bar,
     /// Which listeners want a PROXY header.
     pub(super) proxied: Proxied<'a>,
+    /// What this machine's own programs make of it.
+    pub(super) machine: Machine,
     http: OnceLock<Option<Http>>,
     /// Domains that are asked for at once.
     pub(super) discovering: Semaphore,
@@ -53,6 +57,7 @@ impl<'a> Batch<'a> {
     pub(super) fn new(
         world: &'a World<'a>,
         proxied: Proxied<'a>,
+        machine: Machine,
         how: &'a How,
         strict: bool,
         stop: Stop,
@@ -66,6 +71,7 @@ impl<'a> Batch<'a> {
             stop,
             bar,
             proxied,
+            machine,
             http: OnceLock::new(),
             discovering: Semaphore::new(flow::QUESTIONS.0),
             known: Mutex::default(),
@@ -117,6 +123,8 @@ pub(super) struct Sink<'a> {
     kept: Kept,
     noted: Noted,
     policies: Vec<Policies>,
+    local: Vec<Local>,
+    strict: bool,
     targets: usize,
     /// Targets looked at to the end.
     whole: usize,
@@ -125,7 +133,12 @@ pub(super) struct Sink<'a> {
 }
 
 impl<'a> Sink<'a> {
-    pub(super) fn new(output: &'a Output, targets: usize, findings: Vec<Finding>) -> Self {
+    pub(super) fn new(
+        output: &'a Output,
+        strict: bool,
+        targets: usize,
+        findings: Vec<Finding>,
+    ) -> Self {
         let mut noted = Noted::new(FINDINGS);
         noted.extend(findings);
         Self {
@@ -135,6 +148,8 @@ impl<'a> Sink<'a> {
             kept: Kept::new(output.holds()),
             noted,
             policies: Vec::new(),
+            local: Vec::new(),
+            strict,
             targets,
             whole: 0,
             endpoints: (0, 0),
@@ -151,6 +166,9 @@ impl<'a> Sink<'a> {
         self.noted.extend(looked.findings);
         if self.policies.len() < FINDINGS {
             self.policies.extend(looked.policies);
+        }
+        if self.local.len() < FINDINGS {
+            self.local.extend(looked.local);
         }
         let mut reader = Reader::There;
         for (index, look) in looked.inspections.into_iter().enumerate() {
@@ -176,9 +194,14 @@ impl<'a> Sink<'a> {
             millis: Some(bar.millis()),
             findings_left_out: left_out,
             policies: self.policies,
+            local: self.local,
             ..verified
         };
+        let of_machine =
+            findings.iter().any(|one| one.level == Level::Warn && local::is_of_machine(one.code));
         let code = self.output.code(&verified);
+        // Trouble of this machine is no verdict on a server; with --strict it counts all the same.
+        let code = if code == 0 && self.strict && of_machine { 1 } else { code };
         self.answer.end(&Report::new("verify", Body::Verify(verified), findings))?;
         Ok(code)
     }

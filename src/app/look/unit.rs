@@ -10,6 +10,7 @@ use crate::app::look::batch::Batch;
 use crate::app::look::targets::Wanted;
 use crate::discover::Discovered;
 use crate::dns::{Absence, Dns, Kind, Record, Reply};
+use crate::local::{self, Local};
 use crate::model::{Code, Endpoint, Finding, Hostname, Inspection, Policies, Service};
 use crate::verify::{self, Ask, Sni, Target};
 
@@ -23,6 +24,8 @@ pub(super) struct Looked {
     pub(super) findings: Vec<Finding>,
     /// What the domain publishes about TLS, if it is one.
     pub(super) policies: Option<Policies>,
+    /// What this machine's own programs make of it, where that was asked for.
+    pub(super) local: Vec<Local>,
     /// How many endpoints it has, optional ones included.
     pub(super) asked: usize,
     /// Whether it was looked at to the end, and no signal came before.
@@ -63,6 +66,7 @@ impl Batch<'_> {
             inspections: Vec::new(),
             findings: Vec::new(),
             policies: None,
+            local: Vec::new(),
             asked: 0,
             whole: false,
         };
@@ -86,6 +90,10 @@ impl Batch<'_> {
             found.settle(looks);
             looked.findings.extend(found.findings);
             looked.policies = found.policies;
+        }
+        if looked.whole {
+            looked.local = self.machine.look(&asks, &looked.inspections, self.how).await;
+            looked.findings.extend(looked.local.iter().flat_map(local::findings));
         }
         if self.strict {
             let looks = looked.inspections.into_iter();

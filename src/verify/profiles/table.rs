@@ -157,6 +157,12 @@ pub const TABLE: &[Row] = table! {
     NoAuthOffered Fail Fail Fail Documented
         "Gmail's dialog asks for a user name and a password, and sends them by PLAIN or LOGIN \
          (RFC 4954)";
+    KeyMismatch Fail Fail Fail Certain
+        "no server can complete a handshake with a key of another certificate (Postfix, Exim and \
+         Dovecot measured)";
+    MtaStsMismatch Fail Fail Fail Standard
+        "RFC 8461 section 5: under mode enforce nothing is delivered; Gmail and Exchange obey it. \
+         In mode testing it is a warning";
     Timeout Unknown Unknown Unknown Certain
         "nothing can be said";
     Unreachable Unknown Unknown Unknown Certain
@@ -203,6 +209,18 @@ pub const TABLE: &[Row] = table! {
         "RFC 8314 section 3.3 and 7.3: which port begins with TLS";
     AddressesDiffer Warn Fail Fail Documented
         "Google's help on secure transport: Workspace tries once and bounces";
+    AuthBeforeTls Warn Warn Warn Standard
+        "RFC 4954 section 4: no PLAIN before TLS; no sender refuses it, and passwords may leak";
+    UnknownSniFails Warn Warn Warn Ours
+        "some senders send the mail domain as the server name (mox, mailcow#5816). Only looked at \
+         under strict";
+    RevocationUnknown Note Note Warn Ours
+        "no sender is known to refuse for it. Only looked at with --crl";
+    DaneMismatch Warn Warn Fail Standard
+        "RFC 7672 section 2.2: senders that do DANE (Exchange, Postfix) do not deliver; Gmail was \
+         not seen to";
+    DaneBroken Warn Warn Fail Standard
+        "RFC 7672 section 2.2: senders that do DANE wait";
 };
 
 #[cfg(test)]
