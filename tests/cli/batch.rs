@@ -138,7 +138,8 @@ fn a_signal_ends_it_with_what_is_known_and_never_with_0() {
 
         1 of 1 endpoint without a fault
 
-        In Gmail: SMTP server good.example.org, port 10001, secured connection using TLS
+        In Gmail: no server can be entered: good.example.org works at port 10001, and
+        Gmail's dialog has the ports 25, 465 and 587 only
         --- exit 4
     "#]]);
     let all = format!("{call} {two} bad.example.org:{{bad}}");

@@ -56,6 +56,7 @@ fn json_lines_are_the_endpoints_and_a_sum() {
           "findings": [],
           "first_end": "TIME",
           "millis": 0,
+          "policies": [],
           "profile": "gmail",
           "proved_at": "TIME",
           "refused": 1,

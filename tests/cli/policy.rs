@@ -243,7 +243,9 @@ fn a_listed_host_that_is_refused_breaks_the_policy_in_every_profile_and_warns_in
 
         0 of 1 endpoint without a fault
 
-        In Gmail: no server can be entered yet: each one is refused (see above)
+        In Gmail: no server can be entered yet: each one is refused (see above); or
+        enter a name that its certificate covers, if it leads to the same server:
+        www.example.org (port 25)
         --- exit 1
     "#]]);
 }

@@ -209,9 +209,9 @@ pub const TABLE: &[Row] = table! {
         "RFC 8314 section 3.3 and 7.3: which port begins with TLS";
     AddressesDiffer Warn Fail Fail Documented
         "Google's help on secure transport: Workspace tries once and bounces";
-    AuthBeforeTls Warn Warn Warn Standard
+    AuthBeforeTls Warn Warn Fail Standard
         "RFC 4954 section 4: no PLAIN before TLS; no sender refuses it, and passwords may leak";
-    UnknownSniFails Warn Warn Warn Ours
+    UnknownSniFails Warn Warn Fail Ours
         "some senders send the mail domain as the server name (mox, mailcow#5816). Only looked at \
          under strict";
     RevocationUnknown Note Note Warn Ours
