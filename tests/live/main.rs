@@ -9,6 +9,7 @@
 )]
 
 mod clients;
+mod farm;
 mod mailcert;
 mod tree;
 #[path = "../world/mod.rs"]
@@ -21,3 +22,4 @@ mod killed;
 mod outset;
 mod store;
 mod tlsa;
+mod verify;
