@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use mailcert::model::{Code, Verdict};
+use mailcert::model::{Code, Level, Verdict};
 use serde_json::Value;
 
 use crate::farm::{Farm, Kind, Row, Wish};
@@ -17,7 +17,7 @@ use crate::mailcert::Ran;
 use crate::world::daemons::Daemons;
 
 /// Codes of the verifier that no single mail server shows, and who shows them instead.
-const ELSEWHERE: &[(&str, &str)] = &[];
+const ELSEWHERE: &[(&str, &str)] = &[("key-mismatch", "files: tests/cli/files.rs")];
 
 /// One farm for all tests of this file; its watchdog tidies up when the process ends.
 fn farm() -> &'static Farm {
@@ -45,10 +45,12 @@ fn plain(row: &Row) -> bool {
     row.extra.is_empty() && !row.addresses.is_empty()
 }
 
-/// Starts `mailcert verify --targets -` for these rows.
+/// Starts `mailcert verify`, with `--targets -` where there are rows.
 fn start(rows: &[&Row], options: &[&str]) -> Child {
+    let targets: &[&str] = if rows.is_empty() { &[] } else { &["--targets", "-"] };
     let mut child = Command::new(env!("CARGO_BIN_EXE_mailcert"))
-        .args(["verify", "--targets", "-", "--roots", farm().roots.to_str().unwrap()])
+        .args(["verify", "--roots", farm().roots.to_str().unwrap()])
+        .args(targets)
         .args(options)
         .env_clear()
         .current_dir(Path::new("/"))
@@ -189,7 +191,10 @@ fn names_are_asked_for_where_the_dns_says() {
     let answer = verify(&mine, &["--json", "--dns", &dns]).exits(4).json();
     as_expected(&mine, &answer);
 
-    let is_domain = |row: &Row| row.service.as_str() != "sieve" && row.mode != "slow-banner";
+    let is_domain = |row: &Row| {
+        let found = row.service.as_str() != "sieve" && row.port == row.service.port();
+        found && row.mode != "slow-banner"
+    };
     let calm = |row: &Row| matches!(row.kind, Kind::Good | Kind::Certificate);
     let mine = rows(|row| plain(row) && calm(row) && is_domain(row));
     let domains: Vec<String> = mine.iter().map(|row| format!("{}.farm.test", row.mode)).collect();
@@ -206,6 +211,7 @@ fn every_code_of_the_verifier_has_a_mode_and_every_mode_has_codes_that_there_are
     // The table of codes begins with what an endpoint shows; then comes what discovery finds.
     let of_the_verifier = Code::ALL.iter().take_while(|code| **code != Code::NullMx);
     let without: Vec<&str> = of_the_verifier
+        .filter(|code| code.level() != Level::Note)
         .map(|code| code.as_str())
         .filter(|code| !shown.contains(code))
         .filter(|code| !ELSEWHERE.iter().any(|(other, _)| other == code))
@@ -236,7 +242,7 @@ fn hostile_servers_take_neither_memory_nor_time() {
     let (took, text) = (begun.elapsed(), reader.join().unwrap());
     let answer: Value = serde_json::from_str(&text).unwrap();
     as_expected(&mine, &answer);
-    assert!(took < Duration::from_secs(15), "with a time-out of 10 s it took {took:?}");
+    assert!(took < Duration::from_secs(20), "with a time-out of 10 s it took {took:?}");
     assert!(peak > 0 && peak < 64 * 1024, "{} endpoints took {peak} KiB", mine.len());
 }
 

@@ -16,6 +16,9 @@ use super::tls::Tls;
 /// The serial number that the farm's list of revoked certificates has.
 pub(crate) const REVOKED: u64 = 666;
 
+/// No key and no hash is too weak, but no old version is offered either.
+const ANY_KEY: [&str; 4] = ["-min_protocol", "TLSv1.2", "-cipher", "ALL:@SECLEVEL=0"];
+
 fn wrong(name: &str, about: &'static str) -> Mode {
     Mode::new(Kind::Certificate, name, about)
 }
@@ -36,6 +39,7 @@ fn issuers(pki: &Pki) -> Vec<Mode> {
     let twin = under(ca("Farm CA 1"), &pki.root);
     let staging = root(ca("(STAGING) Pretend Pear X1"));
     let staging = under(ca("(STAGING) Tenuous Tomato R13"), &staging);
+    let young = under(ca("YE1"), &root(ca("Root YE")));
     vec![
         wrong("self-signed", "signed by its own key")
             .shows(|host| self_signed(&leaf(&[host])))
@@ -65,6 +69,9 @@ fn issuers(pki: &Pki) -> Vec<Mode> {
             .refused(&["untrusted-root", "root-sent"]),
         wrong("untrusted-root-staging", "a chain that is named as Let's Encrypt's staging")
             .shows(|host| signed(leaf(&[host]), &staging))
+            .refused(&["untrusted-root"]),
+        wrong("untrusted-root-ye", "a new root that is not cross-signed")
+            .shows(|host| signed(leaf(&[host]), &young))
             .refused(&["untrusted-root"]),
     ]
 }
@@ -227,7 +234,7 @@ fn keys(pki: &Pki) -> Vec<Mode> {
     let by_openssl = |mode: Mode, key: &str, issuer: &str, hash: &str| {
         let (name, host) = (mode.name.clone(), mode.host.clone());
         let signed = Signed { name: &name, host: &host, key, issuer, hash, days: "60" };
-        let peer = Peer::new(pki, &name, &signed.by(pki), &["-cipher", "ALL:@SECLEVEL=0"]);
+        let peer = Peer::new(pki, &name, &signed.by(pki), &ANY_KEY);
         mode.tls(Tls::Openssl(peer))
     };
     let stranger = KeyPair::generate().expect("a key");
@@ -261,13 +268,14 @@ fn keys(pki: &Pki) -> Vec<Mode> {
 /// What stands behind a URL in the certificate.
 fn fetched(pki: &Pki) -> Vec<Mode> {
     let url = |path: &str| format!("{}/{path}", pki.web);
-    let listed = |host: &str, serial: u64| {
+    let listed_at = |host: &str, serial: u64, path: &str| {
         let mut params = leaf(&[host]);
         params.serial_number = Some(SerialNumber::from(serial));
-        let uris = vec![url("middle.crl")];
+        let uris = vec![url(path)];
         params.crl_distribution_points = vec![CrlDistributionPoint { uris }];
         signed(params, &pki.middle)
     };
+    let listed = |host: &str, serial| listed_at(host, serial, "middle.crl");
     let issued = |host: &str, path: &str, ca: &Ca| {
         let mut params = leaf(&[host]);
         params.custom_extensions = vec![ca_issuers(&url(path))];
@@ -278,7 +286,7 @@ fn fetched(pki: &Pki) -> Vec<Mode> {
             .shows(|host| listed(host, REVOKED))
             .with(&["--crl"])
             .refused(&["revoked"]),
-        wrong("revoked-expired", "on its issuer's list, for another name")
+        wrong("revoked-wrong-name", "on its issuer's list, for another name")
             .shows(|_| listed("www.farm.test", REVOKED))
             .with(&["--crl"])
             .refused(&["revoked", "name-mismatch"]),
@@ -287,10 +295,24 @@ fn fetched(pki: &Pki) -> Vec<Mode> {
         wrong("not-revoked", "not on its issuer's list")
             .shows(|host| listed(host, 42))
             .with(&["--crl"]),
+        wrong("crl-not-there", "its issuer's list is a 404")
+            .shows(|host| listed_at(host, REVOKED, "none.crl"))
+            .with(&["--crl"]),
+        wrong("crl-endless", "its issuer's list has no end")
+            .shows(|host| listed_at(host, REVOKED, "endless"))
+            .with(&["--crl"]),
+        wrong("crl-forged", "on a list that another key has signed")
+            .shows(|host| listed_at(host, REVOKED, "forged.crl"))
+            .with(&["--crl"]),
         wrong("aia", "the leaf alone; its issuer can be fetched")
             .shows(|host| issued(host, "middle.cer", &pki.middle))
             .with(&["--aia"])
             .refused(&["missing-intermediate"]),
+        wrong("aia-untrusted", "the leaf alone; its issuer can be fetched, its root is private")
+            .shows(|host| issued(host, "private.cer", &pki.other_middle))
+            .with(&["--aia"])
+            .refused(&["missing-intermediate"])
+            .may(&["untrusted-root"]),
         wrong("aia-not-there", "the leaf alone; its issuer's URL is a 404")
             .shows(|host| issued(host, "none.cer", &pki.middle))
             .with(&["--aia"])
@@ -304,6 +326,17 @@ fn fetched(pki: &Pki) -> Vec<Mode> {
 
 /// What the farm serves over HTTP: path and content.
 pub(crate) fn files(pki: &Pki) -> Vec<(String, Vec<u8>)> {
+    let twin = root(ca("Farm CA 1"));
+    vec![
+        ("/middle.cer".to_owned(), der(&pki.middle).to_vec()),
+        ("/private.cer".to_owned(), der(&pki.other_middle).to_vec()),
+        ("/middle.crl".to_owned(), list(&pki.middle)),
+        ("/forged.crl".to_owned(), list(&twin)),
+    ]
+}
+
+/// A CA's list of revoked certificates.
+fn list(issuer: &Ca) -> Vec<u8> {
     let now = time::OffsetDateTime::now_utc();
     let revoked = rcgen::RevokedCertParams {
         serial_number: SerialNumber::from(REVOKED),
@@ -319,9 +352,5 @@ pub(crate) fn files(pki: &Pki) -> Vec<(String, Vec<u8>)> {
         revoked_certs: vec![revoked],
         key_identifier_method: rcgen::KeyIdMethod::Sha256,
     };
-    let list = list.signed_by(&pki.middle).expect("signed");
-    vec![
-        ("/middle.cer".to_owned(), der(&pki.middle).to_vec()),
-        ("/middle.crl".to_owned(), list.der().to_vec()),
-    ]
+    list.signed_by(issuer).expect("signed").der().to_vec()
 }

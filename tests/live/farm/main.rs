@@ -4,6 +4,7 @@
 
 #![expect(
     clippy::disallowed_methods,
+    clippy::print_stderr,
     clippy::print_stdout,
     reason = "an example writes files, runs programs and says what it serves"
 )]

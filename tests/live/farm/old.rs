@@ -2,10 +2,12 @@
 
 use mailcert::model::Service;
 
+use super::mail::Point;
 use super::mode::{Kind, Mode};
 use super::openssl::Peer;
 use super::pki::{Pki, Shown, dated, leaf, signed, signed_for};
 use super::tls::Tls;
+use super::trap::Trap;
 
 /// ECDHE and RSA with TLS 1.0's suites.
 const TLS10: &[&str] = &["-tls1", "-cipher", "ALL:@SECLEVEL=0"];
@@ -15,6 +17,7 @@ const TLS10_TO_13: &[&str] = &["-no_ssl3", "-min_protocol", "TLSv1", "-cipher", 
 const TLS11_TO_12: &[&str] =
     &["-min_protocol", "TLSv1.1", "-max_protocol", "TLSv1.2", "-cipher", "ALL:@SECLEVEL=0"];
 const CBC: &[&str] = &["-tls1_2", "-cipher", "ECDHE+AES+SHA1:ECDHE+AES+SHA256:@SECLEVEL=0"];
+const DHE: &[&str] = &["-tls1_2", "-cipher", "DHE-RSA-AES128-GCM-SHA256"];
 const RSA_GCM: &[&str] = &["-tls1_2", "-cipher", "AES128-GCM-SHA256:AES256-GCM-SHA384:@SECLEVEL=0"];
 const RSA_CBC: &[&str] = &["-tls1_2", "-cipher", "AES128-SHA:AES256-SHA:@SECLEVEL=0"];
 const CLIENT: &[&str] = &["-tls1_2", "-Verify", "1", "-verify_return_error"];
@@ -50,10 +53,13 @@ pub(crate) fn modes(pki: &Pki) -> Vec<Mode> {
         old("cbc-only", "TLS 1.2 with CBC suites alone", CBC).warns(&["weak-ciphers"]),
         rsa("cbc-only-rsa", "the same with an RSA key", CBC).warns(&["weak-ciphers"]),
         one(pki, cbc_expired, CBC, |host| ended(&[host])).refused(&["weak-ciphers", "expired"]),
+        rsa("dhe-only", "TLS 1.2 with DHE alone", DHE).warns(&["weak-ciphers"]),
         rsa("rsa-kx-only", "TLS 1.2 with RSA key exchange alone", RSA_GCM)
             .warns(&["no-forward-secrecy"]),
         rsa("rsa-kx-cbc-only", "the same with CBC", RSA_CBC)
             .warns(&["no-forward-secrecy", "weak-ciphers"]),
+        hello(pki, "tls10-hello", "chooses TLS 1.0 without being asked", 1),
+        hello(pki, "ssl3-hello", "chooses SSL 3 without being asked", 0),
         old(
             "client-cert-openssl",
             "a client's certificate demanded in TLS 1.2, by OpenSSL",
@@ -66,6 +72,15 @@ pub(crate) fn modes(pki: &Pki) -> Vec<Mode> {
 fn one(pki: &Pki, mode: Mode, options: &[&'static str], shown: impl FnOnce(&str) -> Shown) -> Mode {
     let peer = Peer::new(pki, &mode.name, &shown(&mode.host), options);
     mode.tls(Tls::Openssl(peer))
+}
+
+/// A stack that knows nothing newer answers with its own version, whatever the client offers.
+fn hello(pki: &Pki, name: &str, about: &'static str, minor: u8) -> Mode {
+    let head = [22, 3, minor, 0, 42, 2, 0, 0, 38, 3, minor];
+    // The random bytes, no session, TLS_RSA_WITH_AES_128_CBC_SHA, no compression.
+    let bytes = [&head[..], &[7; 32], &[0, 0, 0x2f, 0]].concat();
+    let mode = Mode::new(Kind::Old, name, about).good(pki);
+    mode.but(|mail| mail.at(Point::Hello, Trap::Stuck(bytes))).refused(&["protocol-too-old"])
 }
 
 /// RSA key exchange encrypts with the certificate's key.
