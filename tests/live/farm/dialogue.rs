@@ -1,5 +1,7 @@
 //! Servers that behave otherwise than a client expects, without meaning harm.
 
+use std::time::Duration;
+
 use mailcert::model::{Service, TlsMode};
 use rustls::version::{TLS12, TLS13};
 
@@ -8,6 +10,9 @@ use super::mode::{At, Kind, Mode};
 use super::pki::Pki;
 use super::tls::{Demand, Tls};
 use super::trap::Trap;
+
+/// Exim's words.
+const NO_HEADER: &str = "503 Command refused, required Proxy negotiation failed\r\n";
 
 fn odd(name: &str, about: &'static str) -> Mode {
     Mode::new(Kind::Dialogue, name, about)
@@ -158,8 +163,11 @@ fn other_ways(pki: &Pki) -> Vec<Mode> {
         mode.good(pki).but(|mail| mail.in_mode(mode_of_tls))
     };
     vec![
-        other(odd("implicit-on-25", "TLS at once at port 25")).warns(&["implicit-tls-expected"]),
+        // Nobody may talk first at these two, so it cannot be found out.
+        other(odd("implicit-on-25", "TLS at once at port 25")).unknown(&["timeout"]),
         other(odd("implicit-on-587", "TLS at once at port 587").over(Service::Submission))
+            .unknown(&["timeout"]),
+        other(odd("implicit-on-2525", "TLS at once at port 2525").port(2525))
             .warns(&["implicit-tls-expected"]),
         other(odd("implicit-on-143", "TLS at once at port 143").over(Service::Imap))
             .warns(&["implicit-tls-expected"]),
@@ -167,7 +175,7 @@ fn other_ways(pki: &Pki) -> Vec<Mode> {
             .refused(&["not-tls"]),
         other(odd("starttls-on-993", "STARTTLS at port 993").over(Service::Imaps))
             .refused(&["not-tls"]),
-        odd("proxy", "waits for a PROXY header; after 5 s: 421")
+        odd("proxy", "Postfix without its PROXY header: nothing, after 5 s 421")
             .good(pki)
             .but(Mail::behind_proxy)
             .unknown(&["proxy-protocol-expected"]),
@@ -176,6 +184,17 @@ fn other_ways(pki: &Pki) -> Vec<Mode> {
             .good(pki)
             .but(Mail::behind_proxy)
             .unknown(&["proxy-protocol-expected"]),
+        odd("proxy-exim", "Exim without its PROXY header: it greets and refuses EHLO")
+            .good(pki)
+            .but(|mail| mail.says("EHLO", NO_HEADER).says("HELO", NO_HEADER))
+            .unknown(&["proxy-protocol-expected"]),
+        odd("late-421", "too many connections, after six seconds")
+            .good(pki)
+            .but(|mail| {
+                let busy = Trap::Last(b"421 4.7.0 too many connections\r\n".into());
+                mail.greets_after(Duration::from_secs(6)).at(Point::Greeting, busy)
+            })
+            .unknown(&["temporary-refusal"]),
     ]
 }
 

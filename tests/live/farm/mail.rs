@@ -145,7 +145,9 @@ impl Mail {
         stream.set_nodelay(true)?;
         let mut heard = Vec::new();
         if self.proxy && !proxied(&mut stream, &mut heard).await? {
-            stream.write_all(b"421 4.3.2 No system resources\r\n").await?;
+            // Postfix's words.
+            let words = format!("421 4.3.0 {} Server local error\r\n", self.host);
+            stream.write_all(words.as_bytes()).await?;
             return trap::leave(&mut stream).await;
         }
         if self.mode == TlsMode::Implicit {

@@ -90,6 +90,12 @@ impl Mode {
         self
     }
 
+    /// Another port.
+    pub(crate) fn port(mut self, port: u16) -> Self {
+        self.port = port;
+        self
+    }
+
     /// Another host. To be said before what is shown.
     pub(crate) fn host(mut self, host: &str) -> Self {
         self.host = host.to_owned();

@@ -57,7 +57,8 @@ pub(crate) fn modes(pki: &Pki) -> Vec<Mode> {
         rsa("rsa-kx-only", "TLS 1.2 with RSA key exchange alone", RSA_GCM)
             .warns(&["no-forward-secrecy"]),
         rsa("rsa-kx-cbc-only", "the same with CBC", RSA_CBC)
-            .warns(&["no-forward-secrecy", "weak-ciphers"]),
+            .warns(&["no-forward-secrecy"])
+            .may(&["weak-ciphers"]),
         hello(pki, "tls10-hello", "chooses TLS 1.0 without being asked", 1),
         hello(pki, "ssl3-hello", "chooses SSL 3 without being asked", 0),
         old(
