@@ -9,6 +9,7 @@
 )]
 
 mod clients;
+mod farm;
 #[path = "../cli/mail.rs"]
 #[expect(dead_code, reason = "the live tests need its good servers only")]
 mod mail;
@@ -26,3 +27,4 @@ mod outset;
 mod second;
 mod store;
 mod tlsa;
+mod verify;

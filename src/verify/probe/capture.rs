@@ -14,6 +14,9 @@ use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use crate::model::{Code, Stage};
 use crate::verify::{Fault, judge};
 
+/// The most certificates whose key is tried.
+const MOST: usize = 4;
+
 /// What one handshake showed.
 #[derive(Debug, Default)]
 pub(super) struct Capture {
@@ -41,14 +44,23 @@ impl Capture {
         self.asked_for_ours.load(Ordering::Relaxed)
     }
 
-    fn record(&self, signature: Result<HandshakeSignatureValid, Error>) {
+    /// Notes whether the server proved that it has the key. One that sends its own certificate
+    /// behind another has it all the same.
+    fn record(
+        &self,
+        check: impl Fn(&CertificateDer<'_>) -> Result<HandshakeSignatureValid, Error>,
+    ) {
+        let chain = self.chain.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut checks = chain.iter().take(MOST).map(|der| check(&CertificateDer::from(&**der)));
         // A certificate that webpki cannot use (version 1, a short key) is the judge's business.
-        let bad = matches!(
-            signature,
-            Err(Error::PeerMisbehaved(_)
-                | Error::InvalidCertificate(CertificateError::BadSignature))
-        );
-        if let (Err(error), true) = (signature, bad) {
+        let Some(Err(
+            error @ (Error::PeerMisbehaved(_)
+            | Error::InvalidCertificate(CertificateError::BadSignature)),
+        )) = checks.next()
+        else {
+            return;
+        };
+        if !checks.any(|checked| checked.is_ok()) {
             *self.unproven.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.to_string());
         }
     }
@@ -97,22 +109,22 @@ impl ServerCertVerifier for Verifier {
     fn verify_tls12_signature(
         &self,
         message: &[u8],
-        certificate: &CertificateDer<'_>,
+        _: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
         let known = &self.provider.signature_verification_algorithms;
-        self.capture.record(verify_tls12_signature(message, certificate, signed, known));
+        self.capture.record(|shown| verify_tls12_signature(message, shown, signed, known));
         Ok(HandshakeSignatureValid::assertion())
     }
 
     fn verify_tls13_signature(
         &self,
         message: &[u8],
-        certificate: &CertificateDer<'_>,
+        _: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
         let known = &self.provider.signature_verification_algorithms;
-        self.capture.record(verify_tls13_signature(message, certificate, signed, known));
+        self.capture.record(|shown| verify_tls13_signature(message, shown, signed, known));
         Ok(HandshakeSignatureValid::assertion())
     }
 
