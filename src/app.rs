@@ -48,10 +48,14 @@ pub fn main() -> ExitCode {
 }
 
 fn no_such_format(command: &Command, format: Format) -> Failure {
-    let word = if format == Format::Nagios { "nagios" } else { "prometheus" };
+    let (word, who) = match format {
+        Format::Nagios => ("nagios", "`mailcert verify --format nagios` has it"),
+        _ => ("prometheus", "verify, run, fix, rollback and status have it; a dry run is a plan"),
+    };
+    let name = command.name();
     Failure::helped(
-        format_args!("{} has no --format {word}; expected human, json or jsonl", command.name()),
-        format_args!("`mailcert verify --format {word}` has it"),
+        format_args!("{name} has no --format {word} here; expected human, json or jsonl"),
+        who,
     )
 }
 

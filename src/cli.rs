@@ -99,7 +99,7 @@ pub enum Format {
     Json,
     /// JSON lines: verify writes one for each endpoint as it is done, and a last one that sums up
     Jsonl,
-    /// verify: text for the Prometheus textfile collector
+    /// verify, run, fix, status: text for the Prometheus textfile collector
     Prometheus,
     /// verify: one line and the exit codes of Nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN
     Nagios,
@@ -170,11 +170,19 @@ impl Command {
         }
     }
 
-    /// Whether its answer can be written so: what a monitoring system reads is about endpoints.
+    /// Whether its answer can be written so: a monitoring system reads of endpoints and
+    /// certificates, not of plans.
     #[must_use]
     pub fn answers_in(&self, format: Format) -> bool {
-        let of_endpoints = matches!(format, Format::Prometheus | Format::Nagios);
-        !of_endpoints || matches!(self, Self::Verify(_))
+        match (format, self) {
+            (Format::Human | Format::Json | Format::Jsonl, _) => true,
+            (Format::Nagios, command) => matches!(command, Self::Verify(_)),
+            (Format::Prometheus, Self::Run(run)) => !run.dry_run,
+            (Format::Prometheus, Self::Fix(fix)) => !fix.dry_run,
+            (Format::Prometheus, command) => {
+                matches!(command, Self::Verify(_) | Self::Rollback(_) | Self::Status)
+            }
+        }
     }
 }
 

@@ -7,6 +7,7 @@ mod proxied;
 mod targets;
 mod unit;
 
+use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,7 +39,8 @@ pub(super) async fn discover(
 ) -> Result<u8, Failure> {
     let (config, mut findings) = parts(loaded);
     let dns = resolver(&config, &typed.dns)?;
-    let world = World { config: &config, dns: &dns, machine: &session::machine(&config) };
+    let machine = session::machine(&config);
+    let world = World::new(&config, &dns, &machine);
     let domains: Vec<Domain> = match typed.domains.as_slice() {
         [] => config.domains.clone(),
         typed => typed.iter().map(|name| world.domain(name)).collect(),
@@ -75,7 +77,8 @@ pub(super) async fn verify(
     }
     let dns = resolver(&config, &typed.dns)?;
     let targets = Targets::of(&config, &typed)?;
-    let world = World { config: &config, dns: &dns, machine: &session::machine(&config) };
+    let machine = session::machine(&config);
+    let world = World::new(&config, &dns, &machine);
     let stop = Stop::heed()?;
     let bar = Bar::new(output.quiet(), targets.count());
     let mut sink = Sink::new(output, typed.strict, targets.count(), findings);
@@ -103,24 +106,30 @@ pub(super) async fn verify(
 
 /// What is looked at, and by what.
 pub(super) struct World<'a> {
-    pub(super) config: &'a Config,
+    /// The domains of the configuration by their names.
+    known: HashMap<&'a Hostname, &'a Domain>,
+    guesses: bool,
     pub(super) dns: &'a dyn Dns,
     pub(super) machine: &'a [IpAddr],
 }
 
-impl World<'_> {
+impl<'a> World<'a> {
+    fn new(config: &'a Config, dns: &'a dyn Dns, machine: &'a [IpAddr]) -> Self {
+        let known = config.domains.iter().map(|domain| (&domain.name, domain)).collect();
+        Self { known, guesses: config.discover.guesses, dns, machine }
+    }
+
     /// A domain with its table where the configuration has one.
     pub(super) fn domain(&self, name: &Hostname) -> Domain {
-        let known = self.config.domains.iter().find(|domain| domain.name == *name);
         let plain = || Domain { name: name.clone(), hosts: Vec::new(), exclude: Vec::new() };
-        known.cloned().unwrap_or_else(plain)
+        self.known.get(name).map_or_else(plain, |domain| (*domain).clone())
     }
 
     /// Asks for these domains side by side.
     pub(super) async fn discover(&self, domains: &[Domain]) -> Vec<Discovered> {
         let rules = Rules {
             machine: self.machine,
-            guesses: self.config.discover.guesses,
+            guesses: self.guesses,
             concurrency: flow::QUESTIONS.0,
             per_second: flow::QUESTIONS.1,
         };

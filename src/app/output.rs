@@ -86,6 +86,9 @@ impl Output {
     pub(super) fn answer(&self, report: &Report) -> Result<(), Failure> {
         match (&report.body, self.format) {
             (Body::Verify(_), _) => Stream::new(self).whole(report),
+            (_, Format::Prometheus) => {
+                print_with(|stdout| report::prometheus::write(report, stdout)).map(|_| ())
+            }
             (_, Format::Human) => self.print(&self.for_people(report)).map(|_| ()),
             _ => print_with(|stdout| {
                 report::json::write(&report::json(report), &mut *stdout)?;

@@ -1,12 +1,12 @@
-//! `verify --format prometheus`: the text exposition format, version 0.0.4, for the textfile
-//! collector. Every sample of a metric stands below its HELP and TYPE, so that the rows are held
+//! `--format prometheus`: the text exposition format, version 0.0.4, for the textfile collector. Every sample of a metric stands below its HELP and TYPE, so that the rows are held
 //! until all are known; one is about 300 bytes.
 
 use std::collections::BTreeMap;
 use std::io;
 
-use super::Verified;
+use super::{Body, CertificateRow, Report, Verified};
 use crate::model::{Code, Inspection, Level, Timestamp, Verdict};
+use crate::plan::Fate;
 
 /// The endpoints, each by its labels: no two samples of a metric have the same.
 #[derive(Debug, Default)]
@@ -100,6 +100,51 @@ impl Exposition {
     }
 }
 
+/// The answer of `verify`, `run`, `fix`, `rollback` or `status`; the others have nothing that is
+/// measured.
+///
+/// # Errors
+/// Those of the writer.
+pub fn write(report: &Report, writer: &mut dyn io::Write) -> io::Result<()> {
+    let (verified, run) = match &report.body {
+        Body::Verify(verified) => (verified, None),
+        Body::Run { verified, outcomes, ok, .. } => (verified, Some((outcomes, *ok))),
+        Body::Status(rows) => return held(&mut Metrics { writer, name: "" }, rows),
+        _ => return Ok(()),
+    };
+    let mut exposition = Exposition::default();
+    verified.endpoints.iter().for_each(|look| exposition.add(look));
+    exposition.write(verified, writer)?;
+    let Some((outcomes, ok)) = run else { return Ok(()) };
+    let out = &mut Metrics { writer, name: "" };
+    out.begin("mailcert_run_ok", "1 if all is as wanted after the run.")?;
+    out.sample("", if ok { "1" } else { "0" })?;
+    out.begin("mailcert_run_steps", "How many steps of the run had this fate.")?;
+    for fate in [Fate::Done, Fate::Failed, Fate::Skipped] {
+        let count = outcomes.iter().filter(|outcome| outcome.fate == fate).count();
+        out.sample(&format!("fate=\"{}\"", fate.as_str()), &count.to_string())?;
+    }
+    Ok(())
+}
+
+/// Every certificate in the store, by its name there.
+fn held(out: &mut Metrics<'_>, rows: &[CertificateRow]) -> io::Result<()> {
+    let label = |row: &CertificateRow| format!("name=\"{}\"", escaped(row.name.as_str()));
+    out.begin(
+        "mailcert_held_certificate_not_after_timestamp_seconds",
+        "When the certificate that is shown ends.",
+    )?;
+    for row in rows {
+        out.sample(&label(row), &row.not_after.unix().to_string())?;
+    }
+    out.begin("mailcert_held_certificate_renewal_timestamp_seconds", "When it is renewed.")?;
+    for row in rows {
+        out.sample(&label(row), &row.renew_at.unix().to_string())?;
+    }
+    out.begin("mailcert_held_certificates", "How many are held.")?;
+    out.sample("", &rows.len().to_string())
+}
+
 /// What holds for the whole run.
 fn totals(out: &mut Metrics<'_>, verified: &Verified) -> io::Result<()> {
     let counts = &verified.counts;
@@ -169,10 +214,10 @@ fn seconds(millis: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Exposition, escaped};
-    use crate::model::Code;
-    use crate::report::Verified;
-    use crate::report::tests::look;
+    use super::{Exposition, escaped, write};
+    use crate::model::{CertName, Code, KeyType, Timestamp, Version};
+    use crate::report::tests::{NOW, look};
+    use crate::report::{Body, CertificateRow, Report, Verified};
 
     #[test]
     fn every_sample_stands_below_its_metric_and_a_host_looked_at_twice_has_one() {
@@ -233,6 +278,33 @@ mod tests {
             # HELP mailcert_verify_duration_seconds How long the run took.
             # TYPE mailcert_verify_duration_seconds gauge
             mailcert_verify_duration_seconds 1.041
+        "##]].assert_eq(&String::from_utf8(text).unwrap());
+    }
+
+    #[test]
+    fn what_is_held_is_told_by_its_name() {
+        let row = CertificateRow {
+            name: CertName::parse("example.org-2").unwrap(),
+            names: Vec::new(),
+            key_type: KeyType::EcdsaP256,
+            not_after: Timestamp::from_unix(NOW + 86_400),
+            renew_at: Timestamp::from_unix(NOW),
+            version: Version(1),
+            shown_by: Vec::new(),
+            verdict: None,
+        };
+        let mut text = Vec::new();
+        write(&Report::new("status", Body::Status(vec![row]), Vec::new()), &mut text).unwrap();
+        expect_test::expect![[r##"
+            # HELP mailcert_held_certificate_not_after_timestamp_seconds When the certificate that is shown ends.
+            # TYPE mailcert_held_certificate_not_after_timestamp_seconds gauge
+            mailcert_held_certificate_not_after_timestamp_seconds{name="example.org-2"} 1800086400
+            # HELP mailcert_held_certificate_renewal_timestamp_seconds When it is renewed.
+            # TYPE mailcert_held_certificate_renewal_timestamp_seconds gauge
+            mailcert_held_certificate_renewal_timestamp_seconds{name="example.org-2"} 1800000000
+            # HELP mailcert_held_certificates How many are held.
+            # TYPE mailcert_held_certificates gauge
+            mailcert_held_certificates 1
         "##]].assert_eq(&String::from_utf8(text).unwrap());
     }
 

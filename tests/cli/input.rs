@@ -249,7 +249,8 @@ fn each_wrong_combination_has_its_own_hint() {
         "verify --tries 0 example.org",
         "discover 192.0.2.7",
         "plan --format nagios",
-        "status --format prometheus",
+        "check --format prometheus",
+        "run --dry-run --format prometheus",
         "plan --json --format human",
         "plan -v -q",
     ] {
@@ -329,12 +330,17 @@ fn each_wrong_combination_has_its_own_hint() {
         => 2
 
         $ mailcert plan --format nagios
-        UNKNOWN - plan has no --format nagios; expected human, json or jsonl; `mailcert verify --format nagios` has it
+        UNKNOWN - plan has no --format nagios here; expected human, json or jsonl; `mailcert verify --format nagios` has it
         => 3
 
-        $ mailcert status --format prometheus
-        error: status has no --format prometheus; expected human, json or jsonl
-          = help: `mailcert verify --format prometheus` has it
+        $ mailcert check --format prometheus
+        error: check has no --format prometheus here; expected human, json or jsonl
+          = help: verify, run, fix, rollback and status have it; a dry run is a plan
+        => 2
+
+        $ mailcert run --dry-run --format prometheus
+        error: run has no --format prometheus here; expected human, json or jsonl
+          = help: verify, run, fix, rollback and status have it; a dry run is a plan
         => 2
 
         $ mailcert plan --json --format human

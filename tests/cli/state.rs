@@ -6,6 +6,7 @@ use expect_test::expect;
 use rustix::fs::{FlockOperation, flock};
 
 use crate::case::Case;
+use crate::exposition;
 use crate::plan::world;
 
 #[test]
@@ -19,6 +20,8 @@ fn status_of_an_empty_store_is_work_to_do_and_asks_nobody() {
     expect![[r#"{"schema":1,"command":"status","certificates":[],"findings":[]}
 "#]]
     .assert_eq(&case.run("status --json").stdout);
+    let held = exposition::read(&case.run("status --format prometheus").stdout);
+    assert!(held["mailcert_held_certificates"].samples.values().eq([&0.0]));
     assert_eq!(case.asked(), [""; 0]);
     assert_eq!(case.called(), "");
     assert!(!case.path("state").exists());
