@@ -71,7 +71,7 @@ pub struct Global {
     /// Short for --format json
     #[arg(long, global = true, conflicts_with = "format")]
     pub json: bool,
-    /// Say more on stderr; twice for everything
+    /// Say more, in the answer and on stderr; twice for everything
     #[arg(short, long, global = true, action = ArgAction::Count, conflicts_with = "quiet")]
     pub verbose: u8,
     /// Say nothing on stderr but errors

@@ -78,7 +78,8 @@ pub struct Verify {
         help_heading = HOW
     )]
     pub tries: u8,
-    /// No second look for old versions and ciphers, which some servers count as an attack
+    /// No looks that some servers count as an attack: for old versions and ciphers, and for
+    /// commands obeyed across STARTTLS
     #[arg(long, help_heading = HOW)]
     pub quick: bool,
     /// Fetch the issuer's certificate from the URL in the certificate when it is not sent

@@ -51,6 +51,7 @@ pub struct Dialogue {
     state: State,
     secured: bool,
     injecting: bool,
+    brief: bool,
     buffer: Vec<u8>,
     lines: Vec<String>,
     bytes: usize,
@@ -79,6 +80,7 @@ impl Dialogue {
             state: State::Greeting,
             secured: false,
             injecting: false,
+            brief: false,
             buffer: Vec::new(),
             lines: Vec::new(),
             bytes: 0,
@@ -103,6 +105,13 @@ impl Dialogue {
     #[must_use]
     pub fn injecting(self) -> Self {
         Self { injecting: true, ..self }
+    }
+
+    /// The same without a question inside TLS but the goodbye, whose reply proves as much of the
+    /// session: for looks that ask only whether the server shows the same again.
+    #[must_use]
+    pub fn brief(self) -> Self {
+        Self { brief: true, ..self }
     }
 
     /// Which stage of a look the conversation is at.
@@ -238,6 +247,9 @@ impl Dialogue {
     /// Asks what is offered inside TLS. A server that wants a certificate of ours under TLS 1.3
     /// says so only now, instead of the reply.
     fn ask_inside(&mut self) -> Move {
+        if self.brief {
+            return self.leave();
+        }
         match self.service {
             // ManageSieve lists its capabilities again by itself (RFC 5804 section 2.2).
             Service::Sieve => {
@@ -257,6 +269,10 @@ impl Dialogue {
             self.heard.faults.extend(offers::no_auth(&offers, &self.lines));
         }
         self.heard.offers = offers.iter().map(|offer| visible(offer)).collect();
+        self.leave()
+    }
+
+    fn leave(&mut self) -> Move {
         let words = self.goodbye().trim_end();
         self.say(State::Bye, words)
     }

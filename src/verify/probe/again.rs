@@ -6,7 +6,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::inspect::judged;
-use super::look::{Aim, GOODBYE, Look, Talk, look};
+use super::look::{Aim, GOODBYE, Look, Talk, look_with};
 use crate::config::Profile;
 use crate::model::{Code, Hostname, Level, Service, Sha256, Stage, TlsMode};
 use crate::verify::judge::Judgement;
@@ -34,14 +34,14 @@ impl Again<'_> {
     pub(super) async fn look(self) -> Vec<Fault> {
         let mut faults = Vec::new();
         for _ in 1..self.how.tries {
-            let other = look(self.aim, self.deadline).await;
+            let other = self.look_at(self.aim).await;
             faults.extend(self.flapping(&other));
             if is_timeout(&other) || !faults.is_empty() {
                 return faults;
             }
         }
         if self.how.without_sni {
-            let other = look(Aim { sni: false, ..self.aim }, self.deadline).await;
+            let other = self.look_at(Aim { sni: false, ..self.aim }).await;
             faults.extend(self.without_sni(&other));
             if is_timeout(&other) {
                 return faults;
@@ -50,7 +50,7 @@ impl Again<'_> {
         let strict = self.how.extras.thorough && self.how.profile == Profile::Strict;
         if let (true, Ok(unknown)) = (strict, Hostname::parse(UNKNOWN)) {
             let aim = Aim { sni: true, host: &unknown, ..self.aim };
-            let other = look(aim, self.deadline).await;
+            let other = self.look_at(aim).await;
             faults.extend(unknown_sni(&other));
             if is_timeout(&other) {
                 return faults;
@@ -60,6 +60,11 @@ impl Again<'_> {
             faults.extend(injection(self.aim, self.deadline).await);
         }
         faults
+    }
+
+    /// What is offered inside TLS was heard already.
+    async fn look_at(&self, aim: Aim<'_>) -> Look {
+        look_with(aim, aim.dialogue().brief(), self.deadline).await
     }
 
     /// Another look whose verdict differs from the first's.

@@ -82,7 +82,7 @@ pub(super) async fn look(aim: Aim<'_>, deadline: Instant) -> Look {
     look_with(aim, aim.dialogue(), deadline).await
 }
 
-/// The same with a conversation that keeps its lines.
+/// The same with another conversation.
 pub(super) async fn look_with(aim: Aim<'_>, dialogue: Dialogue, deadline: Instant) -> Look {
     let mut talk = Talk::new(aim, dialogue);
     let mut tls = None;
