@@ -84,14 +84,18 @@ fn is_plain(c: char) -> bool {
 
 /// What comes before the endpoints of `verify`, where they are written as they are found: each is
 /// an element, with commas between them, and [`ending`] follows.
-pub const BEGINNING: &str = "{\"endpoints\":[";
+pub const BEGINNING: &str = "{\"schema\":1,\"command\":\"verify\",\"endpoints\":[";
 
 /// What comes after them: everything else the object says, in a line's end.
 ///
 /// # Errors
 /// None in truth: it is written to memory.
 pub fn ending(report: &Report) -> serde_json::Result<String> {
-    let rest = text(&beside_endpoints(report)?)?;
+    let mut rest = beside_endpoints(report)?;
+    for said in ["schema", "command"] {
+        rest.remove(said);
+    }
+    let rest = text(&rest)?;
     let fields = rest.strip_prefix('{').unwrap_or(&rest);
     Ok(format!("],{fields}\n"))
 }

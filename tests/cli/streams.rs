@@ -94,7 +94,7 @@ fn help_and_version_are_answers() {
                   Short for --format json
 
           -v, --verbose...
-                  Say more on stderr; twice for everything
+                  Say more, in the answer and on stderr; twice for everything
 
           -q, --quiet
                   Say nothing on stderr but errors
