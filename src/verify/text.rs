@@ -5,20 +5,25 @@ use std::fmt::Write as _;
 /// The longest text that is quoted, in characters.
 const LONGEST: usize = 200;
 
-/// The text with control characters and invisible direction marks written as escapes, cut at 200
-/// characters: what a server says never moves the cursor of a terminal or breaks a line of a log.
+/// The text with control characters and invisible direction marks written as escapes, cut after
+/// 200 characters of what is written: what a server says never moves the cursor of a terminal or
+/// breaks a line of a log.
 #[must_use]
 pub fn visible(text: &str) -> String {
     let mut seen = String::with_capacity(text.len().min(LONGEST));
-    for (index, c) in text.chars().enumerate() {
-        if index == LONGEST {
+    let mut written = 0;
+    for c in text.chars() {
+        if written >= LONGEST {
             seen.push_str("...");
             break;
         }
         if c.is_control() || misleads(c) {
+            let escape = c.escape_default();
+            written += escape.len();
             // Writing to a String cannot fail.
-            let _ = write!(seen, "{}", c.escape_default());
+            let _ = write!(seen, "{escape}");
         } else {
+            written += 1;
             seen.push(c);
         }
     }
@@ -52,5 +57,6 @@ mod tests {
         }
         assert_eq!(visible_bytes(b"\xff\x00a"), "\u{fffd}\\u{0}a");
         assert_eq!(visible(&"x".repeat(500)).len(), 203);
+        assert_eq!(visible(&"\0".repeat(500)), format!("{}...", "\\u{0}".repeat(40)));
     }
 }

@@ -188,7 +188,8 @@ fn weakness(refusal: Fault, chosen: &Chosen) -> Fault {
     match (chosen.signature, chosen.curve) {
         (Some(RSA_SHA1 | ECDSA_SHA1), _) => {
             let found = format!("{}, signed with SHA-1", agreed(chosen));
-            weaker(Code::WeakCiphers, found, "no better signature than one with SHA-1")
+            let expected = Some("a handshake signed with SHA-256 or better".to_owned());
+            Fault { expected, ..weaker(Code::WeakCiphers, found, "libraries have dropped SHA-1") }
         }
         (_, Some(SECP521R1)) => besides(refusal, &format!("{ours} on P-521, a curve few offer")),
         _ => besides(refusal, &format!("{ours}: something that only new hellos have is refused")),

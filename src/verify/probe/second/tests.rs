@@ -228,6 +228,7 @@ fn what_a_modern_suite_lacks_is_told_where_it_shows() {
     assert_eq!(sha1.code, Code::WeakCiphers);
     let found = "TLSv1.2, TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256, signed with SHA-1";
     assert_eq!(sha1.found, [found]);
+    assert_eq!(sha1.expected.as_deref(), Some("a handshake signed with SHA-256 or better"));
     for (curve, why) in [(0x19, "on P-521"), (0x17, "something that only new hellos have")] {
         let fault = chosen(Some(curve), Some(0x0401));
         assert_eq!(fault.code, Code::TlsAlert);
