@@ -27,8 +27,6 @@ use crate::model::{Finding, Hostname, Level};
 use crate::report::{Body, Report};
 use crate::verify::{Extras, How};
 use batch::{Batch, Sink};
-use machine::Machine;
-use proxied::Proxied;
 use targets::Targets;
 
 /// `discover`: 0, unless the DNS let nothing be found.
@@ -71,7 +69,7 @@ pub(super) async fn verify(
     let is_stated = loaded.is_some();
     let held = loaded.as_ref().map(|loaded| session::intermediates(&loaded.config));
     let (config, findings) = parts(loaded);
-    let how = files::ask_issuers(how(&config, &typed)?, held.unwrap_or_default(), &typed)?;
+    let how = files::ask_issuers(how(&config, &typed, output)?, held.unwrap_or_default(), &typed)?;
     if let Some(pem) = &typed.pem {
         return files::verify(pem, &typed, how, findings, output).await;
     }
@@ -82,9 +80,8 @@ pub(super) async fn verify(
     let stop = Stop::heed()?;
     let bar = Bar::new(output.quiet(), targets.count());
     let mut sink = Sink::new(output, typed.strict, targets.count(), findings);
-    let proxied = Proxied::new(is_stated.then_some(&config), world.machine);
-    let machine = Machine::new(typed.local_trust);
-    let batch = Batch::new(&world, proxied, machine, &how, typed.strict, stop, &bar);
+    let stated = is_stated.then_some(&config);
+    let batch = Batch::new(&world, stated, &how, &typed, stop, &bar);
     let mut looks = std::pin::pin!(batch.looks(&targets, output.in_order()));
     let mut ticks = bar.ticks();
     loop {
@@ -145,7 +142,7 @@ fn parts(loaded: Option<Loaded>) -> (Config, Vec<Finding>) {
 }
 
 /// How to look: the configuration, and what was typed over it.
-fn how(config: &Config, typed: &cli::Verify) -> Result<How, Failure> {
+fn how(config: &Config, typed: &cli::Verify, output: &Output) -> Result<How, Failure> {
     let mut how = session::how(config, environment::now())?;
     if let Some(roots) = &typed.roots {
         how.roots = Arc::new(session::roots(&session::root_choice(roots)?)?);
@@ -166,7 +163,12 @@ fn how(config: &Config, typed: &cli::Verify) -> Result<How, Failure> {
         concurrency: usize::try_from(room).unwrap_or(1),
         tries: typed.tries.into(),
         without_sni: true,
-        extras: Extras { thorough: true, second_look: !typed.quick, ..how.extras },
+        extras: Extras {
+            thorough: true,
+            second_look: !typed.quick,
+            transcript: output.is_verbose(),
+            ..how.extras
+        },
         ..how
     })
 }

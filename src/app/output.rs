@@ -48,6 +48,11 @@ impl Output {
         self.format != Format::Human
     }
 
+    /// Whether what is right is wanted, too.
+    pub(super) fn is_verbose(&self) -> bool {
+        self.detail == Detail::Verbose
+    }
+
     /// Whether talk is unwanted.
     pub(super) fn quiet(&self) -> bool {
         self.detail == Detail::Quiet

@@ -17,6 +17,9 @@ use crate::app::look::unit::{Looked, Turn};
 use crate::app::output::{Bar, Output, Reader, Stream as Answer};
 use crate::app::signals::Stop;
 use crate::app::{Failure, environment};
+
+use crate::cli;
+use crate::config::Config;
 use crate::flow;
 use crate::http::Http;
 use crate::local::{self, Local};
@@ -56,10 +59,9 @@ pub(super) struct Batch<'a> {
 impl<'a> Batch<'a> {
     pub(super) fn new(
         world: &'a World<'a>,
-        proxied: Proxied<'a>,
-        machine: Machine,
+        stated: Option<&'a Config>,
         how: &'a How,
-        strict: bool,
+        typed: &cli::Verify,
         stop: Stop,
         bar: &'a Bar,
     ) -> Self {
@@ -67,11 +69,11 @@ impl<'a> Batch<'a> {
             world,
             how,
             walk: Walk::new(how),
-            strict,
+            strict: typed.strict,
             stop,
             bar,
-            proxied,
-            machine,
+            proxied: Proxied::new(stated, world.machine),
+            machine: Machine::new(typed.local_trust),
             http: OnceLock::new(),
             discovering: Semaphore::new(flow::QUESTIONS.0),
             known: Mutex::default(),
