@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::io::{Read as _, Write as _};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use mailcert::model::{Code, Level, Verdict};
+use mailcert::model::{Code, Level, Service, Verdict};
 use serde_json::Value;
 
 use crate::farm::{Farm, Kind, Row, Wish};
@@ -135,6 +135,52 @@ fn as_expected(rows: &[&Row], answer: &Value) {
         rows.iter().filter_map(|row| Found::of(row, answer).differs(row)).collect();
     let (count, all) = (differing.len(), rows.len());
     assert!(differing.is_empty(), "{count} of {all} modes differ:\n{}", differing.join("\n"));
+}
+
+/// What OpenSSL takes and nobody else: a CN where there is no subjectAltName, part of a label. And
+/// every second handshake of `flapping` is right.
+const OPENSSL_TAKES: &[&str] = &["cn-alone", "wildcard-partial", "flapping"];
+
+#[test]
+#[ignore = "needs root and openssl; tests/run runs it"]
+fn openssl_agrees_with_what_the_farm_says_of_its_certificates() {
+    let judged = |row: &Row| matches!(row.kind, Kind::Good | Kind::Certificate) && plain(row);
+    let mine = rows(|row| judged(row) && !OPENSSL_TAKES.contains(&row.mode.as_str()));
+    let differs = |row: &&&Row| {
+        let accepted = row.addresses.iter().all(|address| openssl_accepts(row, *address));
+        accepted != (row.verdict == Verdict::Accepted)
+    };
+    let differing: Vec<&str> = std::thread::scope(|scope| {
+        let chunks = mine.chunks(mine.len().div_ceil(8));
+        let threads: Vec<_> = chunks
+            .map(|rows| scope.spawn(move || rows.iter().filter(differs).collect::<Vec<_>>()))
+            .collect();
+        let found = threads.into_iter().flat_map(|thread| thread.join().unwrap());
+        found.map(|row| row.mode.as_str()).collect()
+    });
+    assert!(differing.is_empty(), "{differing:?}");
+}
+
+/// Whether `openssl s_client` goes through with a host at an address.
+fn openssl_accepts(row: &Row, address: IpAddr) -> bool {
+    let starttls: &[&str] = match row.service {
+        Service::Smtp | Service::Submission => &["-starttls", "smtp"],
+        Service::Imap => &["-starttls", "imap"],
+        Service::Pop3 => &["-starttls", "pop3"],
+        Service::Sieve => &["-starttls", "sieve"],
+        Service::Submissions | Service::Imaps | Service::Pop3s => &[],
+    };
+    let status = Command::new("timeout")
+        .args(["20", "openssl", "s_client", "-verify_return_error", "-CAfile"])
+        .arg(&farm().roots)
+        .args(["-connect", &SocketAddr::new(address, row.port).to_string()])
+        .args(["-servername", &row.host, "-verify_hostname", &row.host])
+        .args(starttls)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    status.unwrap().success()
 }
 
 #[test]
