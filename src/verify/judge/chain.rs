@@ -40,6 +40,8 @@ pub(super) fn faults(
     if verdict.is_ok() && in_time {
         // It holds, and no signature needs to be checked twice.
         let mut faults = no_signers(certificates);
+        // webpki checks what the issuers' keys have signed, and the leaf's signs nothing here.
+        faults.extend(weak_key(leaf));
         faults.extend(unusual_key(leaf));
         faults.extend(manners::faults(certificates, sent, true));
         return Found { faults, issuer_url: None };

@@ -310,3 +310,28 @@ fn weak_keys_and_signatures_are_told() {
         assert_eq!(codes[..2], [Code::MissingIntermediate, expected], "{what}");
     }
 }
+
+/// The key of a certificate, as a CA gets it in a request.
+struct KeyOf(Vec<u8>);
+
+impl rcgen::PublicKeyData for KeyOf {
+    fn der_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    fn algorithm(&self) -> &'static rcgen::SignatureAlgorithm {
+        &rcgen::PKCS_RSA_SHA256
+    }
+}
+
+/// webpki asks nothing of the leaf's key, so a chain that holds says nothing of it.
+#[test]
+fn a_weak_key_is_told_in_a_chain_that_holds() {
+    let pki = pki();
+    let old = super::chain_of_pem(include_str!("weak/rsa1024.pem")).unwrap();
+    let (_, old) = x509_parser::parse_x509_certificate(&old[0]).unwrap();
+    let key = KeyOf(old.public_key().subject_public_key.data.to_vec());
+    let weak = leaf_params(&["mx.example.org"]).signed_by(&key, &pki.middle).unwrap();
+    let chain = [weak.der().to_vec(), der(&pki.middle)];
+    assert_eq!(found(&pki, &chain, "mx.example.org"), [Code::WeakKey]);
+}

@@ -1,12 +1,12 @@
 //! What is where: the rows for programs, the table for people, the zone for the DNS.
 
 use std::fmt::Write as _;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use mailcert::model::{Service, Verdict};
 use serde::Serialize;
 
-use super::mode::{DOMAIN, Kind, Mode};
+use super::mode::{Kind, Mode};
 
 /// One mode with its addresses.
 #[derive(Clone, Debug, Serialize)]
@@ -23,8 +23,10 @@ pub(crate) struct Row {
     pub(crate) service: Service,
     /// Where.
     pub(crate) port: u16,
-    /// None: the DNS is asked and has no address.
+    /// None: the DNS has no address.
     pub(crate) addresses: Vec<IpAddr>,
+    /// The mail domain whose server it is.
+    pub(crate) domain: String,
     /// A line of `mailcert verify --targets`.
     pub(crate) target: String,
     /// What `mailcert verify` has to be told besides.
@@ -39,10 +41,15 @@ pub(crate) struct Row {
 
 impl Row {
     /// The row of a mode that is at these addresses.
-    pub(crate) fn new(mode: &Mode, addresses: Vec<IpAddr>) -> Self {
+    /// `dns` is asked for those that have none or are asked for by their domain.
+    pub(crate) fn new(mode: &Mode, addresses: Vec<IpAddr>, dns: &str) -> Self {
         let mut target = mode.target();
-        for address in &addresses {
-            write!(target, " {address}").expect("into a text");
+        let mut extra = mode.extra.clone();
+        if mode.by_domain || addresses.is_empty() {
+            extra.extend(["--dns".to_owned(), dns.to_owned()]);
+        } else {
+            let all = addresses.iter().map(|address| format!(" {address}"));
+            target.extend(all);
         }
         Self {
             mode: mode.name.clone(),
@@ -52,8 +59,9 @@ impl Row {
             service: mode.service,
             port: mode.port,
             addresses,
+            domain: mode.domain(),
             target,
-            extra: mode.extra.clone(),
+            extra,
             verdict: mode.verdict,
             codes: mode.codes.clone(),
             may: mode.may.clone(),
@@ -62,12 +70,16 @@ impl Row {
 }
 
 /// The zone: every host with its addresses, and for each mode a mail domain `MODE.farm.test` whose
-/// MX it is or, for the other services, whose SRV record names it.
-pub(crate) fn zone(modes: &[Mode], rows: &[Row]) -> String {
+/// MX it is or, for the other services, whose SRV record names it. Policy hosts are at `web`.
+pub(crate) fn zone(modes: &[Mode], rows: &[Row], web: Ipv4Addr) -> String {
     let mut zone = String::new();
     let mut line = |text: std::fmt::Arguments<'_>| writeln!(zone, "{text}").expect("into a text");
     for (mode, row) in modes.iter().zip(rows) {
-        let (name, host, port) = (&row.mode, &row.host, row.port);
+        let (domain, host, port) = (&row.domain, &row.host, row.port);
+        if mode.mta_sts.is_some() {
+            line(format_args!("_mta-sts.{domain} TXT \"v=STSv1; id=20260101;\""));
+            line(format_args!("{} A {web}", mode.policy_host()));
+        }
         if let Some(lines) = &mode.zone {
             line(format_args!("{lines}"));
         }
@@ -76,11 +88,11 @@ pub(crate) fn zone(modes: &[Mode], rows: &[Row]) -> String {
             line(format_args!("{host} {kind} {address}"));
         }
         match row.service {
-            Service::Smtp => line(format_args!("{name}.{DOMAIN} MX 10 {host}")),
+            Service::Smtp => line(format_args!("{domain} MX 10 {host}")),
             Service::Sieve => {}
             service => {
-                line(format_args!("{name}.{DOMAIN} MX 0 ."));
-                line(format_args!("_{service}._tcp.{name}.{DOMAIN} SRV 0 1 {port} {host}"));
+                line(format_args!("{domain} MX 0 ."));
+                line(format_args!("_{service}._tcp.{domain} SRV 0 1 {port} {host}"));
             }
         }
     }

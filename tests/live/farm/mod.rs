@@ -19,6 +19,7 @@ mod names;
 mod old;
 mod openssl;
 mod pki;
+mod policies;
 mod range;
 mod tls;
 mod trap;
@@ -72,7 +73,7 @@ impl Farm {
         let claim = wish.listen.claim();
         let mut addresses = wish.listen.addresses();
         let mut next = || addresses.next().expect("a block with enough addresses");
-        let (dns, web) = (next(), next());
+        let (dns, web) = (format!("{}:53", next()), next());
         let pki = Pki::new(directory, &format!("http://{web}"));
         let modes = modes(&pki, wish);
         let mut servers = Vec::new();
@@ -90,13 +91,14 @@ impl Farm {
                 }
                 at.push(address);
             }
-            rows.push(Row::new(mode, at));
+            rows.push(Row::new(mode, at, &dns));
         }
-        let dns = DnsServer::start(&format!("{dns}:53"), &inventory::zone(&modes, &rows));
-        let web = (bound((web, 80).into()), certificates::files(&pki));
+        let dns = DnsServer::start(&dns, &inventory::zone(&modes, &rows, web));
+        let files = (bound((web, 80).into()), certificates::files(&pki));
+        let policies = (bound((web, 443).into()), web::Policies::of(&modes, &pki));
         std::thread::Builder::new()
             .name("farm".to_owned())
-            .spawn(move || serve(servers, web))
+            .spawn(move || serve(servers, files, policies))
             .expect("a thread");
         Self { rows, roots: pki.roots(), dns, _claim: claim }
     }
@@ -112,6 +114,7 @@ fn modes(pki: &Pki, wish: &Wish) -> Vec<Mode> {
         modes.extend(old::modes(pki));
         modes.extend(dialogue::modes(pki));
         modes.extend(hostile::modes(pki, wish.hostile));
+        modes.extend(policies::modes(pki));
     }
     let plain = |number: usize| {
         let mode = Mode::new(Kind::Good, &format!("good-{number}"), "one of many");
@@ -129,7 +132,11 @@ fn bound(address: SocketAddr) -> TcpListener {
 }
 
 /// Answers everywhere until the process ends.
-fn serve(servers: Vec<(TcpListener, Arc<Mail>)>, web: (TcpListener, web::Files)) {
+fn serve(
+    servers: Vec<(TcpListener, Arc<Mail>)>,
+    files: (TcpListener, web::Files),
+    policies: (TcpListener, web::Policies),
+) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.expect("a runtime").block_on(async {
         for (listener, mail) in servers {
@@ -147,7 +154,9 @@ fn serve(servers: Vec<(TcpListener, Arc<Mail>)>, web: (TcpListener, web::Files))
                 }
             });
         }
-        let listener = tokio::net::TcpListener::from_std(web.0).expect("a listener");
-        web::serve(&listener, &web.1).await;
+        let listener = tokio::net::TcpListener::from_std(policies.0).expect("a listener");
+        tokio::spawn(policies.1.serve(listener));
+        let listener = tokio::net::TcpListener::from_std(files.0).expect("a listener");
+        web::serve(&listener, &files.1).await;
     });
 }

@@ -34,6 +34,8 @@ pub(crate) enum Kind {
     Dialogue,
     /// It means harm.
     Hostile,
+    /// Its domain says what TLS it has.
+    Policy,
 }
 
 /// One way to be a mail server.
@@ -61,8 +63,12 @@ pub(crate) struct Mode {
     pub(crate) codes: Vec<&'static str>,
     /// Codes that may come besides, since the contract does not decide.
     pub(crate) may: Vec<&'static str>,
-    /// Lines of the zone in place of its address.
+    /// Lines of the zone besides its addresses.
     pub(crate) zone: Option<String>,
+    /// Whether its mail domain is asked for, and not the server.
+    pub(crate) by_domain: bool,
+    /// Whether its domain has an MTA-STS record, and the policy behind it.
+    pub(crate) mta_sts: Option<Option<String>>,
 }
 
 impl Mode {
@@ -81,6 +87,8 @@ impl Mode {
             codes: Vec::new(),
             may: Vec::new(),
             zone: None,
+            by_domain: false,
+            mta_sts: None,
         }
     }
 
@@ -141,10 +149,33 @@ impl Mode {
         self
     }
 
-    /// The zone has this instead of addresses; `{host}` is the host.
+    /// The zone has this besides the addresses; `{host}` and `{domain}` are filled in.
     pub(crate) fn zone(mut self, lines: &str) -> Self {
-        self.zone = Some(lines.replace("{host}", &self.host));
+        let lines = lines.replace("{host}", &self.host).replace("{domain}", &self.domain());
+        self.zone = Some(lines);
         self
+    }
+
+    /// Its mail domain is asked for.
+    pub(crate) fn by_domain(mut self) -> Self {
+        self.by_domain = true;
+        self
+    }
+
+    /// Its domain has an MTA-STS record; without a policy, the policy host says 404.
+    pub(crate) fn mta_sts(mut self, policy: Option<&str>) -> Self {
+        self.mta_sts = Some(policy.map(str::to_owned));
+        self
+    }
+
+    /// The mail domain whose server it is.
+    pub(crate) fn domain(&self) -> String {
+        format!("{}.{DOMAIN}", self.name)
+    }
+
+    /// Where its domain's policy is.
+    pub(crate) fn policy_host(&self) -> String {
+        format!("mta-sts.{}", self.domain())
     }
 
     /// Codes that are neither wanted nor wrong.
@@ -175,6 +206,9 @@ impl Mode {
 
     /// What `mailcert verify` is to be asked for.
     pub(crate) fn target(&self) -> String {
+        if self.by_domain {
+            return self.domain();
+        }
         format!("{}://{}:{}", self.service, self.host, self.port)
     }
 }

@@ -125,7 +125,7 @@ fn others(pki: &Pki) -> Vec<Mode> {
             Shelf::of(host, Some(&good), Some(&good), None)
         })
         .with(&["--profile", "strict"])
-        .warns(&["unknown-sni-fails"]),
+        .refused(&["unknown-sni-fails"]),
         turns(wrong("flapping", "every second handshake shows an ended certificate"), true)
             .refused(&["flapping"])
             .may(&["expired"]),

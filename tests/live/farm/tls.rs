@@ -25,7 +25,7 @@ pub(crate) enum Tls {
 impl Tls {
     /// TLS 1.2 and 1.3 with this certificate for everybody.
     pub(crate) fn showing(shown: &Shown) -> Self {
-        Self::Ours(config(Shelf::one(shown), rustls::ALL_VERSIONS, None))
+        Self::Ours(plain(shown))
     }
 
     /// The same in these versions alone.
@@ -40,8 +40,7 @@ impl Tls {
 
     /// These in turn.
     pub(crate) fn turns(shown: &[Shown]) -> Self {
-        let one = |shown| config(Shelf::one(shown), rustls::ALL_VERSIONS, None);
-        Self::Turns(shown.iter().map(one).collect(), Arc::default())
+        Self::Turns(shown.iter().map(plain).collect(), Arc::default())
     }
 
     /// Asks the client for a certificate of the farm's CA.
@@ -102,6 +101,11 @@ impl ResolvesServerCert for Shelf {
             Some(_) => self.unknown.clone(),
         }
     }
+}
+
+/// TLS 1.2 and 1.3 with this certificate for everybody.
+pub(crate) fn plain(shown: &Shown) -> Arc<ServerConfig> {
+    config(Shelf::one(shown), rustls::ALL_VERSIONS, None)
 }
 
 /// Chain and key as they are: whether they fit together is nobody's business here.
