@@ -154,13 +154,14 @@ fn how(config: &Config, typed: &cli::Verify, output: &Output) -> Result<How, Fai
             cli::Profile::Strict => Profile::Strict,
         };
     }
-    let wanted = u64::from(typed.concurrency);
+    let wanted = u64::from(typed.concurrency) * CONNECTIONS;
     // Where fewer sockets can be open, fewer are looked at: one that cannot be opened would look
     // like a server that cannot be reached.
-    let room = environment::sockets(wanted + SPARE).saturating_sub(SPARE).clamp(1, wanted);
+    let room =
+        environment::sockets(wanted + SPARE).saturating_sub(SPARE).clamp(1, wanted) / CONNECTIONS;
     Ok(How {
         timeout: Duration::from_secs(typed.timeout),
-        concurrency: usize::try_from(room).unwrap_or(1),
+        concurrency: usize::try_from(room.max(1)).unwrap_or(1),
         tries: typed.tries.into(),
         without_sni: true,
         extras: Extras {
@@ -172,6 +173,9 @@ fn how(config: &Config, typed: &cli::Verify, output: &Output) -> Result<How, Fai
         ..how
     })
 }
+
+/// At most so many for one endpoint.
+const CONNECTIONS: u64 = 4;
 
 /// Sockets and files beside those of the looks: questions to the DNS, and what is open anyway.
 const SPARE: u64 = 128;

@@ -1,11 +1,11 @@
 //! The further looks at an endpoint whose first went through: with SNI again, without, with a name
-//! that nobody has, and one with an injected command. They follow each other, and after a time-out
-//! there is no further one.
+//! that nobody has, and one with an injected command. After a time-out there is no further one.
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::inspect::judged;
+use super::lanes::Lanes;
 use super::look::{Aim, GOODBYE, Look, Talk, look_with};
 use crate::config::Profile;
 use crate::model::{Code, Hostname, Level, Service, Sha256, Stage, TlsMode};
@@ -30,41 +30,62 @@ pub(super) struct Again<'a> {
 }
 
 impl Again<'_> {
-    /// Makes all further looks, as many as it takes.
-    pub(super) async fn look(self) -> Vec<Fault> {
-        let mut faults = Vec::new();
+    /// Looks with the name again, one look after the other: what a server that differs shows
+    /// depends on their order. An error says that there is nothing more to ask, and what differed.
+    pub(super) async fn tries(&self, lanes: &Lanes<'_>) -> Result<(), Vec<Fault>> {
         for _ in 1..self.how.tries {
-            let other = self.look_at(self.aim).await;
-            faults.extend(self.flapping(&other));
-            if is_timeout(&other) || !faults.is_empty() {
-                return faults;
+            let Some(other) = self.look_at(self.aim, lanes).await else { return Err(Vec::new()) };
+            let found: Vec<Fault> = self.flapping(&other).into_iter().collect();
+            if is_timeout(&other) || !found.is_empty() {
+                return Err(found);
             }
         }
-        if self.how.without_sni {
-            let other = self.look_at(Aim { sni: false, ..self.aim }).await;
-            faults.extend(self.without_sni(&other));
-            if is_timeout(&other) {
-                return faults;
-            }
-        }
-        let strict = self.how.extras.thorough && self.how.profile == Profile::Strict;
-        if let (true, Ok(unknown)) = (strict, Hostname::parse(UNKNOWN)) {
-            let aim = Aim { sni: true, host: &unknown, ..self.aim };
-            let other = self.look_at(aim).await;
-            faults.extend(unknown_sni(&other));
-            if is_timeout(&other) {
-                return faults;
-            }
-        }
-        if self.how.extras.second_look && self.aim.mode == TlsMode::Starttls {
-            faults.extend(injection(self.aim, self.deadline).await);
-        }
-        faults
+        Ok(())
     }
 
-    /// What is offered inside TLS was heard already.
-    async fn look_at(&self, aim: Aim<'_>) -> Look {
-        look_with(aim, aim.dialogue().brief(), self.deadline).await
+    /// Makes all other looks, side by side as far as there are lanes.
+    pub(super) async fn others(&self, lanes: &Lanes<'_>) -> Vec<Fault> {
+        let (nameless, unknown, injected) = tokio::join!(
+            Box::pin(self.nameless(lanes)),
+            Box::pin(self.unknown(lanes)),
+            Box::pin(self.injection(lanes)),
+        );
+        [nameless, unknown, injected].into_iter().flatten().collect()
+    }
+
+    async fn nameless(&self, lanes: &Lanes<'_>) -> Option<Fault> {
+        if !self.how.without_sni {
+            return None;
+        }
+        let other = self.look_at(Aim { sni: false, ..self.aim }, lanes).await?;
+        self.without_sni(&other)
+    }
+
+    async fn unknown(&self, lanes: &Lanes<'_>) -> Option<Fault> {
+        if !self.how.extras.thorough || self.how.profile != Profile::Strict {
+            return None;
+        }
+        let unknown = Hostname::parse(UNKNOWN).ok()?;
+        let aim = Aim { sni: true, host: &unknown, ..self.aim };
+        unknown_sni(&self.look_at(aim, lanes).await?)
+    }
+
+    async fn injection(&self, lanes: &Lanes<'_>) -> Option<Fault> {
+        if !self.how.extras.second_look || self.aim.mode != TlsMode::Starttls {
+            return None;
+        }
+        let _lane = lanes.take().await?;
+        injection(self.aim, self.deadline).await
+    }
+
+    /// One more look; what is offered inside TLS was heard already. `None` after a time-out.
+    async fn look_at(&self, aim: Aim<'_>, lanes: &Lanes<'_>) -> Option<Look> {
+        let _lane = lanes.take().await?;
+        let other = look_with(aim, aim.dialogue().brief(), self.deadline).await;
+        if is_timeout(&other) {
+            lanes.close();
+        }
+        Some(other)
     }
 
     /// Another look whose verdict differs from the first's.

@@ -2,46 +2,48 @@
 
 use std::sync::Arc;
 
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::again::Again;
 use super::fetch;
 use super::first::{First, first};
+use super::lanes::Lanes;
 use super::look::{Aim, Look};
-use super::second::second;
+use super::second::{Second, second};
 use crate::model::{Code, Details, Inspection, Stage, StageMark, Stages, Tls, TlsMode, Verdict};
 use crate::verify::judge::{Judgement, judge};
 use crate::verify::profiles;
 use crate::verify::starttls::Heard;
 use crate::verify::{Ask, Fault, How, Sni};
 
-/// Looks at one endpoint; `None` if it is optional and nothing answers.
-pub(super) async fn inspect(ask: &Ask, how: &How) -> Option<Inspection> {
+/// Looks at one endpoint; `None` if it is optional and nothing answers. `gate` counts the
+/// connections to its address, of which one is its own.
+pub(super) async fn inspect(ask: &Ask, how: &How, gate: Option<&Semaphore>) -> Option<Inspection> {
     let begun = Instant::now();
     let Some(aim) = Aim::of(ask) else {
         let message = format!("{} has no address", ask.endpoint.host);
         return (!ask.optional).then(|| unresolved(ask, how, Code::NoSuchHost, &message));
     };
     let deadline = begun + how.timeout;
-    let First { look: first, aim, faults: found } = first(aim, deadline, how).await;
+    let First { look: first, aim, faults: mut found } = first(aim, deadline, how).await;
     if ask.optional && is_absent(&first) {
         return None;
     }
-    let second = second(aim, &first, deadline, how).await;
-    let judgement = judged(&first, ask, how).or_else(|| second.judged(ask, how));
-    let mut faults: Vec<Fault> = second.faults.iter().cloned().chain(found).collect();
+    let judgement = judged(&first, ask, how);
+    let again = judgement.as_ref().filter(|_| first.fault.is_none());
+    let again = again.map(|judgement| Again { aim, deadline, ask, how, first: &first, judgement });
+    let (second, others) = further((aim, deadline), &first, again, how, gate).await;
+    let judgement = judgement.or_else(|| second.judged(ask, how));
     if how.extras.thorough {
-        faults.extend(first.heard.faults.iter().cloned());
+        found.extend(first.heard.faults.iter().cloned());
     }
     if let Some(judgement) = &judgement {
         let chain = if first.tls.is_some() { &first.chain } else { &second.chain };
         let host = &ask.endpoint.host;
-        faults.extend(fetch::faults(chain, host, how, deadline, judgement).await);
+        found.extend(fetch::faults(chain, host, how, deadline, judgement).await);
     }
-    if let Some(judgement) = judgement.as_ref().filter(|_| first.fault.is_none()) {
-        let again = Again { aim, deadline, ask, how, first: &first, judgement };
-        faults.extend(again.look().await);
-    }
+    let faults: Vec<Fault> = second.faults.into_iter().chain(found).chain(others).collect();
     let mut inspection = blank(ask, how);
     inspection.stages = stages(&first, judgement.as_ref(), aim.mode, &faults, how);
     inspection.certificate = judgement.and_then(|judgement| judgement.certificate).map(Arc::new);
@@ -50,6 +52,27 @@ pub(super) async fn inspect(ask: &Ask, how: &How) -> Option<Inspection> {
     settle(&mut inspection, faults, how);
     inspection.millis = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
     Some(inspection)
+}
+
+/// All looks but the first: the second one by a hello made by hand, and those of `again`.
+async fn further(
+    at: (Aim<'_>, Instant),
+    first: &Look,
+    again: Option<Again<'_>>,
+    how: &How,
+    gate: Option<&Semaphore>,
+) -> (Second, Vec<Fault>) {
+    // A run makes none, and leaves the room at the address to others.
+    let gate = gate.filter(|_| how.extras.thorough);
+    let lanes = Lanes::at(gate);
+    let others = async {
+        let Some(again) = again else { return Vec::new() };
+        match again.tries(&lanes).await {
+            Ok(()) => again.others(&lanes).await,
+            Err(found) => found,
+        }
+    };
+    tokio::join!(second(at, first, how, &lanes), others)
 }
 
 /// What more was seen, for those who ask for more.

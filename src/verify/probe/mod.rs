@@ -10,6 +10,7 @@ mod fetch;
 mod file;
 mod first;
 mod inspect;
+mod lanes;
 mod look;
 mod second;
 mod shown;

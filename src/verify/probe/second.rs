@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::{Instant, timeout, timeout_at};
 
+use super::lanes::Lanes;
 use super::look::{Aim, GOODBYE, Look, Talk};
 use super::tap::{Tap, plain_text};
 use crate::model::{Code, Level, Stage, Tls};
@@ -46,12 +47,18 @@ impl Second {
 
 /// Looks again where that is wanted and can tell something; nobody is asked a second time after a
 /// time-out or where it came to no handshake.
-pub(super) async fn second(aim: Aim<'_>, first: &Look, deadline: Instant, how: &How) -> Second {
+pub(super) async fn second(
+    (aim, deadline): (Aim<'_>, Instant),
+    first: &Look,
+    how: &How,
+    lanes: &Lanes<'_>,
+) -> Second {
     let faults = first.fault.iter().cloned().collect();
     let mut second = Second { faults, session: None, chain: Vec::new(), sent: 0 };
     if !how.extras.second_look {
         return second;
     }
+    let Some(_lane) = lanes.take().await else { return second };
     match &first.fault {
         Some(fault) if is_refusal(fault, first) => {
             let answer = Box::pin(hear(aim, Version::Tls12, deadline)).await;

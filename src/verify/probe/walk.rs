@@ -18,7 +18,8 @@ const AHEAD: usize = 4;
 
 /// The turns of a run: at most `concurrency` looks at once, and `per_address` towards one address.
 ///
-/// One endpoint's dialogues follow each other, so these bound the connections, too.
+/// An endpoint's further dialogues take what its address has free, so that `per_address` bounds the
+/// connections, too.
 #[derive(Debug)]
 pub struct Walk<'a> {
     how: &'a How,
@@ -56,13 +57,13 @@ impl<'a> Walk<'a> {
     /// Waits for its turn at the address first, so that who waits there takes nobody's place.
     async fn look(&self, ask: &Ask) -> Option<Inspection> {
         // Boxed, since a look is large and most of those that were begun wait.
-        let Some(address) = place(ask) else { return Box::pin(inspect(ask, self.how)).await };
+        let Some(address) = place(ask) else { return Box::pin(inspect(ask, self.how, None)).await };
         let gate = self.gate(address);
         let found = {
             // Neither is ever closed; what could not be waited for is done all the same.
             let _turn = gate.acquire().await.ok();
             let _place = self.places.acquire().await.ok();
-            Box::pin(inspect(ask, self.how)).await
+            Box::pin(inspect(ask, self.how, Some(&gate))).await
         };
         self.leave(address, gate);
         found
