@@ -7,7 +7,7 @@
 export MAILCERT_EXIM="${MAILCERT_EXIM:-/var/cache/mailcert-tests/exim}"
 
 packages=(
-  postfix postfix-lmdb
+  postfix postfix-cdb postfix-lmdb
   dovecot-core dovecot-imapd dovecot-pop3d dovecot-managesieved
   knot knot-dnsutils unbound pebble
   openssl gnutls-bin openjdk-17-jre-headless
