@@ -7,6 +7,7 @@
 pub mod dovecot_settings;
 pub mod exim_settings;
 pub mod hook_in;
+pub mod lint;
 pub mod postfix_settings;
 
 mod dovecot;
