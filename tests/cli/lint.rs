@@ -160,6 +160,7 @@ fn a_postfix_with_everything_wrong_is_told_all_of_it() {
         .file(".git/HEAD", "")
         .file("key.pem", "-----BEGIN PRIVATE KEY-----\nx\n-----END PRIVATE KEY-----\n")
         .mode("key.pem", 0o644)
+        .mode("pf/mailcert/default.pem", 0o644)
         .mode("", 0o755)
         .fake("master", "read -r word")
         .fake("git", "printf 'H key.pem\\0? pf/mailcert/default.pem\\0H pf/main.cf\\0'")
@@ -188,6 +189,11 @@ fn a_postfix_with_everything_wrong_is_told_all_of_it() {
         postfix: runs, does not use our files yet: mailcert setup
           files    {dir}/pf/mailcert
           listens  *:587 (submission)
+
+        warn key-exposed: {dir}/pf/mailcert
+          {dir}/pf/mailcert/default.pem holds a private key that everybody on
+          this machine can read; expected 0600, or 0640 and the server's group;
+          `mailcert fix` tightens it, and a new key is due if strangers can log in
 
         warn key-exposed: postfix
           {dir}/key.pem (smtpd_tls_cert_file) holds a private key and has
@@ -236,7 +242,7 @@ fn a_postfix_with_everything_wrong_is_told_all_of_it() {
         --- exit 3
     "#]]);
     let git = case.called().lines().find(|line| line.starts_with("git")).unwrap().to_owned();
-    expect!["git -c core.fsmonitor=false -C {dir} ls-files -tz --cached --others --exclude-standard -- {dir}/key.pem {dir}/pf/mailcert {dir}/state"].assert_eq(&git);
+    expect!["git -c core.fsmonitor=false -C {dir} ls-files -tz --cached --others --exclude-standard -- {dir}/key.pem {dir}/pf/mailcert"].assert_eq(&git);
 }
 
 /// Dovecot for an address and for a name.

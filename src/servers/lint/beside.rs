@@ -4,14 +4,19 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use crate::model::{CertName, Code, DnsId, Finding, Hostname};
+use crate::model::{CertName, Code, DnsId, Finding, Hostname, Level};
 use crate::servers::{Kind, Listener, Server};
 
 /// The keys that a repository at `root` holds or would take in. `listed` is what `git ls-files -tz
 /// --cached --others --exclude-standard` says of the paths it was asked about; `keys` are files
 /// known to hold keys, and what lies in `own` directories is known by its name.
 #[must_use]
-pub fn in_git(root: &Path, listed: &str, keys: &BTreeSet<PathBuf>, own: &[&Path]) -> Vec<Finding> {
+pub fn in_git(
+    root: &Path,
+    listed: &str,
+    keys: &BTreeSet<PathBuf>,
+    own: &BTreeSet<PathBuf>,
+) -> Vec<Finding> {
     let holds_key = |path: &PathBuf| {
         keys.contains(path) || (own.iter().any(|own| path.starts_with(own)) && is_key_by_name(path))
     };
@@ -48,6 +53,23 @@ pub fn in_git(root: &Path, listed: &str, keys: &BTreeSet<PathBuf>, own: &[&Path]
     let held = told(&held, "is kept by git (etckeeper)", &untrack);
     let next = told(&next, "goes into the next commit (etckeeper)", &ignore);
     held.into_iter().chain(next).collect()
+}
+
+/// The keys in a directory of ours that everybody can read, of these files that everybody can.
+#[must_use]
+pub fn exposed_in(directory: &Path, readable: &[PathBuf]) -> Option<Finding> {
+    let keys: Vec<&PathBuf> = readable.iter().filter(|path| is_key_by_name(path)).collect();
+    let first = keys.first()?.display();
+    let more = match keys.len() - 1 {
+        0 => String::new(),
+        more => format!(" (and {more} more)"),
+    };
+    let message = format!(
+        "{first}{more} holds a private key that everybody on this machine can read; expected \
+         0600, or 0640 and the server's group; `mailcert fix` tightens it, and a new key is due \
+         if strangers can log in"
+    );
+    Some(Finding::new(Code::KeyExposed, directory.display(), message).at(Level::Warn))
 }
 
 /// Whether a file of a directory of ours holds a key: a pair, a key, a built map.
@@ -173,7 +195,7 @@ mod tests {
     use std::collections::BTreeSet;
     use std::path::{Path, PathBuf};
 
-    use super::{Mta, in_git, shadowed, unasked};
+    use super::{Mta, exposed_in, in_git, shadowed, unasked};
     use crate::model::{CertName, DnsId, Hostname, Service};
     use crate::servers::entries::samples::server;
     use crate::servers::{Dovecot, Exim, Kind, Listener, Postfix, Server};
@@ -181,7 +203,7 @@ mod tests {
     #[test]
     fn keys_in_a_repository_are_found_and_other_files_are_not() {
         let keys = BTreeSet::from([PathBuf::from("/etc/ssl/private/x.key")]);
-        let own = [Path::new("/etc/postfix/mailcert")];
+        let own = BTreeSet::from([PathBuf::from("/etc/postfix/mailcert")]);
         let told = |listed: &str| -> Vec<String> {
             let found = in_git(Path::new("/etc"), listed, &keys, &own);
             found.iter().map(|f| format!("{}: {}", f.subject, f.message)).collect()
@@ -207,6 +229,25 @@ mod tests {
               commit (etckeeper) in /etc; expected a .gitignore that leaves it out; `echo \
               /postfix/mailcert/sni.lmdb >> /etc/.gitignore`"]
         );
+    }
+
+    #[test]
+    fn what_everybody_can_read_is_exposed_if_it_is_a_key() {
+        let told = |names: &[&str]| {
+            let paths: Vec<PathBuf> = names.iter().map(|name| Path::new("/d").join(name)).collect();
+            exposed_in(Path::new("/d"), &paths).map(|finding| finding.message)
+        };
+        for names in [&[][..], &["sni", ".gitignore", "exim.crt.a.test", "mailcert.conf"]] {
+            assert_eq!(told(names), None);
+        }
+        for (names, expected) in [
+            (&["a.test.pem"][..], "/d/a.test.pem holds a private key that everybody"),
+            (&["sni", "sni.db", "a.pem"], "/d/sni.db (and 1 more) holds"),
+            (&["exim.key.a.test"], "/d/exim.key.a.test holds"),
+        ] {
+            let found = told(names).unwrap();
+            assert!(found.starts_with(expected), "{found}");
+        }
     }
 
     fn at(kind: Kind, address: Option<&str>, port: u16) -> Server {

@@ -12,7 +12,7 @@ mod files;
 mod postfix;
 mod protocols;
 
-pub use beside::{Mta, in_git, shadowed, unasked};
+pub use beside::{Mta, exposed_in, in_git, shadowed, unasked};
 pub use dovecot::{dovecot, dovecot_files};
 pub use exim::{Transport, exim, exim_files, transports};
 pub use files::{Named, SeenFile, Side, files};

@@ -1,5 +1,7 @@
 //! Which versions of TLS a setting allows, in the four languages of the servers.
 
+use crate::model::Level;
+
 /// The versions, oldest first, as Postfix writes them.
 const VERSIONS: [&str; 5] = ["SSLv3", "TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"];
 /// The first that RFC 8996 leaves.
@@ -14,6 +16,24 @@ pub(super) enum Weak {
     Ssl,
     /// Nothing newer than TLS 1.1 may be.
     OnlyOld,
+}
+
+impl Weak {
+    pub(super) fn said(self) -> String {
+        match self {
+            Self::Old(version) => format!("allows {version}"),
+            Self::Ssl => "allows SSLv3".to_owned(),
+            Self::OnlyOld => "allows nothing newer than TLSv1.1".to_owned(),
+        }
+    }
+
+    /// TLS 1.0 is in every older default, and the library may forbid it: worth knowing, no work.
+    pub(super) fn level(self) -> Level {
+        match self {
+            Self::Old(_) => Level::Note,
+            Self::Ssl | Self::OnlyOld => Level::Warn,
+        }
+    }
 }
 
 fn judged(allowed: [bool; 5]) -> Option<Weak> {

@@ -4,7 +4,12 @@
 //! It costs three processes of Postfix, two of Exim and two of Dovecot, one of git where a
 //! repository holds any of the files.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod git;
+mod held;
+
+pub use held::{of_held, unasked};
+
+use std::collections::BTreeSet;
 use std::fs::{self, OpenOptions};
 use std::io::Read;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -13,12 +18,10 @@ use std::path::{Path, PathBuf};
 use rustix::fs::OFlags;
 use zeroize::Zeroizing;
 
-use crate::command;
-use crate::model::{Code, DnsId, Finding, Hostname, Level, Timestamp};
+use crate::model::{Code, Finding, Hostname, Level, Timestamp};
 use crate::servers::lint::{self, Mta, Named, SeenFile};
 use crate::servers::{Kind, Server, dovecot_settings, exim_settings, postfix_settings};
-use crate::store::{Diary, Kept, Store};
-use crate::survey::{Asked, DEADLINE, plain, question};
+use crate::survey::{Asked, plain, question};
 use crate::verify::judge::{self, Known};
 
 /// By what the surroundings are judged.
@@ -29,13 +32,12 @@ pub struct Judge<'a> {
     pub now: Timestamp,
 }
 
-/// What is found around the servers, and which files they name: `held_keys` are directories of
-/// ours with keys besides theirs.
+/// What is found around the servers; `own` are directories of ours with keys, besides theirs.
 pub async fn surroundings(asked: &[Asked], own: &[&Path], judge: &Judge<'_>) -> Vec<Finding> {
     let here: Vec<&Asked> = asked.iter().filter(|asked| !asked.server.files_only).collect();
     let answers = here.iter().map(|asked| ask(&asked.server));
     let mut findings = Vec::new();
-    let mut keys = BTreeSet::new();
+    let (mut keys, mut told) = (BTreeSet::new(), BTreeSet::new());
     for (asked, answer) in here.iter().zip(futures_util::future::join_all(answers).await) {
         let (found, named) = match answer {
             Ok(answer) => answer,
@@ -49,77 +51,30 @@ pub async fn surroundings(asked: &[Asked], own: &[&Path], judge: &Judge<'_>) -> 
             .into_iter()
             .filter_map(|named| Some((named.clone(), seen(&named.path, judge)?)))
             .collect();
-        keys.extend(seen.iter().filter(|(_, file)| file.key).map(|(named, _)| named.path.clone()));
+        // Git knows the file itself, not the links that certbot leads to it by.
+        for (named, file) in &seen {
+            let Ok(path) = fs::canonicalize(&named.path) else { continue };
+            if file.key {
+                keys.insert(path.clone());
+            }
+            told.insert(path);
+        }
         findings.extend(lint::files(&asked.server, &seen));
     }
     let mtas = here.iter().map(|asked| Mta { server: &asked.server, running: asked.running });
     findings.extend(lint::shadowed(&mtas.collect::<Vec<_>>(), owner_of_sendmail(Path::new("/"))));
-    let mut directories: Vec<&Path> = here.iter().map(|a| a.server.directory.as_path()).collect();
-    directories.extend(own);
-    findings.extend(in_git(&keys, &directories).await);
-    findings
-}
-
-/// What is found among the certificates that are held, each of which is shown or will be.
-///
-/// A damaged one is told elsewhere.
-pub fn of_held(kept: &[Kept], store: &dyn Store, judge: &Judge<'_>) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    // A thousand certificates of one CA have one chain.
-    let mut judged: BTreeMap<Vec<Vec<u8>>, Option<String>> = BTreeMap::new();
-    for kept in kept {
-        let Some((version, _)) = kept.versions.last() else { continue };
-        let Ok(bundle) = store.bundle(&kept.name, *version) else { continue };
-        let Ok(chain) = judge::chain_of_pem(&bundle.chain) else { continue };
-        if chain.first().is_some_and(|leaf| judge::hints(leaf).must_staple) {
-            let message = format!(
-                "{} (version {version}) demands a stapled OCSP response (must-staple), which no \
-                 mail server here sends and Let's Encrypt no longer answers; expected one \
-                 without; `mailcert explain ocsp-leftover` says how it is replaced",
-                kept.name
-            );
-            findings.push(Finding::new(Code::OcspLeftover, &kept.name, message));
-        }
-        let issuers = chain.get(1..).unwrap_or_default().to_vec();
-        let root = judged.entry(issuers).or_insert_with(|| unknown_root(&chain, judge)).as_ref();
-        if let Some(root) = root {
-            let message = format!(
-                "the chain of {} (version {version}) ends at {root}; expected one that ends at a \
-                 root senders know; set another directory in [acme], or put the full chain in \
-                 place",
-                kept.name
-            );
-            let finding = Finding::new(Code::UntrustedRoot, &kept.name, message);
-            findings.push(finding.at(Level::Warn));
-        }
-    }
-    findings
-}
-
-/// Held certificates that nobody asks for, by the configuration and what the diary remembers of
-/// the DNS: nobody is asked.
-#[must_use]
-pub fn unasked(
-    kept: &[Kept],
-    diary: &Diary,
-    domains: &[Hostname],
-    hosts: &[Hostname],
-) -> Vec<Finding> {
-    let (asked, open): (Vec<&Hostname>, Vec<&Hostname>) =
-        domains.iter().partition(|domain| diary.discovered.contains_key(*domain));
-    let remembered = asked.iter().filter_map(|domain| diary.discovered.get(*domain));
-    let mut wished: BTreeSet<Hostname> = remembered
-        .flat_map(|known| &known.hosts)
-        .filter(|host| host.included || host.undecided)
-        .map(|host| host.host.clone())
+    let directories = here.iter().map(|asked| asked.server.directory.as_path());
+    let directories: BTreeSet<PathBuf> = directories
+        .chain(own.iter().copied())
+        .filter_map(|own| fs::canonicalize(own).ok())
         .collect();
-    wished.extend(hosts.iter().cloned());
-    let newest = |kept: &Kept| -> Option<(_, Vec<DnsId>)> {
-        Some((kept.name.clone(), kept.versions.last()?.1.names.clone()))
-    };
-    let held: Vec<_> = kept.iter().filter_map(newest).collect();
-    let open: Vec<Hostname> = open.into_iter().cloned().collect();
-    lint::unasked(&held, &wished, &open)
+    for own in &directories {
+        let more: Vec<PathBuf> =
+            readable(own).into_iter().filter(|path| !told.contains(path)).collect();
+        findings.extend(lint::exposed_in(own, &more));
+    }
+    findings.extend(git::keys(&keys, &directories).await);
+    findings
 }
 
 /// What one server's settings say, and the files they name.
@@ -178,11 +133,10 @@ fn seen(path: &Path, judge: &Judge<'_>) -> Option<SeenFile> {
     let flags = i32::try_from(flags.bits()).ok()?;
     let file = OpenOptions::new().read(true).custom_flags(flags).open(&path).ok()?;
     let metadata = file.metadata().ok().filter(fs::Metadata::is_file)?;
-    let reachable = path
-        .ancestors()
-        .skip(1)
-        .all(|folder| fs::metadata(folder).is_ok_and(|folder| folder.mode() & 0o001 != 0));
-    let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(LARGEST + 2).ok()?));
+    let reachable = path.parent().is_some_and(is_open);
+    // In one piece, so that no copy of a key is left behind while it grows.
+    let size = metadata.len().min(LARGEST) + 2;
+    let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(size).ok()?));
     file.take(LARGEST + 1).read_to_end(&mut bytes).ok()?;
     let text = std::str::from_utf8(&bytes).unwrap_or_default();
     let chain = judge::chain_of_pem(text).unwrap_or_default();
@@ -195,6 +149,26 @@ fn seen(path: &Path, judge: &Judge<'_>) -> Option<SeenFile> {
         for_clients: hints.for_clients,
         unknown_root: unknown_root(&chain, judge),
     })
+}
+
+/// The files of a directory of ours that everybody on this machine can read.
+fn readable(directory: &Path) -> Vec<PathBuf> {
+    if !is_open(directory) {
+        return Vec::new();
+    }
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    let open = |entry: &fs::DirEntry| {
+        entry.metadata().is_ok_and(|found| found.is_file() && found.mode() & 0o004 != 0)
+    };
+    let mut all: Vec<PathBuf> = entries.filter(open).map(|entry| entry.path()).collect();
+    all.sort();
+    all
+}
+
+/// Whether everybody may walk down to it.
+fn is_open(folder: &Path) -> bool {
+    let walks = |folder: &Path| fs::metadata(folder).is_ok_and(|found| found.mode() & 0o001 != 0);
+    folder.ancestors().all(walks)
 }
 
 /// The root a chain ends at, with why senders do not know it. A certificate signed by itself is
@@ -221,44 +195,8 @@ fn owner_of_sendmail(root: &Path) -> Option<&'static str> {
     }
 }
 
-/// The keys in git repositories: one question for each that holds a key or a directory of ours.
-async fn in_git(keys: &BTreeSet<PathBuf>, directories: &[&Path]) -> Vec<Finding> {
-    let mut by_root: BTreeMap<PathBuf, Vec<&Path>> = BTreeMap::new();
-    let single = keys.iter().map(PathBuf::as_path);
-    let inside = |path: &Path| directories.iter().any(|own| path.starts_with(own));
-    let single = single.filter(|path| !inside(path)).take(MOST_KEYS);
-    for path in single.chain(directories.iter().copied()) {
-        if let Some(root) = repository(path) {
-            by_root.entry(root).or_default().push(path);
-        }
-    }
-    let mut findings = Vec::new();
-    for (root, paths) in by_root {
-        let Some(listed) = listed(&root, &paths).await else { continue };
-        findings.extend(lint::in_git(&root, &listed, keys, directories));
-    }
-    findings
-}
-
-/// The nearest directory above that is a git work tree.
-fn repository(path: &Path) -> Option<PathBuf> {
-    path.ancestors().find(|folder| folder.join(".git").exists()).map(Path::to_owned)
-}
-
-/// What git says of these paths; nothing where it is not installed, or does not trust the owner
-/// of the repository. A repository may name programs to run (core.fsmonitor): none is.
-async fn listed(root: &Path, paths: &[&Path]) -> Option<String> {
-    let words = ["git", "-c", "core.fsmonitor=false", "-C", root.to_str()?, "ls-files", "-tz"];
-    let which = ["--cached", "--others", "--exclude-standard", "--"];
-    let mut argv: Vec<String> = words.into_iter().chain(which).map(str::to_owned).collect();
-    argv.extend(paths.iter().filter_map(|path| path.to_str()).map(str::to_owned));
-    command::run_ok(&argv, b"", DEADLINE).await.ok().map(|ran| ran.stdout)
-}
-
 /// No key and chain is longer.
 const LARGEST: u64 = 1 << 20;
-/// Most files of others that git is asked about.
-const MOST_KEYS: usize = 200;
 
 #[cfg(test)]
 mod tests {
