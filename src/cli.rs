@@ -197,7 +197,8 @@ const STATUS_EXAMPLES: &str = "Asks nobody: what is shown was seen by the last r
 Exits 0 if all is well, 3 if there is work to do.";
 
 const CHECK_EXAMPLES: &str = "Touches nothing and connects to nothing but the DNS.
-Exits 0 if all is well, 3 if there is work to do, 2 if the configuration is wrong.";
+Exits 0 if all is well, 3 if there is work to do, 1 if something is broken or missing,
+2 if the configuration is wrong. Notes (-v) are no work.";
 
 #[cfg(test)]
 mod tests {

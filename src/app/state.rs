@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::app::session::Session;
 use crate::app::{Failure, Output};
-use crate::model::{Code, Finding, Level, Verdict};
+use crate::model::{Code, Finding, Hostname, Level, Verdict};
 use crate::plan::{self, Held, Hook};
 use crate::report::{Body, CertificateRow, Report, ServerRow, hook_word};
 use crate::store::{Diary, Store};
@@ -79,10 +79,14 @@ pub(super) async fn check(
 ) -> Result<u8, Failure> {
     let (asked, found) = survey::servers(&session.config.servers, &session.machine).await;
     findings.extend(found);
+    let around = around(session, &asked).await?;
+    let work = around.iter().any(|finding| finding.level > Level::Note);
+    findings.extend(around);
     let failed = findings.iter().any(|finding| finding.level == Level::Fail);
     let absent =
         |finding: &Finding| matches!(finding.code, Code::NoServer | Code::ServerNotRunning);
     let missing = asked.iter().any(|a| matches!(a.hook, Hook::Missing | Hook::ByHand(_)))
+        || work
         || findings.iter().any(absent);
     let servers = asked.iter().map(row).collect();
     output.answer(&Report::new("check", Body::Check(servers), findings))?;
@@ -91,6 +95,20 @@ pub(super) async fn check(
         (false, true) => 3,
         (false, false) => 0,
     })
+}
+
+/// What around the servers breaks mail, however right the certificates are.
+async fn around(session: &Session, asked: &[Asked]) -> Result<Vec<Finding>, Failure> {
+    let config = &session.config;
+    let judge = survey::Judge { known: session.how.known(), now: session.now };
+    let mut findings = survey::surroundings(asked, &[&config.state], &judge).await;
+    let kept = session.store.certificates().map_err(Failure::store)?;
+    let diary = session.store.diary().map_err(Failure::store)?;
+    findings.extend(survey::of_held(&kept, &*session.store, &judge));
+    let domains: Vec<Hostname> = config.domains.iter().map(|d| d.name.clone()).collect();
+    let hosts: Vec<Hostname> = config.domains.iter().flat_map(|d| d.hosts.clone()).collect();
+    findings.extend(survey::unasked(&kept, &diary, &domains, &hosts));
+    Ok(findings)
 }
 
 /// One server as reports show it.

@@ -265,6 +265,26 @@ codes! {
     NoServer = "no-server", Warn;
     /// A certificate that cannot be used: the pair does not match, or it is damaged.
     StoreDamaged = "store-damaged", Warn;
+    /// A server sends mail to others in the clear.
+    OutboundTlsOff = "outbound-tls-off", Warn;
+    /// A server offers no TLS to those who bring mail.
+    InboundTlsOff = "inbound-tls-off", Warn;
+    /// A git repository (etckeeper's) holds a private key, or takes one in at the next commit.
+    KeyInGit = "key-in-git", Warn;
+    /// Two mail servers of one machine are in each other's way.
+    MtaShadowed = "mta-shadowed", Warn;
+    /// The server's certificate is shown to other servers as a client's.
+    ClientCertificate = "client-certificate", Warn;
+    /// Something still counts on OCSP, which the CA no longer answers.
+    OcspLeftover = "ocsp-leftover", Warn;
+    /// A setting names a map of a type this Postfix does not have.
+    MapTypeMissing = "map-type-missing", Warn;
+    /// A setting allows TLS 1.1 or older (RFC 8996).
+    OldProtocolAllowed = "old-protocol-allowed", Note;
+    /// Dovecot's `local` and `local_name` blocks contradict each other.
+    FilterConflict = "filter-conflict", Warn;
+    /// A certificate is held that no wanted name asks for.
+    CertificateUnasked = "certificate-unasked", Note;
 }
 
 impl Code {

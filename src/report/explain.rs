@@ -150,6 +150,16 @@ pub fn explain(code: Code) -> &'static str {
         Code::NotAvailableYet => text!("not-available-yet"),
         Code::NoServer => text!("no-server"),
         Code::StoreDamaged => text!("store-damaged"),
+        Code::OutboundTlsOff => text!("outbound-tls-off"),
+        Code::InboundTlsOff => text!("inbound-tls-off"),
+        Code::KeyInGit => text!("key-in-git"),
+        Code::MtaShadowed => text!("mta-shadowed"),
+        Code::ClientCertificate => text!("client-certificate"),
+        Code::OcspLeftover => text!("ocsp-leftover"),
+        Code::MapTypeMissing => text!("map-type-missing"),
+        Code::OldProtocolAllowed => text!("old-protocol-allowed"),
+        Code::FilterConflict => text!("filter-conflict"),
+        Code::CertificateUnasked => text!("certificate-unasked"),
     }
 }
 

@@ -2,11 +2,13 @@
 //!
 //! [`wants`] is the layout, [`needs_reload`] says what takes effect by itself, [`hook_in`] holds
 //! the lines of the admin's own configuration, and the `*_settings` modules read what the servers
-//! say of themselves. Nothing here looks at a disk; `survey` looks and `deploy` writes.
+//! say of themselves; [`lint`] judges what else they say. Nothing here looks at a disk; `survey` looks
+//! and `deploy` writes.
 
 pub mod dovecot_settings;
 pub mod exim_settings;
 pub mod hook_in;
+pub mod lint;
 pub mod postfix_settings;
 
 mod dovecot;

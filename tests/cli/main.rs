@@ -17,6 +17,7 @@ mod files;
 mod formats;
 mod input;
 mod issuers;
+mod lint;
 mod local;
 mod mail;
 mod nowhere;

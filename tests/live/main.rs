@@ -22,6 +22,7 @@ mod ca;
 mod debian;
 mod fix;
 mod killed;
+mod lint;
 mod local;
 mod outset;
 mod second;

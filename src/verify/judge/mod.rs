@@ -8,6 +8,7 @@ mod cert;
 mod chain;
 mod der;
 mod facts;
+mod hints;
 mod key;
 mod leaf;
 mod revoked;
@@ -23,6 +24,7 @@ use crate::trust::Roots;
 use crate::verify::Fault;
 use cert::Cert;
 pub use facts::{BadBundle, chain_of_pem, facts, facts_of_chain, pair_matches};
+pub use hints::{Hints, hints};
 pub use revoked::{Crl, revocation, revocation_unknown};
 
 /// The most certificates that are looked at; the rest are only counted.
