@@ -265,6 +265,14 @@ codes! {
     NoServer = "no-server", Warn;
     /// A certificate that cannot be used: the pair does not match, or it is damaged.
     StoreDamaged = "store-damaged", Warn;
+    /// A certificate that others made cannot be used.
+    SourceUnusable = "source-unusable", Warn;
+    /// A certificate that others made is not renewed by its owner.
+    SourceOverdue = "source-overdue", Warn;
+    /// No certificate of others is good for a name, and none may be ordered.
+    SourceMissing = "source-missing", Fail;
+    /// Others have certificates here that could be used.
+    SourceFound = "source-found", Note;
 }
 
 impl Code {

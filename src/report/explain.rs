@@ -150,6 +150,10 @@ pub fn explain(code: Code) -> &'static str {
         Code::NotAvailableYet => text!("not-available-yet"),
         Code::NoServer => text!("no-server"),
         Code::StoreDamaged => text!("store-damaged"),
+        Code::SourceUnusable => text!("source-unusable"),
+        Code::SourceOverdue => text!("source-overdue"),
+        Code::SourceMissing => text!("source-missing"),
+        Code::SourceFound => text!("source-found"),
     }
 }
 

@@ -13,11 +13,13 @@ pub mod live;
 mod machine;
 mod observe;
 mod postfix;
+mod sourced;
 mod tlsa;
 
 pub use adopt::adoptable;
 pub use files::{Lying, file_print, files};
 pub use observe::{Anew, Earlier, Look, Observation, damaged, held, is_edited, observe};
+pub use sourced::{Others, sourced};
 pub use tlsa::pins;
 
 use std::net::IpAddr;
