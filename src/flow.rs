@@ -202,7 +202,7 @@ pub async fn look(
     let kept = means.store.certificates()?;
     let held = survey::held(&kept, &diary);
     let others = wanted::others(means, discovered);
-    let desired = wanted::desire(means, discovered, &held, &others.sourced);
+    let mut desired = wanted::desire(means, discovered, (&held, &others.sourced), &[]);
     let reached = reached(&desired.hosts, &means.machine);
     let (asked, found) = survey::servers(&means.config.servers, &reached).await;
     let fix = *mode != Mode::Run;
@@ -227,6 +227,8 @@ pub async fn look(
     look.pins = survey::pins(means.dns, &plan, &desired).await;
     if !look.pins.is_empty() {
         observed.pins = look.pins;
+        let having = (observed.held.as_slice(), observed.sourced.as_slice());
+        desired = wanted::desire(means, discovered, having, &observed.pins);
         plan = plan::plan(&desired, &observed, mode, means.how.moment());
     }
     (means.tell)(&Event::Planned(plan.steps.len()));

@@ -172,7 +172,9 @@ mod tests {
     }
 
     fn is_toml(line: &str) -> bool {
-        line.starts_with('[') || line.starts_with("         \"") || line.split_once(" = ").is_some_and(|(key, _)| !key.contains(' '))
+        line.starts_with('[')
+            || line.starts_with("         \"")
+            || line.split_once(" = ").is_some_and(|(key, _)| !key.contains(' '))
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::discover::Discovered;
 use crate::flow::Means;
 use crate::model::{Code, Finding, Host, Hostname};
-use crate::plan::{self, Action, Desired, Having, Held, Mode, Plan, Sourced};
+use crate::plan::{self, Action, Desired, Having, Held, Mode, Pins, Plan, Sourced};
 use crate::survey::{self, Others};
 
 /// Old versions kept of each certificate, the one shown included.
@@ -18,18 +18,18 @@ pub(super) fn others(means: &Means<'_>, discovered: &[Discovered]) -> Others {
     survey::sourced(&means.config.sources, hosts, &means.how)
 }
 
-/// The certificates wanted for the hosts that were discovered.
+/// The certificates wanted for the hosts that were discovered, as far as the pins are known.
 pub(super) fn desire(
     means: &Means<'_>,
     discovered: &[Discovered],
-    held: &[Held],
-    sourced: &[Sourced],
+    (held, sourced): (&[Held], &[Sourced]),
+    pins: &[Pins],
 ) -> Desired {
     let config = means.config;
     let hosts: Vec<Host> =
         discovered.iter().flat_map(|domain| domain.hosts.iter().cloned()).collect();
     let domains: Vec<Hostname> = config.domains.iter().map(|domain| domain.name.clone()).collect();
-    let having = Having { held, sourced, now: means.how.moment() };
+    let having = Having { held, sourced, pins, now: means.how.moment() };
     Desired {
         certificates: plan::wishes(&hosts, &domains, having, config.acme.names_per_certificate),
         orders: config.acme.agree_to_terms,

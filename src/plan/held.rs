@@ -5,9 +5,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
-use crate::model::{
-    CertName, Code, DnsId, Facts, Finding, Hostname, KeyType, Timestamp, Version,
-};
+use crate::model::{CertName, Code, DnsId, Facts, Finding, Hostname, KeyType, Timestamp, Version};
 use crate::plan::layout::Scene;
 use crate::plan::{Adoptable, Held, HeldVersion, Wish};
 

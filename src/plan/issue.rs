@@ -60,9 +60,8 @@ pub(super) fn orders(scene: &Scene<'_>, draft: &mut Draft) -> BTreeMap<CertName,
     }
     orders.sort_by_key(|order| urgency(&order.because));
     if !scene.desired.orders {
-        let unmet = orders
-            .drain(..)
-            .filter_map(|order| sourced::unmet(scene, order.names, &order.because));
+        let unmet =
+            orders.drain(..).filter_map(|order| sourced::unmet(scene, order.names, &order.because));
         draft.findings.extend(unmet);
     }
     for order in orders {
@@ -161,7 +160,11 @@ impl<'s, 'a> Desk<'s, 'a> {
         let wished = scene.desired.certificates.iter().map(|wish| &wish.name);
         let mut taken: BTreeSet<&CertName> = wished.collect();
         let mut aside = BTreeSet::new();
-        for held in &scene.observed.held {
+        let is_shown = |held: &Held| {
+            let mut servers = scene.observed.servers.iter();
+            servers.all(|seen| scene.is_free(seen, &held.name))
+        };
+        for held in scene.observed.held.iter().filter(|held| is_shown(held)) {
             // What is grouped by: the newest version that is not bad.
             let newest = held.versions.iter().rev().find(|version| !version.is_bad());
             let good = scene.choice(held).filter(|good| {

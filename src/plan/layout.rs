@@ -212,6 +212,13 @@ impl<'a> Scene<'a> {
         }
     }
 
+    /// Whether nothing that we write through keeps this certificate from a server.
+    pub(super) fn is_free(&self, seen: &Seen, name: &CertName) -> bool {
+        let is_other = |file: &FileSeen| matches!(file, FileSeen::Other(_));
+        !seen.files.values().any(is_other)
+            || self.shown(seen, &BTreeMap::new()).iter().any(|shown| shown.name == *name)
+    }
+
     /// The version of a certificate that lies on a server already, where the TLSA records allow
     /// none: it stays, since what worked with it still does.
     fn installed(&self, seen: &Seen, held: &'a Held) -> Option<&'a HeldVersion> {

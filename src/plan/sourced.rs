@@ -9,7 +9,8 @@ use crate::model::{
 use crate::plan::group::group;
 use crate::plan::held::{best, due_at, last_call};
 use crate::plan::layout::{Pending, Scene};
-use crate::plan::{Action, Draft, Held, HeldVersion, Reason, Sourced, Wish};
+use crate::plan::pins::Guard;
+use crate::plan::{Action, Draft, Held, HeldVersion, Pins, Reason, Sourced, Wish};
 
 /// What there is to show: what the store holds, and what others made.
 #[derive(Clone, Copy, Debug)]
@@ -18,6 +19,8 @@ pub struct Having<'a> {
     pub held: &'a [Held],
     /// Those of others that can be shown.
     pub sourced: &'a [Sourced],
+    /// Published pins, as far as they were asked for.
+    pub pins: &'a [Pins],
     /// The moment it is.
     pub now: Timestamp,
 }
@@ -31,10 +34,10 @@ pub fn wishes(hosts: &[Host], domains: &[Hostname], having: Having<'_>, limit: u
     if having.sourced.is_empty() {
         return group(hosts, domains, having.held, limit);
     }
-    let good = Good::of(having);
-    let (mut sourced, mut rest) = (BTreeMap::<&CertName, BTreeSet<&Hostname>>::new(), Vec::new());
+    let good = Good::of(hosts, having);
+    let (mut sourced, mut rest) = (BTreeMap::<_, BTreeSet<&Hostname>>::new(), Vec::new());
     for host in hosts {
-        match good.find(&host.host).filter(|_| host.included || host.undecided) {
+        match good.find(&host.host).filter(|_| is_wanted(host)) {
             Some(name) => drop(sourced.entry(name).or_default().insert(&host.host)),
             None => rest.push(host.clone()),
         }
@@ -49,127 +52,131 @@ pub fn wishes(hosts: &[Host], domains: &[Hostname], having: Having<'_>, limit: u
     wishes
 }
 
-/// Others' certificates that are good for a while, by the names they cover; those in the store
-/// first, so that a host stays where it is.
-struct Good<'a>(HashMap<&'a DnsId, Vec<&'a CertName>>);
+/// Others' certificates that are good for a while, by the names they cover.
+struct Good(HashMap<DnsId, CertName>);
 
-impl<'a> Good<'a> {
-    fn of(having: Having<'a>) -> Self {
-        let held: HashMap<&CertName, &Held> =
-            having.held.iter().map(|held| (&held.name, held)).collect();
-        let mut good: Vec<(bool, &CertName, &Facts)> = Vec::new();
+impl Good {
+    fn of(hosts: &[Host], having: Having<'_>) -> Self {
+        let held = having.held.iter().map(|held| (&held.name, held)).collect();
+        let guard = Guard::of(having.pins);
+        let shelf = Shelf::of(hosts, held, &guard, having.now);
+        let mut by_name = HashMap::new();
         for pair in having.sourced {
-            let own = held.get(&pair.name).copied();
-            let facts = to_come(pair, own, having.now);
-            let facts = facts.filter(|facts| last_call(facts) > having.now);
-            good.extend(facts.map(|facts| (own.is_none(), &pair.name, facts)));
-        }
-        good.sort_by_key(|(is_new, name, _)| (*is_new, *name));
-        let mut by_name: HashMap<&DnsId, Vec<&CertName>> = HashMap::new();
-        for (_, name, facts) in good {
-            for id in &facts.names {
-                by_name.entry(id).or_default().push(name);
+            let facts = shelf.to_come(pair);
+            let facts = facts.filter(|facts| last_call(facts) > having.now && guard.allows(facts));
+            for id in facts.iter().flat_map(|facts| &facts.names) {
+                by_name.entry(id.clone()).or_insert_with(|| shelf.place(pair));
             }
         }
         Self(by_name)
     }
 
     /// The certificate for a host: one that names it, else one with a wildcard for it.
-    fn find(&self, host: &Hostname) -> Option<&'a CertName> {
-        let wildcard = host.parent().map(DnsId::Wildcard);
-        let ids = [Some(DnsId::Host(host.clone())), wildcard];
-        let mut found = ids.iter().flatten().filter_map(|id| self.0.get(id)?.first());
-        found.next().copied()
+    fn find(&self, host: &Hostname) -> Option<&CertName> {
+        let named = self.0.get(&DnsId::Host(host.clone()));
+        named.or_else(|| self.0.get(&DnsId::Wildcard(host.parent()?)))
     }
 }
 
-/// What will be shown of a certificate that others made: the new pair, unless a look at it showed
-/// that it makes names worse; then the best that is held.
-fn to_come<'a>(pair: &'a Sourced, held: Option<&'a Held>, now: Timestamp) -> Option<&'a Facts> {
-    let versions = held.map_or(&[][..], |held| &held.versions);
-    let is_bad = versions.iter().any(|own| own.is_bad() && is_it(own, pair));
-    if !is_bad {
-        return Some(&pair.facts);
+/// The store, as the place for what others made.
+struct Shelf<'a> {
+    held: HashMap<&'a CertName, &'a Held>,
+    wanted: Vec<&'a Hostname>,
+    guard: &'a Guard<'a>,
+    now: Timestamp,
+}
+
+impl<'a> Shelf<'a> {
+    fn of(
+        hosts: &'a [Host],
+        held: HashMap<&'a CertName, &'a Held>,
+        guard: &'a Guard<'a>,
+        now: Timestamp,
+    ) -> Self {
+        let wanted = hosts.iter().filter(|host| is_wanted(host)).map(|host| &host.host).collect();
+        Self { held, wanted, guard, now }
     }
-    let kept = best(versions.iter(), now).filter(|kept| !kept.is_bad());
-    kept.map(|kept| &kept.facts)
+
+    /// Under which name a pair is kept: its own; or one beside that, where the version held there
+    /// still works for a wanted host that the pair lacks, for then both are shown.
+    fn place(&self, pair: &Sourced) -> CertName {
+        let shown = self.shown(&pair.name);
+        let shown = shown.filter(|own| !is_it(own, pair) && own.facts.valid_at(self.now));
+        let loses = |shown: &HeldVersion| {
+            let covers = |host: &&&Hostname| shown.facts.covers(host);
+            self.wanted.iter().filter(covers).any(|host| !pair.facts.covers(host))
+        };
+        match shown {
+            Some(shown) if loses(shown) => beside(&pair.name),
+            _ => pair.name.clone(),
+        }
+    }
+
+    /// What will be shown of a pair: itself, unless a look at it showed that it makes names worse;
+    /// then the best that is held.
+    fn to_come(&self, pair: &'a Sourced) -> Option<&'a Facts> {
+        let versions = self.versions(&pair.name);
+        let aside = self.versions(&beside(&pair.name));
+        let is_bad = versions.iter().chain(aside).any(|own| own.is_bad() && is_it(own, pair));
+        if !is_bad {
+            return Some(&pair.facts);
+        }
+        let kept = self.shown(&pair.name).filter(|kept| !kept.is_bad());
+        kept.map(|kept| &kept.facts)
+    }
+
+    fn shown(&self, name: &CertName) -> Option<&'a HeldVersion> {
+        let allowed = self.versions(name).iter().filter(|own| self.guard.allows(&own.facts));
+        best(allowed, self.now)
+    }
+
+    fn versions(&self, name: &CertName) -> &'a [HeldVersion] {
+        self.held.get(name).map_or(&[], |held| &held.versions)
+    }
+}
+
+/// Whether a certificate is wanted for a host; silence is no reason to lose one.
+fn is_wanted(host: &Host) -> bool {
+    host.included || host.undecided
 }
 
 fn is_it(own: &HeldVersion, pair: &Sourced) -> bool {
     own.facts.combined == pair.facts.combined
 }
 
+fn beside(name: &CertName) -> CertName {
+    CertName::parse(&format!("2.{name}")).unwrap_or_else(|_| name.clone())
+}
+
 /// Plans to take into the store what others made or renewed, and says what that will bring.
 pub(super) fn adoptions(scene: &Scene<'_>, draft: &mut Draft) -> BTreeMap<CertName, Pending> {
     let mut pending = BTreeMap::new();
-    let homes: HashMap<&Hostname, &CertName> = scene
-        .desired
-        .certificates
-        .iter()
-        .flat_map(|wish| wish.names.iter().map(move |host| (host, &wish.name)))
-        .collect();
-    let sourced = scene.observed.sourced.iter();
-    for pair in sourced.filter(|pair| scene.wished.contains_key(&pair.name)) {
+    let shelf = Shelf::of(&scene.desired.hosts, scene.held.clone(), &scene.guard, scene.now);
+    for pair in &scene.observed.sourced {
+        let name = shelf.place(pair);
+        if !scene.wished.contains_key(&name) {
+            continue;
+        }
         note_overdue(pair, scene, draft);
-        let held = scene.held.get(&pair.name).copied();
-        let versions = held.map_or(&[][..], |held| &held.versions);
+        let versions = shelf.versions(&name);
         if versions.iter().any(|own| is_it(own, pair)) {
             continue;
         }
-        let lost = held.map_or_else(Vec::new, |held| not_elsewhere(scene, &homes, held, pair));
-        if let Some(first) = lost.first() {
-            draft.findings.push(lacks(pair, first));
-            continue;
-        }
-        let because = match versions.is_empty() {
+        let because = match shelf.versions(&pair.name).is_empty() {
             true => Reason::Sourced(pair.owner),
             false => Reason::Renewed(pair.owner),
         };
         let action = Action::Adopt {
-            certificate: pair.name.clone(),
+            certificate: name.clone(),
             chain: pair.chain.clone(),
             key: pair.key.clone(),
             sourced: Some(pair.facts.combined),
         };
         let version = Version(versions.last().map_or(1, |last| last.version.0 + 1));
         let (step, facts) = (draft.push(action, because, Vec::new()), pair.facts.clone());
-        pending.insert(pair.name.clone(), Pending { step, version, facts, adopted: true });
+        pending.insert(name, Pending { step, version, facts, adopted: true });
     }
     pending
-}
-
-/// Wanted hosts that are shown by the held version and not on the new pair, and that no other
-/// certificate shows yet: until they work elsewhere, or the last call for the held version, the
-/// new pair waits.
-fn not_elsewhere<'a>(
-    scene: &Scene<'a>,
-    homes: &HashMap<&Hostname, &'a CertName>,
-    held: &'a Held,
-    pair: &Sourced,
-) -> Vec<&'a Hostname> {
-    let shown = scene.choice(held).filter(|shown| last_call(&shown.facts) > scene.now);
-    let Some(shown) = shown else { return Vec::new() };
-    let covers = |name: &CertName, host: &Hostname| {
-        let other = scene.held.get(name).and_then(|other| scene.choice(other));
-        other.is_some_and(|other| other.facts.valid_at(scene.now) && other.facts.covers(host))
-    };
-    let wanted = scene.desired.certificates.iter().flat_map(|wish| &wish.names);
-    wanted
-        .filter(|host| shown.facts.covers(host) && !pair.facts.covers(host))
-        .filter(|host| {
-            homes.get(*host).is_none_or(|home| **home == held.name || !covers(home, host))
-        })
-        .collect()
-}
-
-fn lacks(pair: &Sourced, host: &Hostname) -> Finding {
-    let message = format!(
-        "the new certificate of {} in {} lacks {host}, which the one before it covers: it is not \
-         used until {host} has another",
-        pair.owner,
-        pair.chain.display()
-    );
-    Finding::new(Code::SourceUnusable, &pair.name, message)
 }
 
 /// Says so where the owner should have renewed it: half of the time between its renewal and its
@@ -192,11 +199,7 @@ fn note_overdue(pair: &Sourced, scene: &Scene<'_>, draft: &mut Draft) {
 }
 
 /// What is to be said of an order that may not be placed.
-pub(super) fn unmet(
-    scene: &Scene<'_>,
-    names: Vec<Hostname>,
-    because: &Reason,
-) -> Option<Finding> {
+pub(super) fn unmet(scene: &Scene<'_>, names: Vec<Hostname>, because: &Reason) -> Option<Finding> {
     let (missing, level) = match because {
         Reason::Missing(hosts) => (hosts.clone(), Level::Fail),
         Reason::Expired(_) => (names, Level::Fail),

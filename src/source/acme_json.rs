@@ -35,7 +35,8 @@ pub(super) fn bundles(text: &str) -> Result<Vec<Bundle>, String> {
         // The parser's words may quote the text; a key's bytes reach no message.
         Err(_) => vec![serde_json::from_str(text).map_err(|_| "not the JSON of Traefik")?],
     };
-    let entries = resolvers.iter().filter_map(|resolver: &Resolver<'_>| resolver.certificates.as_ref());
+    let entries =
+        resolvers.iter().filter_map(|resolver: &Resolver<'_>| resolver.certificates.as_ref());
     entries.flatten().map(bundle).collect()
 }
 

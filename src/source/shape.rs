@@ -57,7 +57,8 @@ fn search(place: &Path, all: &mut Lineages) {
     while let Some((directory, depth)) = directories.pop() {
         entered += 1;
         if entered > MOST {
-            let why = format!("more than {MOST} directories below it; name those with certificates");
+            let why =
+                format!("more than {MOST} directories below it; name those with certificates");
             all.faults.push(SourceError::new(place, why));
             return;
         }
@@ -74,10 +75,7 @@ fn search(place: &Path, all: &mut Lineages) {
 }
 
 /// The names of the files in a directory; those of directories go to `below`.
-fn entries(
-    directory: &Path,
-    below: &mut Vec<OsString>,
-) -> Result<BTreeSet<String>, SourceError> {
+fn entries(directory: &Path, below: &mut Vec<OsString>) -> Result<BTreeSet<String>, SourceError> {
     let listed = fs::read_dir(directory).map_err(|error| SourceError::new(directory, error))?;
     let mut names = BTreeSet::new();
     for entry in listed.flatten() {
@@ -110,7 +108,7 @@ fn of_directory(directory: &Path, names: &BTreeSet<String>) -> Vec<Lineage> {
     }
     let name = own.strip_suffix("_ecc").unwrap_or(&own);
     let key = format!("{name}.key");
-    if has("fullchain.cer") && has(&key) {
+    if has("fullchain.cer") {
         return vec![pair(Owner::AcmeSh, name, "fullchain.cer", &key)];
     }
     let mut found = Vec::new();

@@ -21,7 +21,8 @@ pub(super) fn read(path: &Path) -> Result<Zeroizing<String>, SourceError> {
         SourceError::new(path, why.to_string().split(" (os").next().unwrap_or_default())
     };
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-    let file = rustix::fs::open(path, flags, Mode::empty()).map_err(|error| failed(error.into()))?;
+    let file =
+        rustix::fs::open(path, flags, Mode::empty()).map_err(|error| failed(error.into()))?;
     let file = File::from(file);
     let found = file.metadata().map_err(failed)?;
     if !found.is_file() {

@@ -22,19 +22,13 @@ pub struct Others {
 /// Reads the certificates of others at these places that cover one of the hosts. A key is read
 /// only where the chain covers one.
 #[must_use]
-pub fn sourced<'a>(
-    places: &[PathBuf],
-    hosts: impl Iterator<Item = &'a Host>,
-    how: &How,
-) -> Others {
+pub fn sourced<'a>(places: &[PathBuf], hosts: impl Iterator<Item = &'a Host>, how: &How) -> Others {
     let mut others = Others::default();
     if places.is_empty() {
         return others;
     }
-    let hosts: Vec<&Hostname> = hosts
-        .filter(|host| host.included || host.undecided)
-        .map(|host| &host.host)
-        .collect();
+    let hosts: Vec<&Hostname> =
+        hosts.filter(|host| host.included || host.undecided).map(|host| &host.host).collect();
     let wanted = Wanted::of(hosts.into_iter());
     let all = source::lineages(places);
     others.findings.extend(all.faults.iter().map(|fault| {
@@ -107,8 +101,8 @@ fn one(
     if said.as_ref().is_ok_and(|facts| !wanted.takes(facts)) {
         return Ok(None);
     }
-    let facts = verify::facts(pair)
-        .map_err(|error| unusable(lineage, &format!("{chain}: {error}")))?;
+    let facts =
+        verify::facts(pair).map_err(|error| unusable(lineage, &format!("{chain}: {error}")))?;
     if facts.not_after < how.moment() {
         let why = format!("the certificate in {chain} has ended at {}", facts.not_after);
         return Err(unusable(lineage, &why));
@@ -154,3 +148,6 @@ fn exposed(lineage: &Lineage) -> Finding {
     );
     Finding::new(Code::KeyExposed, key, message)
 }
+
+#[cfg(test)]
+mod tests;
