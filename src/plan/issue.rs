@@ -160,11 +160,8 @@ impl<'s, 'a> Desk<'s, 'a> {
         let wished = scene.desired.certificates.iter().map(|wish| &wish.name);
         let mut taken: BTreeSet<&CertName> = wished.collect();
         let mut aside = BTreeSet::new();
-        let is_shown = |held: &Held| {
-            let mut servers = scene.observed.servers.iter();
-            servers.all(|seen| scene.is_free(seen, &held.name))
-        };
-        for held in scene.observed.held.iter().filter(|held| is_shown(held)) {
+        let kept_out = scene.kept_out();
+        for held in scene.observed.held.iter().filter(|held| !kept_out.contains(&held.name)) {
             // What is grouped by: the newest version that is not bad.
             let newest = held.versions.iter().rev().find(|version| !version.is_bad());
             let good = scene.choice(held).filter(|good| {

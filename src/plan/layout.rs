@@ -212,11 +212,17 @@ impl<'a> Scene<'a> {
         }
     }
 
-    /// Whether nothing that we write through keeps this certificate from a server.
-    pub(super) fn is_free(&self, seen: &Seen, name: &CertName) -> bool {
+    /// The held certificates that something we do not write through keeps from a server.
+    pub(super) fn kept_out(&self) -> HashSet<&'a CertName> {
+        let mut out = HashSet::new();
         let is_other = |file: &FileSeen| matches!(file, FileSeen::Other(_));
-        !seen.files.values().any(is_other)
-            || self.shown(seen, &BTreeMap::new()).iter().any(|shown| shown.name == *name)
+        for seen in self.observed.servers.iter().filter(|seen| seen.files.values().any(is_other)) {
+            let shown = self.shown(seen, &BTreeMap::new());
+            let shown: HashSet<&CertName> = shown.iter().map(|shown| &shown.name).collect();
+            let held = self.observed.held.iter().map(|held| &held.name);
+            out.extend(held.filter(|name| !shown.contains(name)));
+        }
+        out
     }
 
     /// The version of a certificate that lies on a server already, where the TLSA records allow

@@ -24,6 +24,7 @@ mod plan;
 mod policy;
 mod proxied;
 mod setup;
+mod source;
 mod state;
 mod streams;
 mod texts;
