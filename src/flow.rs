@@ -201,7 +201,7 @@ pub async fn look(
     let diary = means.store.diary()?;
     let kept = means.store.certificates()?;
     let held = survey::held(&kept, &diary);
-    let others = wanted::others(means, discovered);
+    let others = wanted::others(means, discovered, &held);
     let mut desired = wanted::desire(means, discovered, (&held, &others.sourced), &[]);
     let reached = reached(&desired.hosts, &means.machine);
     let (asked, found) = survey::servers(&means.config.servers, &reached).await;

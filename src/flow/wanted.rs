@@ -13,9 +13,9 @@ use crate::survey::{self, Others};
 const KEEP: usize = 3;
 
 /// What others made, at the places the configuration names, for hosts of ours.
-pub(super) fn others(means: &Means<'_>, discovered: &[Discovered]) -> Others {
+pub(super) fn others(means: &Means<'_>, discovered: &[Discovered], held: &[Held]) -> Others {
     let hosts = discovered.iter().flat_map(|domain| &domain.hosts);
-    survey::sourced(&means.config.sources, hosts, &means.how)
+    survey::sourced(&means.config.sources, hosts, held, &means.how)
 }
 
 /// The certificates wanted for the hosts that were discovered, as far as the pins are known.
@@ -57,7 +57,7 @@ pub(super) fn offered(
         return Vec::new();
     }
     let places: Vec<_> = means.places.iter().filter(|place| place.exists()).cloned().collect();
-    let found = survey::sourced(&places, desired.hosts.iter(), &means.how).sourced;
+    let found = survey::sourced(&places, desired.hosts.iter(), &[], &means.how).sourced;
     let mut offers: BTreeMap<&Path, (&Sourced, &Hostname, usize)> = BTreeMap::new();
     for name in ordered {
         let Some(pair) = found.iter().find(|pair| pair.facts.covers(name)) else { continue };

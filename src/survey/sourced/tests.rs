@@ -7,6 +7,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, IsCa, KeyPair,
 };
@@ -14,7 +16,8 @@ use time::OffsetDateTime;
 
 use super::sourced;
 use crate::config::Profile;
-use crate::model::{Host, Hostname, Points, Timestamp, Why};
+use crate::model::{Host, Hostname, Points, Timestamp, Version, Why};
+use crate::plan::{Held, HeldVersion};
 use crate::trust::Roots;
 use crate::verify::{Extras, How};
 
@@ -90,7 +93,7 @@ fn how(ca: &Ca) -> How {
 /// The names under which pairs are usable, and what is said, the root left out.
 fn seen(root: &Path, ca: &Ca, hosts: &[&str]) -> (Vec<String>, Vec<String>) {
     let hosts: Vec<Host> = hosts.iter().map(|name| host(name)).collect();
-    let others = sourced(&[root.to_owned()], hosts.iter(), &how(ca));
+    let others = sourced(&[root.to_owned()], hosts.iter(), &[], &how(ca));
     let names = others.sourced.iter().map(|pair| pair.name.to_string()).collect();
     let root = format!("{}/", root.display());
     let said = others.findings.iter();
@@ -110,7 +113,7 @@ async fn good_pairs_for_our_hosts_are_taken_each_name_once() {
     assert_eq!(names, ["b.test.acme-sh", "mail.a.test.acme-sh"]);
     assert_eq!(said, [""; 0], "what is for other hosts is none of our business");
     let hosts = [host("mail.a.test")];
-    let others = sourced(&[root.to_owned()], hosts.iter(), &how(&ca));
+    let others = sourced(&[root.to_owned()], hosts.iter(), &[], &how(&ca));
     assert_eq!(others.sourced[0].facts.names.len(), 2, "the one that ends last");
     assert_eq!(seen(root, &ca, &["mx.c.test"]), (vec![], vec![]));
 }
@@ -161,4 +164,36 @@ async fn a_key_that_anybody_can_read_is_a_finding_and_used_all_the_same() {
         said.len() == 1 && said[0].starts_with("key-exposed: anybody on this machine"),
         "{said:?}"
     );
+}
+
+#[tokio::test]
+async fn the_key_of_what_is_held_already_is_not_read_again() {
+    let (folder, ca) = (tempfile::tempdir().unwrap(), ca());
+    let root = folder.path();
+    lineage(root, "mail.a.test", &pair(&ca, &["mail.a.test"], 60));
+    let hosts = [host("mail.a.test")];
+    let look = |held: &[Held]| sourced(&[root.to_owned()], hosts.iter(), held, &how(&ca));
+    let new = look(&[]).sourced;
+    fs::remove_file(root.join("mail.a.test/mail.a.test.key")).unwrap();
+    assert_eq!(look(&[]).findings.len(), 1);
+    let versions =
+        vec![HeldVersion { version: Version(1), facts: new[0].facts.clone(), bad: None }];
+    let again = look(&[Held { name: new[0].name.clone(), versions }]);
+    assert_eq!((again.sourced, again.findings), (new, vec![]));
+}
+
+#[tokio::test]
+async fn every_pair_of_an_acme_json_has_a_name_of_its_own() {
+    let (folder, ca) = (tempfile::tempdir().unwrap(), ca());
+    let root = folder.path();
+    let entry = |(chain, key): (String, String)| {
+        let (chain, key) = (STANDARD.encode(chain), STANDARD.encode(key));
+        format!(r#"{{"certificate":"{chain}","key":"{key}"}}"#)
+    };
+    let entries = [&["mail.a.test"][..], &["*.b.test"], &["www.a.test"]];
+    let entries = entries.map(|names| entry(pair(&ca, names, 60))).join(",");
+    put(root, "acme.json", &format!(r#"{{"le":{{"Certificates":[{entries}]}}}}"#), 0o600);
+    let (names, said) = seen(root, &ca, &["mail.a.test", "mx.b.test"]);
+    assert_eq!(names, ["b.test.traefik", "mail.a.test.traefik"]);
+    assert_eq!(said, [""; 0]);
 }
