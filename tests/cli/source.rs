@@ -150,12 +150,13 @@ fn init_writes_down_where_others_keep_certificates() {
     let case = Case::new().with("HOME", "{dir}");
     let case = acme_sh(case, &Ca::new(), &["mx1.example.org"], 80);
     let ran = case.run("init --print example.org");
-    let table = ran.stdout.split_once("# Others").map(|(_, rest)| rest);
+    let table = ran.stdout.split_once("# On this").map(|(_, rest)| rest);
     let table = table.and_then(|rest| rest.split_once("\n\n")).map_or("", |(table, _)| table);
     expect![[r#"
-         keep certificates here, too: acme.sh.
-        # With this table mailcert shows those, takes their renewals at its next run, and
-        # orders only for names that none of them is good for.
+         machine others keep certificates, too:
+        # acme.sh.
+        # With this table mailcert shows theirs, takes their renewals at its next run,
+        # and orders only for names that none of them is good for.
         # [source.files]
         # paths = ["{dir}/.acme.sh"]"#]]
     .assert_eq(table);
