@@ -79,6 +79,7 @@ pub(super) async fn check(
 ) -> Result<u8, Failure> {
     let (asked, found) = survey::servers(&session.config.servers, &session.machine).await;
     findings.extend(found);
+    findings.extend(survey::unsearchable_places(&session.config.sources));
     let failed = findings.iter().any(|finding| finding.level == Level::Fail);
     let absent =
         |finding: &Finding| matches!(finding.code, Code::NoServer | Code::ServerNotRunning);

@@ -61,7 +61,7 @@ pub(super) fn orders(scene: &Scene<'_>, draft: &mut Draft) -> BTreeMap<CertName,
     orders.sort_by_key(|order| urgency(&order.because));
     if !scene.desired.orders {
         let unmet =
-            orders.drain(..).filter_map(|order| sourced::unmet(scene, order.names, &order.because));
+            orders.drain(..).filter_map(|order| sourced::unmet(order.names, &order.because));
         draft.findings.extend(unmet);
     }
     for order in orders {

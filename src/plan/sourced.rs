@@ -153,11 +153,11 @@ pub(super) fn adoptions(scene: &Scene<'_>, draft: &mut Draft) -> BTreeMap<CertNa
     let mut pending = BTreeMap::new();
     let shelf = Shelf::of(&scene.desired.hosts, scene.held.clone(), &scene.guard, scene.now);
     for pair in &scene.observed.sourced {
+        note_overdue(pair, scene, draft);
         let name = shelf.place(pair);
         if !scene.wished.contains_key(&name) {
             continue;
         }
-        note_overdue(pair, scene, draft);
         let versions = shelf.versions(&name);
         if versions.iter().any(|own| is_it(own, pair)) {
             continue;
@@ -199,7 +199,7 @@ fn note_overdue(pair: &Sourced, scene: &Scene<'_>, draft: &mut Draft) {
 }
 
 /// What is to be said of an order that may not be placed.
-pub(super) fn unmet(scene: &Scene<'_>, names: Vec<Hostname>, because: &Reason) -> Option<Finding> {
+pub(super) fn unmet(names: Vec<Hostname>, because: &Reason) -> Option<Finding> {
     let (missing, level) = match because {
         Reason::Missing(hosts) => (hosts.clone(), Level::Fail),
         Reason::Expired(_) => (names, Level::Fail),
@@ -213,13 +213,9 @@ pub(super) fn unmet(scene: &Scene<'_>, names: Vec<Hostname>, because: &Reason) -
         0 => String::new(),
         more => format!(" and {more} more"),
     };
-    let has = match scene.observed.sourced.is_empty() {
-        true => "no certificate in [source.files] is good",
-        false => "none of the certificates in [source.files] is good",
-    };
     let message = format!(
-        "{has} for {first}{more}, and none may be ordered: have one made by whoever makes the \
-         others, or add [acme] with `agree-to-terms = true`"
+        "no certificate that others made is good for {first}{more}, and none may be ordered: have \
+         one made by whoever makes the others, or add [acme] with `agree-to-terms = true`"
     );
     Some(Finding::new(Code::SourceMissing, first, message).at(level))
 }

@@ -1,7 +1,6 @@
 //! Whose files these are: told by how a directory looks, never by where it is.
 
 use std::collections::BTreeSet;
-use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -75,17 +74,26 @@ fn search(place: &Path, all: &mut Lineages) {
 }
 
 /// The names of the files in a directory; those of directories go to `below`.
-fn entries(directory: &Path, below: &mut Vec<OsString>) -> Result<BTreeSet<String>, SourceError> {
+fn entries(directory: &Path, below: &mut Vec<String>) -> Result<BTreeSet<String>, SourceError> {
     let listed = fs::read_dir(directory).map_err(|error| SourceError::new(directory, error))?;
     let mut names = BTreeSet::new();
     for entry in listed.flatten() {
+        let Some(name) = entry.file_name().into_string().ok().filter(|name| is_plain(name)) else {
+            continue;
+        };
         match entry.file_type() {
-            Ok(kind) if kind.is_dir() => below.push(entry.file_name()),
-            Ok(_) => names.extend(entry.file_name().into_string().ok()),
+            Ok(kind) if kind.is_dir() => below.push(name),
+            Ok(_) => drop(names.insert(name)),
             Err(_) => {}
         }
     }
     Ok(names)
+}
+
+/// Whether a name is one that these programs give: it stands in messages and in commands to paste,
+/// and others than root may have made it.
+fn is_plain(name: &str) -> bool {
+    name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-*@+".contains(&b))
 }
 
 /// The certificates whose files lie in this directory.

@@ -94,6 +94,8 @@ fn every_owner_is_told_by_the_shape_of_its_files() {
     put(root, "own/tls.key", KEY);
     put(root, "own/no-key/fullchain.pem", CHAIN);
     put(root, "own/alone.crt", CHAIN);
+    put(root, "own/a;b/fullchain.pem", CHAIN);
+    put(root, "own/a;b/privkey.pem", KEY);
     symlink(root.join("certbot/live"), root.join("own/link")).unwrap();
     for (place, expected) in [
         (

@@ -19,7 +19,7 @@ mod tlsa;
 pub use adopt::adoptable;
 pub use files::{Lying, file_print, files};
 pub use observe::{Anew, Earlier, Look, Observation, damaged, held, is_edited, observe};
-pub use sourced::{Others, sourced};
+pub use sourced::{Others, sourced, unsearchable_places};
 pub use tlsa::pins;
 
 use std::net::IpAddr;

@@ -7,7 +7,7 @@ use crate::model::{
     Bundle, CertName, Code, DnsId, Facts, Finding, Host, Hostname, Sha256, Timestamp,
 };
 use crate::plan::{Held, Sourced};
-use crate::source::{self, Lineage};
+use crate::source::{self, Lineage, SourceError};
 use crate::survey::adopt::Wanted;
 use crate::survey::observe::refused;
 use crate::verify::{self, How, judge};
@@ -43,10 +43,7 @@ pub fn sourced<'a>(
         how,
     };
     let all = source::lineages(places);
-    others.findings.extend(all.faults.iter().map(|fault| {
-        let message = format!("[source.files] names what cannot be searched: {fault}");
-        Finding::new(Code::SourceUnusable, fault.path.display(), message)
-    }));
+    others.findings.extend(all.faults.iter().map(unsearchable));
     let mut best: BTreeMap<CertName, Sourced> = BTreeMap::new();
     for lineage in &all.found {
         let (good, findings) = search.judged(lineage);
@@ -60,6 +57,17 @@ pub fn sourced<'a>(
     }
     others.sourced = best.into_values().collect();
     others
+}
+
+/// What of these places cannot be searched.
+#[must_use]
+pub fn unsearchable_places(places: &[PathBuf]) -> Vec<Finding> {
+    source::lineages(places).faults.iter().map(unsearchable).collect()
+}
+
+fn unsearchable(fault: &SourceError) -> Finding {
+    let message = format!("[source.files] names what cannot be searched: {fault}");
+    Finding::new(Code::SourceUnusable, fault.path.display(), message)
 }
 
 /// Of several pairs under one name (acme.sh has RSA beside ECDSA) the one that ends last.

@@ -83,9 +83,9 @@ fn without_a_ca_what_no_certificate_is_good_for_is_said() {
           exim is set up here but does not run; start it, then run mailcert again
 
         FAIL source-missing: mx2.example.org
-          none of the certificates in [source.files] is good for mx2.example.org, and
-          none may be ordered: have one made by whoever makes the others, or add [acme]
-          with `agree-to-terms = true`
+          no certificate that others made is good for mx2.example.org, and none may be
+          ordered: have one made by whoever makes the others, or add [acme] with
+          `agree-to-terms = true`
 
         warn default-uncovered: exim
           1 of 2 MX names that reach exim are not on mx1.example.org.acme-sh, which
@@ -143,6 +143,18 @@ fn fix_offers_what_others_have_and_run_does_not() {
     let found: Vec<_> = ran["findings"].as_array().unwrap().iter().collect();
     let offers = found.iter().filter(|one| one["code"] == "source-found").count();
     assert_eq!(offers, 1, "{found:?}");
+}
+
+#[test]
+fn a_place_that_is_not_there_is_found_by_check_and_plan() {
+    let case =
+        world().whole_config(&format!("{SOURCE}{CONFIG}")).file("roots.pem", &Ca::new().pem());
+    for command in ["check", "plan"] {
+        let ran = case.run(&format!("{command} --json"));
+        let found = ran.json()["findings"].to_string();
+        let said = "[source.files] names what cannot be searched: {dir}/.acme.sh: No such file";
+        assert!(found.contains(said), "{command}: {ran:?}");
+    }
 }
 
 #[test]
