@@ -7,10 +7,11 @@ mod carry_out;
 mod order;
 mod prove;
 mod published;
+mod wanted;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -19,14 +20,12 @@ use crate::discover::{self, Discovered, Rules};
 use crate::dns::Dns;
 use crate::http::Http;
 use crate::issue::{Ca, Solver};
-use crate::model::{Finding, Host, Hostname, Inspection, Sha256, Timestamp};
+use crate::model::{Code, Finding, Host, Hostname, Inspection, Sha256, Timestamp};
 use crate::plan::{self, Action, Desired, Fate, Mode, Observed, Outcome, Plan, Step};
 use crate::store::{Entry, Remembered, Store, StoreError};
 use crate::survey::{self, Anew, Asked, Earlier, Look};
 use crate::verify::{self, How};
 
-/// Old versions kept of each certificate, the one shown included.
-const KEEP: usize = 3;
 /// A run ends after this many rounds, whatever the plan says: each round has its reason to get
 /// somewhere, so more of them means that something undoes our work.
 const ROUNDS: usize = 4;
@@ -51,6 +50,8 @@ pub struct Means<'a> {
     pub how: How,
     /// This machine's addresses.
     pub machine: Vec<IpAddr>,
+    /// Where others' certificates usually are on this machine.
+    pub places: Vec<PathBuf>,
     /// The domains or hosts a person named: only they are asked for and proved anew. Empty means
     /// all.
     pub only: Vec<Hostname>,
@@ -137,7 +138,7 @@ pub async fn run(means: &Means<'_>, mode: &Mode) -> Result<Done, StoreError> {
     let mut done = Done::default();
     let mut earlier = Earlier::default();
     let mut servers = BTreeSet::new();
-    let mut noticed = Vec::new();
+    let (mut noticed, mut offered) = (Vec::new(), BTreeSet::new());
     let mut wished = BTreeSet::new();
     for _ in 0..ROUNDS {
         let scene = look(means, &discovered, mode, Some(&mut earlier)).await?;
@@ -145,6 +146,9 @@ pub async fn run(means: &Means<'_>, mode: &Mode) -> Result<Done, StoreError> {
         servers = scene.asked.iter().map(|asked| asked.server.id.0.clone()).collect();
         let wishes = scene.desired.certificates.iter();
         wished = wishes.flat_map(|wish| wish.names.iter().cloned()).collect();
+        // What others could bring is offered before it is ordered, and told once.
+        let offers = scene.findings.iter().filter(|found| found.code == Code::SourceFound);
+        offered.extend(offers.cloned());
         let (outcomes, found) = carry_out::carry_out(means, &scene, mode).await?;
         done.findings = scene.findings;
         noticed.extend(found);
@@ -161,7 +165,8 @@ pub async fn run(means: &Means<'_>, mode: &Mode) -> Result<Done, StoreError> {
     let idle = done.outcomes.is_empty();
     done.inspections =
         published::served_here(means, &discovered, &servers, idle && *mode == Mode::Run).await?;
-    done.findings.extend(noticed);
+    done.findings.retain(|found| !offered.contains(found));
+    done.findings.extend(noticed.into_iter().chain(offered));
     let refused = order::refusals(means, &done, &wished)?;
     done.findings.extend(refused);
     Ok(done)
@@ -196,7 +201,8 @@ pub async fn look(
     let diary = means.store.diary()?;
     let kept = means.store.certificates()?;
     let held = survey::held(&kept, &diary);
-    let desired = desire(means.config, discovered, &held);
+    let others = wanted::others(means, discovered, &held);
+    let mut desired = wanted::desire(means, discovered, (&held, &others.sourced), &[]);
     let reached = reached(&desired.hosts, &means.machine);
     let (asked, found) = survey::servers(&means.config.servers, &reached).await;
     let fix = *mode != Mode::Run;
@@ -216,17 +222,20 @@ pub async fn look(
             means.store.note(&Entry::Proof { server, certificate, proof: Some(proof) })?;
         }
     }
-    let mut observed = seen.observed;
+    let mut observed = Observed { sourced: others.sourced, ..seen.observed };
     let mut plan = plan::plan(&desired, &observed, mode, means.how.moment());
     look.pins = survey::pins(means.dns, &plan, &desired).await;
     if !look.pins.is_empty() {
         observed.pins = look.pins;
+        let having = (observed.held.as_slice(), observed.sourced.as_slice());
+        desired = wanted::desire(means, discovered, having, &observed.pins);
         plan = plan::plan(&desired, &observed, mode, means.how.moment());
     }
     (means.tell)(&Event::Planned(plan.steps.len()));
     let mut findings: Vec<Finding> =
         discovered.iter().flat_map(|domain| domain.findings.clone()).chain(found).collect();
-    findings.extend(kept.iter().flat_map(survey::damaged));
+    findings.extend(kept.iter().flat_map(survey::damaged).chain(others.findings));
+    findings.extend(wanted::offered(means, mode, &desired, &plan));
     findings.extend(plan.findings.iter().cloned());
     Ok(Scene { desired, observed, asked, plan, findings })
 }
@@ -324,19 +333,6 @@ pub async fn verify(means: &Means<'_>, asks: &[verify::Ask]) -> Vec<Inspection> 
     (means.tell)(&Event::Verifying(asks.len()));
     let seen = |_: &Inspection| (means.tell)(&Event::Verified);
     verify::inspect_all(asks, &means.how, &seen).await
-}
-
-fn desire(config: &Config, discovered: &[Discovered], held: &[plan::Held]) -> Desired {
-    let hosts: Vec<Host> =
-        discovered.iter().flat_map(|domain| domain.hosts.iter().cloned()).collect();
-    let domains: Vec<Hostname> = config.domains.iter().map(|domain| domain.name.clone()).collect();
-    Desired {
-        certificates: plan::group(&hosts, &domains, held, config.acme.names_per_certificate),
-        hosts,
-        key_type: config.acme.key_type,
-        keep: KEEP,
-        prove_every: config.verify.every,
-    }
 }
 
 /// The addresses of this machine that a wanted name reaches.

@@ -17,6 +17,7 @@ pub mod model;
 pub mod plan;
 pub mod report;
 pub mod servers;
+pub mod source;
 pub mod store;
 pub mod survey;
 pub mod trust;

@@ -1,5 +1,6 @@
 //! The one door to clock and environment.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -49,6 +50,11 @@ pub(super) fn sockets(wanted: u64) -> u64 {
         let _ = setrlimit(Resource::Nofile, limit);
     }
     getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
+}
+
+/// The caller's home directory: lego and acme.sh keep their certificates there.
+pub(super) fn home() -> Option<PathBuf> {
+    variable("HOME").map(PathBuf::from).filter(|home| home.is_absolute())
 }
 
 /// The proxy for HTTPS, if the environment names one.

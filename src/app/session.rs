@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -22,6 +22,7 @@ use crate::flow::{Event, Means};
 use crate::http::Http;
 use crate::issue::{Acme, Listener, Solver, Webroot};
 use crate::model::{Finding, Hostname, Timestamp};
+use crate::source;
 use crate::store::{Files, Store as _};
 use crate::trust::Roots;
 use crate::verify::{self, Extras, How};
@@ -172,6 +173,7 @@ impl Session {
             http: &self.http,
             how: self.how.clone(),
             machine: self.machine.clone(),
+            places: others_places(),
             only: self.only.clone(),
             now: self.now,
             tell,
@@ -263,6 +265,11 @@ pub(super) fn roots(choice: &RootChoice) -> Result<Roots, Failure> {
             Roots::from_pem(&path.display().to_string(), pem).map_err(Failure::usage)
         }
     }
+}
+
+/// Where others' certificates usually are.
+pub(super) fn others_places() -> Vec<PathBuf> {
+    source::usual_places(Path::new("/"), environment::home().as_deref())
 }
 
 /// This machine's addresses.

@@ -82,6 +82,7 @@ pub(super) async fn check(
     let around = around(session, &asked).await?;
     let work = around.iter().any(|finding| finding.level > Level::Note);
     findings.extend(around);
+    findings.extend(survey::unsearchable_places(&session.config.sources));
     let failed = findings.iter().any(|finding| finding.level == Level::Fail);
     let absent =
         |finding: &Finding| matches!(finding.code, Code::NoServer | Code::ServerNotRunning);

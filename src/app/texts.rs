@@ -9,10 +9,10 @@ use crate::app::{Failure, Output, environment};
 use crate::cli::{self, Cli};
 use crate::config::init::{self, Found};
 use crate::disk::{self, Access};
-use crate::model::{Code, Hostname};
+use crate::model::{Code, Hostname, Owner};
 use crate::report::{Body, Report};
 use crate::servers::{Kind, Server};
-use crate::survey;
+use crate::{source, survey};
 
 /// `explain CODE` and `explain --list`.
 pub(super) fn explain(code: Option<Code>, output: &Output) -> Result<u8, Failure> {
@@ -110,6 +110,15 @@ fn table(server: &Server) -> init::Server {
     }
 }
 
+/// The usual places where others' certificates lie, and whose they are.
+fn sources() -> Vec<(PathBuf, Owner)> {
+    let first = |place: PathBuf| {
+        let found = source::lineages(std::slice::from_ref(&place)).found;
+        found.first().map(|lineage| (place, lineage.owner))
+    };
+    session::others_places().into_iter().filter_map(first).collect()
+}
+
 async fn found(domains: Vec<Hostname>, machine: &[std::net::IpAddr]) -> Found {
     let (asked, _) = survey::servers(&[], machine).await;
     let mut own: Vec<Hostname> =
@@ -119,6 +128,7 @@ async fn found(domains: Vec<Hostname>, machine: &[std::net::IpAddr]) -> Found {
     Found {
         contact: domains.first().map(|domain| format!("postmaster@{domain}")),
         servers: asked.iter().map(|asked| table(&asked.server)).collect(),
+        sources: sources(),
         port_80: crate::issue::port_holder(([0, 0, 0, 0], 80).into()),
         domains,
     }

@@ -11,13 +11,14 @@ use rustls_pki_types::pem::PemObject;
 
 use super::fault::{Log, Trouble, shown};
 use super::raw::{self, Table, Value};
-use super::{Acme, Domain, Http01, builtin, value};
+use super::{Acme, Http01, builtin, value};
 use crate::model::KeyType;
 
-/// `[acme]`. Its terms must be agreed to as soon as there is something to order.
-pub(super) fn acme(root: &Table<'_>, domains: &[Domain]) -> Acme {
+/// `[acme]`. Its terms must be agreed to as soon as there is something to order: where domains are
+/// `wanted` and no certificates of others are named (`sourced`).
+pub(super) fn acme(root: &Table<'_>, wanted: bool, sourced: bool) -> Acme {
     let Some(table) = root.table("acme", raw::ACME) else {
-        if !domains.is_empty() && root.value("acme").is_none() {
+        if wanted && !sourced && root.value("acme").is_none() {
             root.log.missing(
                 None,
                 Trouble::new("`agree-to-terms` is missing: no CA issues without it", "")
@@ -29,6 +30,8 @@ pub(super) fn acme(root: &Table<'_>, domains: &[Domain]) -> Acme {
     later(&table);
     let acme = authority(&table);
     match table.value("agree-to-terms") {
+        // Those who have others' certificates may wish for no orders at all.
+        Some(value) if value.is(false) && sourced => {}
         Some(value) if value.is(false) => {
             let message = "the CA's terms are not agreed to";
             value.wrong(Trouble::new(message, "expected `true`").help(TERMS));

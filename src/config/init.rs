@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-use crate::model::Hostname;
+use crate::model::{Hostname, Owner};
 
 /// Where the terms are that the text agrees to: those of the CA it names, Let's Encrypt.
 pub const TERMS: &str = "https://letsencrypt.org/repository/";
@@ -17,6 +17,8 @@ pub struct Found {
     pub servers: Vec<Server>,
     /// A mail address of the admin, without `mailto:`.
     pub contact: Option<String>,
+    /// Where others' certificates lie, and whose they are.
+    pub sources: Vec<(PathBuf, Owner)>,
     /// The program that already listens on port 80, if one does.
     pub port_80: Option<String>,
 }
@@ -40,7 +42,8 @@ pub fn text(found: &Found) -> String {
         None => "# contact = [\"mailto:postmaster@example.org\"]".to_owned(),
     };
     let head = HEAD.replace("{contact}", &contact).replace("{terms}", TERMS);
-    let mut text = [&head, &challenge(found.port_80.as_deref()), DOMAINS].join("\n");
+    let challenge = challenge(found.port_80.as_deref());
+    let mut text = [head, challenge, sources(&found.sources) + DOMAINS].join("\n");
     if found.domains.is_empty() {
         text.push_str("# [[domain]]\n# name = \"example.org\"\n");
     }
@@ -62,6 +65,23 @@ fn challenge(port_80: Option<&str>) -> String {
     let program: String =
         program.chars().filter(|c| c.is_ascii_graphic() || *c == ' ').take(40).collect();
     WEBROOT.replace("{program}", &program)
+}
+
+/// The table of others' certificates, commented out; nothing where there are none.
+fn sources(sources: &[(PathBuf, Owner)]) -> String {
+    if sources.is_empty() {
+        return String::new();
+    }
+    let mut owners: Vec<String> = sources.iter().map(|(_, owner)| owner.to_string()).collect();
+    owners.sort_unstable();
+    owners.dedup();
+    let mut text = SOURCES.replace("{owners}", &owners.join(", "));
+    for (at, (place, _)) in sources.iter().enumerate() {
+        let begin = if at == 0 { "paths = [" } else { "         " };
+        let end = if at + 1 == sources.len() { "]" } else { "," };
+        let _ = writeln!(text, "# {begin}{}{end}", path_string(place));
+    }
+    text + "\n"
 }
 
 fn servers(servers: &[Server]) -> String {
@@ -92,6 +112,7 @@ fn string(text: &str) -> String {
 const HEAD: &str = include_str!("../../templates/init/head.toml");
 const LISTEN: &str = include_str!("../../templates/init/listen.toml");
 const WEBROOT: &str = include_str!("../../templates/init/webroot.toml");
+const SOURCES: &str = include_str!("../../templates/init/sources.toml");
 const DOMAINS: &str = include_str!("../../templates/init/domains.toml");
 const SERVERS: &str = include_str!("../../templates/init/servers.toml");
 
@@ -99,7 +120,7 @@ const SERVERS: &str = include_str!("../../templates/init/servers.toml");
 mod tests {
     use super::{Found, Server, text};
     use crate::config::{Config, Http01, Note, builtin, read};
-    use crate::model::Hostname;
+    use crate::model::{Hostname, Owner};
     use std::path::{Path, PathBuf};
 
     fn parsed(text: &str) -> (Config, Vec<Note>) {
@@ -116,6 +137,10 @@ mod tests {
                 Server::Dovecot("/etc/dovecot/dovecot.conf".into()),
             ],
             contact: Some("o'root@example.org".to_owned()),
+            sources: vec![
+                ("/etc/letsencrypt/live".into(), Owner::Certbot),
+                ("/root/.acme.sh".into(), Owner::AcmeSh),
+            ],
             port_80: None,
         }
     }
@@ -128,7 +153,7 @@ mod tests {
         assert_eq!(names, ["example.org", "example.net"]);
         assert_eq!(config.acme.contact, ["mailto:o'root@example.org"]);
         assert_eq!(config.http01, builtin().http01);
-        assert_eq!(config.servers, []);
+        assert_eq!((config.servers, config.sources), (vec![], Vec::<PathBuf>::new()));
     }
 
     #[test]
@@ -142,10 +167,14 @@ mod tests {
         assert_eq!((config.servers.len(), notes.len()), (3, 0), "{text}");
         assert_eq!(config.domains[0].hosts[0].as_str(), "smtp.example.org");
         assert_eq!(config.domains[0].exclude[0].as_str(), "old.example.org");
+        let places = ["/etc/letsencrypt/live", "/root/.acme.sh"].map(PathBuf::from);
+        assert_eq!(config.sources, places);
     }
 
     fn is_toml(line: &str) -> bool {
-        line.starts_with("[[") || line.split_once(" = ").is_some_and(|(key, _)| !key.contains(' '))
+        line.starts_with('[')
+            || line.starts_with("         \"")
+            || line.split_once(" = ").is_some_and(|(key, _)| !key.contains(' '))
     }
 
     #[test]

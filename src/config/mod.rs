@@ -41,6 +41,7 @@ pub fn builtin() -> Config {
             SocketAddr::from((Ipv6Addr::UNSPECIFIED, 80)),
         ]),
         dns: Vec::new(),
+        sources: Vec::new(),
         discover: Discover { every, guesses: true },
         machine: None,
         state: PathBuf::from("/var/lib/mailcert"),
@@ -59,6 +60,8 @@ pub struct Config {
     pub http01: Http01,
     /// Resolvers to ask; empty means those of resolv.conf.
     pub dns: Vec<SocketAddr>,
+    /// `[source.files]`: where certificates lie that others made, files or directories.
+    pub sources: Vec<PathBuf>,
     /// How discovery works.
     pub discover: Discover,
     /// The addresses of this machine; `None` means to ask its interfaces.

@@ -14,6 +14,7 @@ use super::fault::{Log, Trouble, listed, nearest, shown};
 pub(super) const ROOT: &[&str] = &[
     "acme",
     "challenge",
+    "source",
     "dns",
     "discover",
     "machine",
@@ -54,6 +55,8 @@ pub(super) const EAB: &[&str] = &["key-id", "hmac-key-file"];
 pub(super) const CHALLENGE: &[&str] = &["http-01", "tls-alpn-01", "dns-01"];
 pub(super) const HTTP_01: &[&str] = &["listen", "webroot"];
 pub(super) const DNS_01: &[&str] = &["rfc2136", "exec"];
+pub(super) const SOURCE: &[&str] = &["files"];
+pub(super) const FILES: &[&str] = &["paths"];
 pub(super) const DNS: &[&str] = &["servers"];
 pub(super) const DISCOVER: &[&str] = &["every", "guesses"];
 pub(super) const MACHINE: &[&str] = &["addresses"];
@@ -89,6 +92,8 @@ const TABLES: &[(&str, &[&str])] = &[
     ("[acme]", ACME),
     ("[challenge]", CHALLENGE),
     ("[challenge.http-01]", HTTP_01),
+    ("[source]", SOURCE),
+    ("[source.files]", FILES),
     ("[dns]", DNS),
     ("[discover]", DISCOVER),
     ("[machine]", MACHINE),

@@ -2,7 +2,7 @@
 //! file can say.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use toml::de::DeTable;
@@ -120,9 +120,11 @@ fn config(root: &Table<'_>) -> Config {
                 .help("add `[[domain]]` and below it `name = \"example.org\"`"),
         );
     }
+    let sources = sources(root);
     Config {
-        acme: acme::acme(root, &domains),
+        acme: acme::acme(root, !domains.is_empty(), sources.is_some()),
         http01: acme::http01(root).unwrap_or(default.http01),
+        sources: sources.unwrap_or_default(),
         dns: dns(root).unwrap_or_default(),
         discover: discover(root, default.discover),
         machine: machine(root),
@@ -134,6 +136,47 @@ fn config(root: &Table<'_>) -> Config {
         domains,
         servers: servers::servers(root),
     }
+}
+
+/// `[source.files]`: where others' certificates lie. `None` where the table is not there; what of it
+/// is wrong is said, and counts as being there.
+fn sources(root: &Table<'_>) -> Option<Vec<PathBuf>> {
+    let source = root.table("source", raw::SOURCE)?;
+    let Some(files) = source.table("source.files", raw::FILES) else {
+        if source.value("files").is_none() && !source.misspelt("files", raw::SOURCE) {
+            let trouble = Trouble::new("`[source]` names nothing", "expected `[source.files]`");
+            root.log.missing(Some(source.span), trouble);
+        }
+        return Some(Vec::new());
+    };
+    if files.value("paths").is_none() && !files.misspelt("paths", raw::FILES) {
+        let expected = "expected `paths = [\"/etc/letsencrypt/live\"]` below";
+        root.log.missing(Some(files.span.clone()), Trouble::new("`paths` is missing", expected));
+    }
+    let mut paths: Vec<PathBuf> = Vec::new();
+    for (path, value) in files.some_texts("paths", place).unwrap_or_default() {
+        match paths.iter().find(|other| path.starts_with(other) || other.starts_with(&path)) {
+            Some(other) => value.wrong(Trouble::new(
+                format!("{} overlaps with {}", named(&path), named(other)),
+                "expected each place once",
+            )),
+            None => paths.push(path),
+        }
+    }
+    Some(paths)
+}
+
+/// A place that is searched for certificates: a walk of all that is mounted would find too much.
+fn place(text: &str) -> Result<PathBuf, Trouble> {
+    let path = value::path(text)?;
+    match path.parent() {
+        Some(_) => Ok(path),
+        None => Err(Trouble::new("`/` is the whole machine", "expected a directory or a file")),
+    }
+}
+
+fn named(path: &Path) -> String {
+    shown(&path.to_string_lossy())
 }
 
 fn dns(root: &Table<'_>) -> Option<Vec<std::net::SocketAddr>> {

@@ -7,14 +7,14 @@ use std::time::Duration;
 use crate::disk::Access;
 use crate::flow::{Event, Means, Scene};
 use crate::hook;
-use crate::model::{CertName, Finding, Host, Hostname, StageMark};
+use crate::model::{CertName, Finding, Host, Hostname, Sha256, StageMark};
 use crate::plan::{
     self, Action, Fate, Held, HeldVersion, Layout, Mode, Observed, Outcome, Seen, Step,
 };
 use crate::servers::{self, Kind, Part, Server, ServerId, Want};
 use crate::store::{Entry, Proof, StoreError};
 use crate::survey::live;
-use crate::{deploy, verify};
+use crate::{deploy, source, verify};
 
 /// What the steps of one round work on: the scene, and what has changed since it was seen.
 pub(super) struct Round<'a> {
@@ -129,8 +129,8 @@ impl Round<'_> {
         let (store, now) = (self.means.store, self.means.how.moment());
         Ok(match action {
             Action::Issue { .. } | Action::Prove { .. } => Ok(()), // carried out side by side
-            Action::Adopt { certificate, chain, key } => {
-                self.adopt(certificate, chain, key.as_deref())
+            Action::Adopt { certificate, chain, key, sourced } => {
+                self.adopt(certificate, (chain, key.as_deref()), *sourced)
             }
             Action::Install { server, part, .. } => return self.install(server, part).await,
             Action::Tighten { server, path } => self.tighten(server, path),
@@ -177,10 +177,20 @@ impl Round<'_> {
     fn adopt(
         &mut self,
         certificate: &CertName,
-        chain: &Path,
-        key: Option<&Path>,
+        (chain, key): (&Path, Option<&Path>),
+        sourced: Option<Sha256>,
     ) -> Result<(), String> {
-        let bundle = deploy::adopt(chain, key).map_err(text)?;
+        let bundle = match sourced {
+            None => deploy::adopt(chain, key).map_err(text)?,
+            Some(content) => {
+                let mut pairs = source::read(chain, key).map_err(text)?.into_iter();
+                let pair = pairs.find(|pair| Sha256::of(&pair.combined()) == content);
+                pair.ok_or_else(|| {
+                    let chain = chain.display();
+                    format!("{chain}: its owner changed it just now; the next look takes it")
+                })?
+            }
+        };
         let facts = verify::facts(&bundle).map_err(text)?;
         let version = self.means.store.keep(certificate, &bundle, &facts).map_err(text)?;
         self.learned(certificate, HeldVersion { version, facts, bad: None });

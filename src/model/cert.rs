@@ -4,10 +4,12 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{DnsId, Hostname, Timestamp};
+use crate::model::{DnsId, Hostname, Owner, Timestamp};
 
 /// The name of a certificate in the store: a host name, with `-2`, `-3` behind it where a group
-/// needs more than one. Safe as a file name.
+/// needs more than one; or, of a certificate that others made, its name with the owner's behind it
+/// (`mail.example.org.certbot`), so that the two are never mistaken for each other. Safe as a file
+/// name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct CertName(String);
@@ -22,6 +24,19 @@ impl CertName {
     #[must_use]
     pub fn of_group(domain: &Hostname, number: usize) -> Self {
         if number <= 1 { Self(domain.to_string()) } else { Self(format!("{domain}-{number}")) }
+    }
+
+    /// The name of a certificate that `owner` made and calls `name`. `None` where that is too long.
+    #[must_use]
+    pub fn of_owner(name: &Hostname, owner: Owner) -> Option<Self> {
+        Self::parse(&format!("{name}.{}", owner.label())).ok()
+    }
+
+    /// Who made it, where that was not mailcert.
+    #[must_use]
+    pub fn owner(&self) -> Option<Owner> {
+        let (_, label) = self.0.rsplit_once('.')?;
+        Owner::ALL.into_iter().find(|owner| owner.label() == label)
     }
 
     /// Parses a name as [`CertName::of_group`] makes it.

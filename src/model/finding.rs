@@ -285,6 +285,14 @@ codes! {
     FilterConflict = "filter-conflict", Warn;
     /// A certificate is held that no wanted name asks for.
     CertificateUnasked = "certificate-unasked", Note;
+    /// A certificate that others made cannot be used.
+    SourceUnusable = "source-unusable", Warn;
+    /// A certificate that others made is not renewed by its owner.
+    SourceOverdue = "source-overdue", Warn;
+    /// No certificate of others is good for a name, and none may be ordered.
+    SourceMissing = "source-missing", Fail;
+    /// Others have certificates here that could be used.
+    SourceFound = "source-found", Note;
 }
 
 impl Code {

@@ -12,8 +12,12 @@ use crate::plan::{Held, Wish};
 ///
 /// An undecided host stays where a held certificate covers it: silence is no reason to lose a
 /// name. One that is certainly gone is left out of the next order, and orders none by itself. Where several cover a host, it belongs to the one that ends last.
-#[must_use]
-pub fn group(hosts: &[Host], domains: &[Hostname], held: &[Held], limit: usize) -> Vec<Wish> {
+pub(super) fn group(
+    hosts: &[Host],
+    domains: &[Hostname],
+    held: &[Held],
+    limit: usize,
+) -> Vec<Wish> {
     let limit = limit.max(1);
     let domains: HashSet<&str> = domains.iter().map(Hostname::as_str).collect();
     let covering = Covering::of(held);
@@ -117,7 +121,8 @@ struct Covering<'a> {
 impl<'a> Covering<'a> {
     fn of(held: &'a [Held]) -> Self {
         let mut own = Self::default();
-        for held in held {
+        // What others made is not ours to renew.
+        for held in held.iter().filter(|held| held.name.owner().is_none()) {
             let newest = held.versions.iter().rev().find(|version| !version.is_bad());
             let Some(newest) = newest.or_else(|| held.versions.last()) else { continue };
             for id in &newest.facts.names {

@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
-use crate::model::{CertName, DnsId, Facts, KeyType, Timestamp, Version};
+use crate::model::{CertName, Code, DnsId, Facts, Finding, Hostname, KeyType, Timestamp, Version};
 use crate::plan::layout::Scene;
 use crate::plan::{Adoptable, Held, HeldVersion, Wish};
 
@@ -74,6 +74,23 @@ pub(super) fn superseded(
         .filter(move |version| *version < shown && Some(*version) != before)
         .collect::<Vec<_>>()
         .into_iter()
+}
+
+/// Says that an order waits, for which names the last one failed, and until when.
+pub(super) fn held_back(
+    certificate: &CertName,
+    refused: Option<&BTreeSet<Hostname>>,
+    until: Timestamp,
+) -> Finding {
+    let names: Vec<&str> = refused.into_iter().flatten().map(Hostname::as_str).take(3).collect();
+    let more = refused.map_or(0, |names| names.len().saturating_sub(3));
+    let what = match (names.is_empty(), more) {
+        (true, _) => "the last order failed".to_owned(),
+        (false, 0) => format!("the last order failed for {}", names.join(", ")),
+        (false, more) => format!("the last order failed for {} and {more} more", names.join(", ")),
+    };
+    let message = format!("{what}; the next try is at {until} (mailcert fix tries at once)");
+    Finding::new(Code::HeldBack, certificate, message)
 }
 
 /// Installed pairs that may be adopted, by the names on them.

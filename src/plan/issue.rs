@@ -8,9 +8,9 @@ use crate::model::{
     CertName, Code, DnsId, Facts, Finding, Hostname, KeyType, Level, Sha256, Timestamp, Version,
 };
 use crate::plan::group::free_name;
-use crate::plan::held::{Adoptables, bad_until, best, due_at, last_call};
+use crate::plan::held::{Adoptables, bad_until, best, due_at, held_back, last_call};
 use crate::plan::layout::{Pending, Scene};
-use crate::plan::{Action, Adoptable, Draft, Held, HeldVersion, Reason, Step, Wish};
+use crate::plan::{Action, Adoptable, Draft, Held, HeldVersion, Reason, Step, Wish, sourced};
 use crate::servers::Kind;
 
 /// What is assumed of the life of a certificate that is not issued yet.
@@ -25,11 +25,12 @@ struct Order {
 
 /// Plans every order and every adoption, the most urgent first, and says what they will bring.
 pub(super) fn orders(scene: &Scene<'_>, draft: &mut Draft) -> BTreeMap<CertName, Pending> {
-    let mut pending = BTreeMap::new();
+    let mut pending = sourced::adoptions(scene, draft);
     let adoptables = Adoptables::of(scene);
     let mut desk = Desk::new(scene);
     let (mut orders, mut adopted) = (Vec::new(), Vec::new());
-    for wish in scene.desired.certificates.iter().filter(|wish| !wish.names.is_empty()) {
+    let others = |wish: &&Wish| wish.names.is_empty() || wish.name.owner().is_some();
+    for wish in scene.desired.certificates.iter().filter(|wish| !others(wish)) {
         let held = scene.held.get(&wish.name).filter(|held| !held.versions.is_empty()).copied();
         match held.map_or_else(|| adoptables.find(wish), |_| None) {
             Some(pair) => {
@@ -41,7 +42,9 @@ pub(super) fn orders(scene: &Scene<'_>, draft: &mut Draft) -> BTreeMap<CertName,
     }
     let usable = scene.observed.held.iter().filter_map(|held| scene.choice(held));
     let kept: Vec<&Facts> = usable.map(|version| &version.facts).collect();
-    let taken: Vec<&Facts> = adopted.iter().map(|pair| &pair.facts).collect();
+    let sourced = scene.observed.sourced.iter().filter(|pair| pending.contains_key(&pair.name));
+    let sourced = sourced.map(|pair| &pair.facts);
+    let taken: Vec<&Facts> = adopted.iter().map(|pair| &pair.facts).chain(sourced).collect();
     for (name, pair) in adoptables.beside(&[kept, taken].concat()) {
         let is_taken = |name: &CertName| {
             scene.held.contains_key(name)
@@ -56,6 +59,11 @@ pub(super) fn orders(scene: &Scene<'_>, draft: &mut Draft) -> BTreeMap<CertName,
         pending.insert(name, coming);
     }
     orders.sort_by_key(|order| urgency(&order.because));
+    if !scene.desired.orders {
+        let unmet =
+            orders.drain(..).filter_map(|order| sourced::unmet(order.names, &order.because));
+        draft.findings.extend(unmet);
+    }
     for order in orders {
         let (step, coming) = place(scene, order);
         let name = match &step.action {
@@ -81,7 +89,7 @@ fn urgency(because: &Reason) -> (u8, Option<Timestamp>) {
 /// Plans to take a pair into the store, and says what that brings.
 fn adopt(name: &CertName, pair: &Adoptable, now: Timestamp, draft: &mut Draft) -> Pending {
     let (chain, key) = (pair.chain.clone(), pair.key.clone());
-    let action = Action::Adopt { certificate: name.clone(), chain, key };
+    let action = Action::Adopt { certificate: name.clone(), chain, key, sourced: None };
     let step = draft.push(action, Reason::StoreLost, Vec::new());
     draft.look_again_after(due_at(&pair.facts), now);
     Pending { step, version: Version(1), facts: pair.facts.clone(), adopted: true }
@@ -152,7 +160,8 @@ impl<'s, 'a> Desk<'s, 'a> {
         let wished = scene.desired.certificates.iter().map(|wish| &wish.name);
         let mut taken: BTreeSet<&CertName> = wished.collect();
         let mut aside = BTreeSet::new();
-        for held in &scene.observed.held {
+        let kept_out = scene.kept_out();
+        for held in scene.observed.held.iter().filter(|held| !kept_out.contains(&held.name)) {
             // What is grouped by: the newest version that is not bad.
             let newest = held.versions.iter().rev().find(|version| !version.is_bad());
             let good = scene.choice(held).filter(|good| {
@@ -316,7 +325,7 @@ impl<'s, 'a> Desk<'s, 'a> {
             return partial;
         }
         draft.look_again(until);
-        draft.findings.push(held_back(&full, refused, until));
+        draft.findings.push(held_back(&full.certificate, refused, until));
         None
     }
 
@@ -381,16 +390,4 @@ fn exactly(id: &DnsId) -> Option<&str> {
 
 fn is_good(version: &HeldVersion, now: Timestamp) -> bool {
     !version.is_bad() && version.facts.valid_at(now) && due_at(&version.facts) > now
-}
-
-fn held_back(order: &Order, refused: Option<&BTreeSet<Hostname>>, until: Timestamp) -> Finding {
-    let names: Vec<&str> = refused.into_iter().flatten().map(Hostname::as_str).take(3).collect();
-    let more = refused.map_or(0, |names| names.len().saturating_sub(3));
-    let what = match (names.is_empty(), more) {
-        (true, _) => "the last order failed".to_owned(),
-        (false, 0) => format!("the last order failed for {}", names.join(", ")),
-        (false, more) => format!("the last order failed for {} and {more} more", names.join(", ")),
-    };
-    let message = format!("{what}; the next try is at {until} (mailcert fix tries at once)");
-    Finding::new(Code::HeldBack, &order.certificate, message)
 }

@@ -212,6 +212,19 @@ impl<'a> Scene<'a> {
         }
     }
 
+    /// The held certificates that something we do not write through keeps from a server.
+    pub(super) fn kept_out(&self) -> HashSet<&'a CertName> {
+        let mut out = HashSet::new();
+        let is_other = |file: &FileSeen| matches!(file, FileSeen::Other(_));
+        for seen in self.observed.servers.iter().filter(|seen| seen.files.values().any(is_other)) {
+            let shown = self.shown(seen, &BTreeMap::new());
+            let shown: HashSet<&CertName> = shown.iter().map(|shown| &shown.name).collect();
+            let held = self.observed.held.iter().map(|held| &held.name);
+            out.extend(held.filter(|name| !shown.contains(name)));
+        }
+        out
+    }
+
     /// The version of a certificate that lies on a server already, where the TLSA records allow
     /// none: it stays, since what worked with it still does.
     fn installed(&self, seen: &Seen, held: &'a Held) -> Option<&'a HeldVersion> {

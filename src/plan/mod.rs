@@ -7,13 +7,14 @@ mod layout;
 mod pins;
 mod prove;
 mod server;
+mod sourced;
 mod world;
 
-pub use group::group;
 pub use held::{due_at, version_to_show};
 pub use layout::{Layout, layout};
+pub use sourced::{Having, wishes};
 pub use world::{
-    Adoptable, Desired, FileSeen, Held, HeldVersion, Hook, Observed, Pins, Seen, Wish,
+    Adoptable, Desired, FileSeen, Held, HeldVersion, Hook, Observed, Pins, Seen, Sourced, Wish,
 };
 
 use std::collections::{BTreeSet, HashSet};
@@ -21,7 +22,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{CertName, Finding, Hostname, KeyHash, Timestamp, Version};
+use crate::model::{CertName, Finding, Hostname, KeyHash, Owner, Sha256, Timestamp, Version};
 use crate::plan::layout::Scene;
 use crate::servers::{Part, ServerId};
 
@@ -82,7 +83,7 @@ pub enum Action {
         /// A key to use again (TLSA pins it): that of this version.
         reuse_key: Option<Version>,
     },
-    /// Take an installed pair into the store.
+    /// Take a pair into the store that is installed, or that others made.
     Adopt {
         /// Under which name.
         certificate: CertName,
@@ -90,6 +91,9 @@ pub enum Action {
         chain: PathBuf,
         /// The key's file, if it is another.
         key: Option<PathBuf>,
+        /// Of one that others made, what it is to hold (SHA-256 of key, leaf and chain): what
+        /// changed since it was looked at waits for the next look.
+        sourced: Option<Sha256>,
     },
     /// Bring one part of a server's layout on disk. What it holds is computed when it is carried
     /// out, from what the store then holds.
@@ -167,6 +171,10 @@ pub enum Reason {
     KeyType,
     /// The store holds nothing for it, the server does.
     StoreLost,
+    /// Somebody else made it, and the configuration says to use it.
+    Sourced(Owner),
+    /// Its owner has renewed it.
+    Renewed(Owner),
     /// The file is not there.
     NotInstalled,
     /// The file holds something else.

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::model::{CertName, Facts, Host, Hostname, KeyHash, KeyType, Sha256, Timestamp, Version};
+use crate::model::{
+    CertName, Facts, Host, Hostname, KeyHash, KeyType, Owner, Sha256, Timestamp, Version,
+};
 use crate::servers::{Server, ServerId};
 
 /// What is wanted.
@@ -12,8 +14,10 @@ use crate::servers::{Server, ServerId};
 pub struct Desired {
     /// Every host of every domain, included or not.
     pub hosts: Vec<Host>,
-    /// The certificates wanted, as `group` made them of the included hosts.
+    /// The certificates wanted, as `wishes` made them of the included hosts.
     pub certificates: Vec<Wish>,
+    /// Whether the CA may be asked: its terms are agreed to.
+    pub orders: bool,
     /// The kind of key to make.
     pub key_type: KeyType,
     /// How many versions of a certificate are kept, at least 1.
@@ -46,6 +50,26 @@ pub struct Observed {
     pub pins: Vec<Pins>,
     /// Installed pairs that could be taken into a store that lacks them.
     pub adoptable: Vec<Adoptable>,
+    /// Certificates that others made and that can be shown, each name once.
+    pub sourced: Vec<Sourced>,
+}
+
+/// A certificate that others made, at a place the configuration names: the pair matches, senders
+/// trust it, and it is within its dates.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sourced {
+    /// Its name in our store.
+    pub name: CertName,
+    /// Who made it.
+    pub owner: Owner,
+    /// What its owner calls it.
+    pub lineage: String,
+    /// The file with the chain.
+    pub chain: PathBuf,
+    /// The file with the key, if it is another.
+    pub key: Option<PathBuf>,
+    /// What the chain says.
+    pub facts: Facts,
 }
 
 /// A certificate in the store.

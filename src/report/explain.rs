@@ -160,6 +160,10 @@ pub fn explain(code: Code) -> &'static str {
         Code::OldProtocolAllowed => text!("old-protocol-allowed"),
         Code::FilterConflict => text!("filter-conflict"),
         Code::CertificateUnasked => text!("certificate-unasked"),
+        Code::SourceUnusable => text!("source-unusable"),
+        Code::SourceOverdue => text!("source-overdue"),
+        Code::SourceMissing => text!("source-missing"),
+        Code::SourceFound => text!("source-found"),
     }
 }
 

@@ -184,6 +184,8 @@ fn because(step: &Step) -> String {
         Reason::Expired(end) => format!("it has ended at {end}"),
         Reason::KeyType => "the configuration asks for another kind of key".to_owned(),
         Reason::StoreLost => "the store does not hold it and the server does".to_owned(),
+        Reason::Sourced(owner) => format!("{owner} made it and the configuration says to use it"),
+        Reason::Renewed(owner) => format!("{owner} has renewed it"),
         Reason::NotInstalled => "it is not there".to_owned(),
         Reason::Differs => "what is there is something else".to_owned(),
         Reason::Access => "its owner, group or mode is not as it should be".to_owned(),

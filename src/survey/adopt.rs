@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::model::{Bundle, CertName, DnsId, Facts, Hostname, PrivateKey, Sha256};
 use crate::plan::Adoptable;
 use crate::servers::{DROP_IN, SNI_SOURCE};
+use crate::source::pem::blocks;
 
 /// The pairs in these server directories that are pairs and cover one of the `wanted` hosts or
 /// stand in an index of ours, each certificate once. `facts` says what a bundle is, that key and
@@ -23,13 +24,7 @@ pub fn adoptable<'a>(
     wanted: &BTreeSet<Hostname>,
     facts: &dyn Fn(&Bundle) -> Option<Facts>,
 ) -> Vec<Adoptable> {
-    let domains: BTreeSet<Hostname> = wanted.iter().filter_map(Hostname::parent).collect();
-    let useful = |facts: &Facts| {
-        facts.names.iter().any(|name| match name {
-            DnsId::Host(host) => wanted.contains(host),
-            DnsId::Wildcard(domain) => domains.contains(domain),
-        })
-    };
+    let wanted = Wanted::of(wanted.iter());
     let mut found: BTreeMap<Sha256, Adoptable> = BTreeMap::new();
     for directory in directories {
         let index = index(directory);
@@ -37,7 +32,7 @@ pub fn adoptable<'a>(
             let Some(bundle) = bundle(&chain, key.as_deref()) else { continue };
             let indexed = index.contains(&chain).then(|| name(&chain)).flatten();
             let Some(facts) = facts(&bundle) else { continue };
-            if useful(&facts) || indexed.is_some() {
+            if wanted.takes(&facts) || indexed.is_some() {
                 let pair = Adoptable { chain, key, facts, indexed };
                 let known = found.entry(pair.facts.leaf).or_insert_with(|| pair.clone());
                 if known.indexed.is_none() && pair.indexed.is_some() {
@@ -47,6 +42,27 @@ pub fn adoptable<'a>(
         }
     }
     found.into_values().collect()
+}
+
+/// The hosts for which certificates are looked for.
+pub(super) struct Wanted<'a> {
+    hosts: BTreeSet<&'a Hostname>,
+    domains: BTreeSet<Hostname>,
+}
+
+impl<'a> Wanted<'a> {
+    pub(super) fn of(hosts: impl Iterator<Item = &'a Hostname> + Clone) -> Self {
+        let domains = hosts.clone().filter_map(Hostname::parent).collect();
+        Self { hosts: hosts.collect(), domains }
+    }
+
+    /// Whether a certificate covers one of them.
+    pub(super) fn takes(&self, facts: &Facts) -> bool {
+        facts.names.iter().any(|name| match name {
+            DnsId::Host(host) => self.hosts.contains(host),
+            DnsId::Wildcard(domain) => self.domains.contains(domain),
+        })
+    }
 }
 
 /// The files that Postfix's map source and Dovecot's drop-in name.
@@ -113,23 +129,6 @@ fn read(path: &Path) -> Option<zeroize::Zeroizing<String>> {
     small.then(|| fs::read_to_string(path).ok().map(zeroize::Zeroizing::new)).flatten()
 }
 
-/// The PEM blocks (RFC 7468) whose label is wanted, as they stand.
-fn blocks(text: &str, wanted: impl Fn(&str) -> bool) -> String {
-    let mut found = String::new();
-    let mut inside = false;
-    for line in text.lines().map(str::trim_end) {
-        let label =
-            |mark: &str| line.strip_prefix(mark).and_then(|rest| rest.strip_suffix("-----"));
-        inside = inside || label("-----BEGIN ").is_some_and(&wanted);
-        if inside {
-            found.push_str(line);
-            found.push('\n');
-        }
-        inside = inside && label("-----END ").is_none();
-    }
-    found
-}
-
 /// Most bytes of a file that is read: Postfix was seen to show 202 certificates in 120 kB.
 const LARGEST: u64 = 1 << 20;
 
@@ -140,7 +139,7 @@ mod tests {
     use std::io::Write;
     use std::path::Path;
 
-    use super::{Adoptable, adoptable, blocks};
+    use super::{Adoptable, adoptable};
     use crate::model::{Bundle, Facts, Hostname};
     use crate::servers::entries::samples::shown;
 
@@ -218,12 +217,5 @@ mod tests {
             .collect();
         found.sort_unstable();
         assert_eq!(found, ["a.test", "b.test"]);
-    }
-
-    #[test]
-    fn only_the_wanted_blocks_are_taken() {
-        let text = format!("words\n{KEY}{}{}", chain("a"), chain("b"));
-        assert_eq!(blocks(&text, |label| label == "CERTIFICATE"), chain("a") + &chain("b"));
-        assert_eq!(blocks(&text, |label| label.ends_with("PRIVATE KEY")), KEY);
     }
 }

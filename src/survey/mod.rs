@@ -13,12 +13,14 @@ pub mod live;
 mod machine;
 mod observe;
 mod postfix;
+mod sourced;
 mod surroundings;
 mod tlsa;
 
 pub use adopt::adoptable;
 pub use files::{Lying, file_print, files};
 pub use observe::{Anew, Earlier, Look, Observation, damaged, held, is_edited, observe};
+pub use sourced::{Others, sourced, unsearchable_places};
 pub use surroundings::{Judge, of_held, surroundings, unasked};
 pub use tlsa::pins;
 

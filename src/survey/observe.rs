@@ -129,6 +129,7 @@ pub async fn observe(
         adoptable: if lacks(desired, &held) { lost(desired, asked, look) } else { Vec::new() },
         held,
         servers: Vec::new(),
+        sourced: Vec::new(),
     };
     let mut touched = Vec::new();
     for asked in asked {
@@ -155,21 +156,22 @@ fn lost(desired: &Desired, asked: &[Asked], look: &Look<'_>) -> Vec<Adoptable> {
     let directories = asked.iter().map(|asked| asked.server.directory.as_path());
     adoptable(directories, &wanted, &|bundle| {
         let facts = verify::facts(bundle).ok()?;
-        is_trusted(bundle, &facts, look).then_some(facts)
+        refused(bundle, &facts, look.how, look.now).is_none().then_some(facts)
     })
 }
 
-/// Whether the chain alone leads to a root: a self-signed pair of the right name is no find.
-fn is_trusted(bundle: &Bundle, facts: &Facts, look: &Look<'_>) -> bool {
-    let Ok(sent) = judge::chain_of_pem(&bundle.chain) else { return false };
+/// Why senders would refuse this pair, by its chain alone: a self-signed pair of the right name is
+/// no find.
+pub(super) fn refused(bundle: &Bundle, facts: &Facts, how: &How, now: Timestamp) -> Option<Code> {
+    let Ok(sent) = judge::chain_of_pem(&bundle.chain) else { return Some(Code::NotTls) };
     let host = match facts.names.first() {
         Some(DnsId::Host(host)) => Some(host.clone()),
         Some(DnsId::Wildcard(domain)) => Hostname::parse(&format!("any.{domain}")).ok(),
         None => None,
     };
-    let Some(host) = host else { return false };
-    let judged = judge::judge(&sent, &host, look.how.known(), look.now);
-    judged.faults.iter().all(|fault| fault.code.level() != Level::Fail)
+    let Some(host) = host else { return Some(Code::NoSan) };
+    let judged = judge::judge(&sent, &host, how.known(), now);
+    judged.faults.iter().map(|fault| fault.code).find(|code| code.level() == Level::Fail)
 }
 
 fn seen(asked: &Asked, files: BTreeMap<PathBuf, FileSeen>, diary: &Diary) -> Seen {

@@ -25,6 +25,7 @@ mod plan;
 mod policy;
 mod proxied;
 mod setup;
+mod source;
 mod state;
 mod streams;
 mod texts;

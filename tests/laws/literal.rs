@@ -22,6 +22,7 @@ pub(crate) fn one_domain(hosts: usize) -> (World, Hostname) {
         limit: 25,
         keep: 2,
         observed: Observed { servers, ..Observed::default() },
+        orders: true,
         dead: BTreeSet::new(),
         now: Timestamp::from_unix(2_000_000_000),
         issued: 0,

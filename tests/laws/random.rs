@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use mailcert::model::{
-    CertName, DnsId, Host, Hostname, KeyType, Points, Sha256, Timestamp, Version,
+    CertName, DnsId, Host, Hostname, KeyType, Owner, Points, Sha256, Timestamp, Version,
 };
-use mailcert::plan::{Adoptable, FileSeen, Held, HeldVersion, Observed, Pins, layout};
+use mailcert::plan::{Adoptable, FileSeen, Held, HeldVersion, Observed, Pins, Sourced, layout};
 use mailcert::servers::wants;
 
 use super::chance::Chance;
@@ -44,12 +44,14 @@ pub(crate) fn random(chance: &mut Chance) -> World {
         limit: 1 + chance.below(4),
         keep: 1 + chance.below(3),
         observed: Observed { servers: sheet::some(chance, &names), ..Observed::default() },
+        orders: !chance.once_in(10),
         dead: BTreeSet::new(),
         now: Timestamp::from_unix(2_000_000_000),
         issued: 1_000,
     };
     world.dead = names.iter().filter(|_| chance.once_in(8)).cloned().collect();
     hold(chance, &mut world, &names);
+    source(chance, &mut world, &names);
     if world.has_wildcard() {
         // Hosts that only a wildcard covers find another place where it has too many of them;
         // which, depends on the others.
@@ -117,6 +119,46 @@ fn hold(chance: &mut Chance, world: &mut World, names: &[Hostname]) {
         }
         let spki = facts(1 + chance.below(6) as u64, Vec::new(), world.now, 1).spki;
         world.observed.pins.push(Pins { host: name.clone(), keys: vec![spki] });
+    }
+}
+
+/// What others made: in one world of three, some of it in the store already.
+fn source(chance: &mut Chance, world: &mut World, names: &[Hostname]) {
+    if !chance.once_in(3) {
+        return;
+    }
+    let owners = [(Owner::Certbot, "mx.example.org"), (Owner::Lego, "mail.example.net")];
+    for (number, (owner, lineage)) in (700..).zip(owners) {
+        if chance.once_in(3) {
+            continue;
+        }
+        let name = CertName::of_owner(&name(lineage), owner).expect("short enough");
+        let old = Duration::from_secs(DAY * chance.below(80) as u64 + DAY / 2);
+        let facts = facts(number, ids(chance, names), world.now.minus(old), 90);
+        if chance.once_in(2) {
+            let before = self::facts(number + 10, ids(chance, names), facts.not_before, 85);
+            let mut versions = vec![(1, before), (2, facts.clone())];
+            versions.truncate(1 + chance.below(2));
+            let bad = |chance: &mut Chance| chance.once_in(5).then_some(world.now);
+            let versions = versions.into_iter().map(|(version, facts)| HeldVersion {
+                version: Version(version),
+                facts,
+                bad: bad(chance),
+            });
+            let versions = versions.collect();
+            world.observed.held.push(Held { name: name.clone(), versions });
+        }
+        if chance.once_in(6) {
+            continue;
+        }
+        world.observed.sourced.push(Sourced {
+            name,
+            owner,
+            lineage: lineage.to_owned(),
+            chain: format!("/etc/{owner}/{lineage}/fullchain.pem").into(),
+            key: None,
+            facts,
+        });
     }
 }
 

@@ -9,8 +9,8 @@ use mailcert::model::{
     Why,
 };
 use mailcert::plan::{
-    Action, Desired, Fate, FileSeen, Held, HeldVersion, Hook, Mode, Observed, Plan, Seen, Step,
-    group, layout, plan,
+    Action, Desired, Fate, FileSeen, Having, Held, HeldVersion, Hook, Mode, Observed, Plan, Seen,
+    Step, Wish, layout, plan, wishes,
 };
 use mailcert::servers::{Kind, Part, ServerId, needs_reload, wants};
 
@@ -33,6 +33,8 @@ pub(crate) struct World {
     pub(crate) limit: usize,
     pub(crate) keep: usize,
     pub(crate) observed: Observed,
+    /// Whether the CA may be asked.
+    pub(crate) orders: bool,
     /// Names that the CA refuses.
     pub(crate) dead: BTreeSet<Hostname>,
     pub(crate) now: Timestamp,
@@ -41,11 +43,18 @@ pub(crate) struct World {
 }
 
 impl World {
+    /// The certificates wanted for these hosts.
+    pub(crate) fn wishes(&self, hosts: &[Host]) -> Vec<Wish> {
+        let Observed { held, sourced, pins, .. } = &self.observed;
+        let having = Having { held, sourced, pins, now: self.now };
+        wishes(hosts, &self.domains, having, self.limit)
+    }
+
     pub(crate) fn desired(&self) -> Desired {
-        let held = &self.observed.held;
         Desired {
             hosts: self.hosts.clone(),
-            certificates: group(&self.hosts, &self.domains, held, self.limit),
+            certificates: self.wishes(&self.hosts),
+            orders: self.orders,
             key_type: KeyType::EcdsaP256,
             keep: self.keep,
             prove_every: Duration::from_secs(20 * 3_600),
@@ -106,10 +115,21 @@ impl World {
             })
     }
 
-    /// Every host that a held certificate names in its newest good version.
+    /// Every host that a held certificate names in its newest good version. What others made and
+    /// took away again is no place for a host.
     pub(crate) fn named(&self) -> Vec<Hostname> {
+        let wishes = self.wishes(&self.hosts);
+        let is_place = |held: &&Held| {
+            held.name.owner().is_none() || wishes.iter().any(|wish| wish.name == held.name)
+        };
         let newest = |held: &Held| held.versions.iter().rev().find(|own| !own.is_bad()).cloned();
-        let ids = self.observed.held.iter().filter_map(newest).flat_map(|own| own.facts.names);
+        let ids = self
+            .observed
+            .held
+            .iter()
+            .filter(is_place)
+            .filter_map(newest)
+            .flat_map(|own| own.facts.names);
         ids.filter_map(|id| match id {
             DnsId::Host(host) => Some(host),
             DnsId::Wildcard(_) => None,
@@ -158,6 +178,12 @@ impl World {
         match &step.action {
             Action::Issue { certificate, names, reuse_key } => {
                 return self.issue(certificate, names, *reuse_key);
+            }
+            Action::Adopt { certificate, sourced: Some(content), .. } => {
+                let mut pairs = self.observed.sourced.iter();
+                let pair = pairs.find(|pair| pair.facts.combined == *content);
+                let facts = pair.expect("a pair that is there").facts.clone();
+                self.keep(certificate, facts);
             }
             Action::Adopt { certificate, chain, .. } => {
                 let mut pairs = self.observed.adoptable.iter();

@@ -21,6 +21,7 @@ mod world;
 mod ca;
 mod debian;
 mod fix;
+mod import;
 mod killed;
 mod lint;
 mod local;

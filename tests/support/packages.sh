@@ -9,7 +9,7 @@ export MAILCERT_EXIM="${MAILCERT_EXIM:-/var/cache/mailcert-tests/exim}"
 packages=(
   postfix postfix-cdb postfix-lmdb
   dovecot-core dovecot-imapd dovecot-pop3d dovecot-managesieved
-  knot knot-dnsutils unbound pebble
+  knot knot-dnsutils unbound pebble certbot
   openssl gnutls-bin openjdk-17-jre-headless
   adduser iproute2 procps strace ca-certificates
   libidn12 libnsl2 libdb5.3 libgnutls-dane0 libpcre2-8-0 # what the unpacked Exim links to

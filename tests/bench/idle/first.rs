@@ -62,6 +62,7 @@ async fn first(machine: &Machine) {
         http: &Http::new(&roots, None).expect("a client"),
         how: how(roots, now),
         machine: vec![IpAddr::V4(machine.address)],
+        places: Vec::new(),
         only: Vec::new(),
         now,
         tell: &|_| {},

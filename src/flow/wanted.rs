@@ -1,0 +1,83 @@
+//! What is wanted: the certificates for the hosts that were discovered, those of others first.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use crate::discover::Discovered;
+use crate::flow::Means;
+use crate::model::{Code, Finding, Host, Hostname};
+use crate::plan::{self, Action, Desired, Having, Held, Mode, Pins, Plan, Sourced};
+use crate::survey::{self, Others};
+
+/// Old versions kept of each certificate, the one shown included.
+const KEEP: usize = 3;
+
+/// What others made, at the places the configuration names, for hosts of ours.
+pub(super) fn others(means: &Means<'_>, discovered: &[Discovered], held: &[Held]) -> Others {
+    let hosts = discovered.iter().flat_map(|domain| &domain.hosts);
+    survey::sourced(&means.config.sources, hosts, held, &means.how)
+}
+
+/// The certificates wanted for the hosts that were discovered, as far as the pins are known.
+pub(super) fn desire(
+    means: &Means<'_>,
+    discovered: &[Discovered],
+    (held, sourced): (&[Held], &[Sourced]),
+    pins: &[Pins],
+) -> Desired {
+    let config = means.config;
+    let hosts: Vec<Host> =
+        discovered.iter().flat_map(|domain| domain.hosts.iter().cloned()).collect();
+    let domains: Vec<Hostname> = config.domains.iter().map(|domain| domain.name.clone()).collect();
+    let having = Having { held, sourced, pins, now: means.how.moment() };
+    Desired {
+        certificates: plan::wishes(&hosts, &domains, having, config.acme.names_per_certificate),
+        orders: config.acme.agree_to_terms,
+        hosts,
+        key_type: config.acme.key_type,
+        keep: KEEP,
+        prove_every: config.verify.every,
+    }
+}
+
+/// In `fix`, what others have at the usual places for names that are to be ordered: a note for each
+/// owner, where the configuration says nothing of others' certificates.
+pub(super) fn offered(
+    means: &Means<'_>,
+    mode: &Mode,
+    desired: &Desired,
+    plan: &Plan,
+) -> Vec<Finding> {
+    let ordered = plan.steps.iter().filter_map(|step| match &step.action {
+        Action::Issue { names, .. } => Some(names),
+        _ => None,
+    });
+    let mut ordered = ordered.flatten().peekable();
+    if *mode == Mode::Run || !means.config.sources.is_empty() || ordered.peek().is_none() {
+        return Vec::new();
+    }
+    let places: Vec<_> = means.places.iter().filter(|place| place.exists()).cloned().collect();
+    let found = survey::sourced(&places, desired.hosts.iter(), &[], &means.how).sourced;
+    let mut offers: BTreeMap<&Path, (&Sourced, &Hostname, usize)> = BTreeMap::new();
+    for name in ordered {
+        let Some(pair) = found.iter().find(|pair| pair.facts.covers(name)) else { continue };
+        let place = places.iter().find(|place| pair.chain.starts_with(place));
+        let Some(place) = place else { continue };
+        offers.entry(place).or_insert((pair, name, 0)).2 += 1;
+    }
+    offers.into_iter().map(offer).collect()
+}
+
+fn offer((place, (pair, name, names)): (&Path, (&Sourced, &Hostname, usize))) -> Finding {
+    let more = match names {
+        1 => String::new(),
+        names => format!(" and {} more", names - 1),
+    };
+    let place = place.display();
+    let message = format!(
+        "{} has a good certificate for {name}{more} below {place}; to show that instead of \
+         ordering another, add [source.files] with `paths = [\"{place}\"]` to the configuration",
+        pair.owner
+    );
+    Finding::new(Code::SourceFound, place, message)
+}
