@@ -186,6 +186,9 @@ pub struct Run {
     /// Fail for what is wrong elsewhere, too: a broken domain, a backup MX
     #[arg(long)]
     pub strict: bool,
+    /// How long another mailcert is waited for.
+    #[command(flatten)]
+    pub patience: Patience,
 }
 
 /// `fix`.
@@ -207,6 +210,18 @@ pub struct Fix {
     /// Fail for what is wrong elsewhere, too: a broken domain, a backup MX
     #[arg(long)]
     pub strict: bool,
+    /// How long another mailcert is waited for.
+    #[command(flatten)]
+    pub patience: Patience,
+}
+
+/// What a command that needs the lock does when another mailcert holds it.
+#[derive(Args, Clone, Copy, Debug, Default)]
+pub struct Patience {
+    /// Wait until another mailcert has ended instead of exiting 5, at most this long if SECONDS
+    /// are given
+    #[arg(long, value_name = "SECONDS", value_parser = |text: &str| number(text, 1_u64..=86_400))]
+    pub wait: Option<Option<u64>>,
 }
 
 /// `setup`.
@@ -222,6 +237,9 @@ pub struct Setup {
     /// Apply without a question
     #[arg(long)]
     pub yes: bool,
+    /// How long another mailcert is waited for.
+    #[command(flatten)]
+    pub patience: Patience,
 }
 
 /// `init`.
@@ -251,6 +269,9 @@ pub struct Rollback {
     /// The name of the certificate, such as example.org or example.org-2
     #[arg(value_name = "NAME", value_parser = CertName::parse)]
     pub name: CertName,
+    /// How long another mailcert is waited for.
+    #[command(flatten)]
+    pub patience: Patience,
 }
 
 /// `explain`.

@@ -9,7 +9,9 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::disk::Look;
-use crate::model::{CertName, Finding, Host, Hostname, Sha256, Timestamp, Version};
+use crate::model::{
+    CertName, Finding, Host, Hostname, KeyHash, KeyType, Sha256, Timestamp, Version,
+};
 use crate::store::Proof;
 
 /// What a stat says of an installed file: equal prints mean an untouched file.
@@ -68,6 +70,32 @@ pub struct Wait {
     pub refused: Vec<Hostname>,
 }
 
+/// An order at a CA that was ready to be finalized: whatever ends us, its certificate is ours.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnderWay {
+    /// Where the CA has it.
+    pub url: String,
+    /// The account that made it, where the CA has accounts.
+    pub account: Option<String>,
+    /// The names the plan asked for, sorted.
+    pub wanted: Vec<Hostname>,
+    /// The names that were ordered.
+    pub names: Vec<Hostname>,
+    /// The others, and why each was left out.
+    pub left_out: Vec<(Hostname, Finding)>,
+    /// The profile.
+    pub profile: Option<String>,
+    /// The kind of its key.
+    pub key_type: KeyType,
+    /// Its key, which lies in the store's `orders/NAME-KEY.pem` (the first 16 digits of this).
+    pub key: KeyHash,
+    /// The version that it is to become, which the store knows best: where a version of that
+    /// number was kept, the order is over.
+    pub becomes: Version,
+    /// Since when.
+    pub since: Timestamp,
+}
+
 /// One line of the diary. A later line about the same thing replaces the earlier one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -88,6 +116,13 @@ pub enum Entry {
         certificate: CertName,
         /// Until when and why; `None` when it is over.
         wait: Option<Wait>,
+    },
+    /// An order is about to be finalized, or (`None`) over.
+    Order {
+        /// The certificate.
+        certificate: CertName,
+        /// What it takes to go on with it.
+        order: Option<UnderWay>,
     },
     /// A file was installed, or (`None`) removed.
     Installed {
@@ -165,6 +200,8 @@ pub struct Diary {
     pub reloaded: BTreeMap<String, Timestamp>,
     /// Orders held back.
     pub waits: BTreeMap<CertName, Wait>,
+    /// Orders about to be finalized.
+    pub orders: BTreeMap<CertName, UnderWay>,
     /// Files we installed.
     pub installed: BTreeMap<PathBuf, Installed>,
     /// What was last seen, by server and certificate.
@@ -196,6 +233,7 @@ impl Diary {
                 self.reloaded.insert(server, at);
             }
             Entry::Wait { certificate, wait } => put(&mut self.waits, certificate, wait),
+            Entry::Order { certificate, order } => put(&mut self.orders, certificate, order),
             Entry::Installed { path, file } => put(&mut self.installed, path, file),
             Entry::Proof { server, certificate, proof } => {
                 put(&mut self.proofs, (server, certificate), proof);
@@ -230,6 +268,9 @@ impl Diary {
         let owed = owed.map(|(server, at)| Entry::Reload { server, since: Some(at), at });
         let waits = self.waits.into_iter();
         let waits = waits.map(|(certificate, wait)| Entry::Wait { certificate, wait: Some(wait) });
+        let orders = self.orders.into_iter();
+        let orders =
+            orders.map(|(certificate, order)| Entry::Order { certificate, order: Some(order) });
         let installed = self.installed.into_iter();
         let installed = installed.map(|(path, file)| Entry::Installed { path, file: Some(file) });
         let proofs = self.proofs.into_iter().map(|((server, certificate), proof)| Entry::Proof {
@@ -256,6 +297,7 @@ impl Diary {
         worked
             .chain(owed)
             .chain(waits)
+            .chain(orders)
             .chain(installed)
             .chain(proofs)
             .chain(bad)
@@ -300,6 +342,22 @@ mod tests {
         Wait { until: at(99), refusals, findings, refused }
     }
 
+    fn under_way(url: &str) -> UnderWay {
+        let names = vec![Hostname::parse("mx.example.org").unwrap()];
+        UnderWay {
+            url: url.to_owned(),
+            account: None,
+            wanted: names.clone(),
+            names,
+            left_out: Vec::new(),
+            profile: None,
+            key_type: KeyType::EcdsaP256,
+            key: Sha256::of(b"key"),
+            becomes: Version(1),
+            since: at(4),
+        }
+    }
+
     fn asked(domain: Hostname, seconds: i64) -> Entry {
         let (hosts, findings) = (Vec::new(), Vec::new());
         Entry::Discovered { domain, at: at(seconds), asked_with: Sha256::of(b"y"), hosts, findings }
@@ -319,6 +377,10 @@ mod tests {
             Entry::Wait { certificate: name(), wait: Some(wait(1)) },
             Entry::Wait { certificate: name(), wait: None },
             Entry::Wait { certificate: certificate("b.test"), wait: Some(wait(2)) },
+            Entry::Order { certificate: name(), order: Some(under_way("one")) },
+            Entry::Order { certificate: name(), order: Some(under_way("two")) },
+            Entry::Order { certificate: certificate("b.test"), order: Some(under_way("three")) },
+            Entry::Order { certificate: certificate("b.test"), order: None },
             Entry::Installed { path: path(), file: Some(installed(1)) },
             Entry::Installed { path: path(), file: Some(installed(2)) },
             Entry::Installed { path: PathBuf::from("/gone"), file: Some(installed(1)) },
@@ -350,6 +412,7 @@ mod tests {
         let worked = [("exim".to_owned(), at(2)), ("postfix".to_owned(), at(3))];
         assert_eq!(diary.reloaded, BTreeMap::from(worked));
         assert_eq!(diary.waits, BTreeMap::from([(certificate("b.test"), wait(2))]));
+        assert_eq!(diary.orders, BTreeMap::from([(certificate("example.org"), under_way("two"))]));
         let file = (PathBuf::from("/etc/exim4/tls/a.pem"), installed(2));
         assert_eq!(diary.installed, BTreeMap::from([file]));
         assert_eq!(diary.proofs, BTreeMap::from([(("exim".to_owned(), None), proof(1))]));
