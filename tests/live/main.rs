@@ -9,6 +9,7 @@
 )]
 
 mod clients;
+mod crash;
 mod farm;
 #[path = "../cli/mail.rs"]
 #[expect(dead_code, reason = "the live tests need its good servers only")]
@@ -26,5 +27,6 @@ mod local;
 mod outset;
 mod second;
 mod store;
+mod syscalls;
 mod tlsa;
 mod verify;
