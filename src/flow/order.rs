@@ -49,8 +49,11 @@ impl Round<'_> {
                 () = interrupted(means) => None,
             };
             let Some((certificate, answer)) = next else { break };
-            results.push(match answer.and_then(|issued| keep(means, certificate, issued)) {
-                Ok((version, left_out, found)) => {
+            let kept = answer.map(|issued| keep(means, certificate, issued));
+            results.push(match kept {
+                // The order is in the diary: the next run need not wait to fetch it again.
+                Ok(Err(why)) => Err(why),
+                Ok(Ok((version, left_out, found))) => {
                     self.findings.extend(found);
                     self.learned(certificate, version);
                     self.note_wait(certificate, left_out)?;
@@ -177,11 +180,9 @@ fn keep(
     means: &Means<'_>,
     certificate: &CertName,
     issued: Issued,
-) -> Result<(HeldVersion, Option<Refusal>, Vec<Finding>), Refusal> {
-    let failed = |why: String| ours(certificate, Code::OrderFailed, why);
-    let facts = verify::facts(&issued.bundle).map_err(|e| failed(text(e)))?;
-    let kept = means.store.keep(certificate, &issued.bundle, &facts);
-    let version = kept.map_err(|e| failed(text(e)))?;
+) -> Result<(HeldVersion, Option<Refusal>, Vec<Finding>), String> {
+    let facts = verify::facts(&issued.bundle).map_err(text)?;
+    let version = means.store.keep(certificate, &issued.bundle, &facts).map_err(text)?;
     let left_out = (!issued.left_out.is_empty()).then(|| {
         let (names, findings) = issued.left_out.iter().cloned().unzip();
         Refusal { findings, names, retry_after: None, by_ca: true }

@@ -22,6 +22,7 @@ mod world;
 mod ca;
 mod debian;
 mod fix;
+mod full;
 mod interrupted;
 mod killed;
 mod local;
