@@ -2,6 +2,7 @@
 //! that makes a run order, install and reload everything.
 
 use std::net::Ipv4Addr;
+use std::process::{Child, Command};
 
 use crate::clients::openssl;
 use crate::tree::nothing_is_half_done;
@@ -56,8 +57,13 @@ impl Small {
         shown.dedup();
         assert_eq!(shown.len(), 1, "{when}: not all show the same: {said}");
         self.nothing_is_left(when);
-        let issued = finalized(&self.world) - self.issued;
+        let issued = self.issued_since_the_change();
         assert_eq!(issued, 1, "{when}: certificates for one change: {said}");
+    }
+
+    /// How many certificates the CA was asked to make since the change.
+    pub(crate) fn issued_since_the_change(&self) -> usize {
+        finalized(&self.world) - self.issued
     }
 
     /// Insists that no temporary file and no key of an order is left.
@@ -89,6 +95,14 @@ impl Small {
 }
 
 /// How often the CA was asked to make a certificate.
-fn finalized(world: &World) -> usize {
+pub(crate) fn finalized(world: &World) -> usize {
     world.ca_log().lines().filter(|line| line.contains("POST /finalize-order/")).count()
+}
+
+/// Kills mailcert below `timeout`, which then ends by itself.
+pub(crate) fn kill(mut victim: Child) {
+    let parent = victim.id().to_string();
+    // It may have ended by itself already, or not begun.
+    let _ = Command::new("pkill").args(["-KILL", "-P", &parent]).status();
+    victim.wait().expect("it is our child");
 }
