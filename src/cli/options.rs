@@ -178,7 +178,10 @@ pub struct Plan {
 /// `run`.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "A server whose hook-in line is missing is skipped, and run exits 1:\n  \
-    mailcert setup     shows the line and, with consent, adds it")]
+    mailcert setup     shows the line and, with consent, adds it\n\n\
+    Ctrl-C and SIGTERM end it with 1, between two steps and never in the middle of a\n\
+    file; while the CA is waited for, at once. The next run goes on, and takes up an\n\
+    order that was about to be finalized: no certificate is ordered twice.")]
 pub struct Run {
     /// Do as `plan` does: show what is to be done, change nothing
     #[arg(long)]
@@ -196,7 +199,8 @@ pub struct Run {
 #[command(after_help = "Examples:\n  \
     mailcert fix                    everything\n  \
     mailcert fix mx1.example.org    only this host\n  \
-    mailcert fix --yes              without a question, hook-in lines included")]
+    mailcert fix --yes              without a question, hook-in lines included\n\n\
+    Ctrl-C and SIGTERM end it with 1, as they end `mailcert run`.")]
 pub struct Fix {
     /// Domains or hosts to repair [default: all]
     #[arg(value_name = "DOMAIN|HOST", value_parser = host)]
