@@ -58,19 +58,23 @@ fn a_run_that_waits_for_the_ca_ends_at_once_and_takes_its_challenges_away() {
     let config = small.world.path("pebble.json");
     let pebble = run("pgrep", &["-f", &format!("^pebble -config {}", text(&config))]);
 
-    small.change();
-    let before = small.world.ca_log().len();
-    let victim = small.world.spawn(&["run"]);
-    until(|| small.world.ca_log()[before..].contains("Attempting to validate"));
-    signal("-STOP", pebble.trim());
-    let (ran, after) = ended(victim, "-TERM");
-    signal("-CONT", pebble.trim());
-    assert!(after < Duration::from_secs(3), "it took {after:?}: {ran}");
-    let ran = ran.exits(1).says("interrupted");
-    assert_eq!(tokens(&root), 0, "tokens were left in the webroot: {ran}");
-    small.works("after the signal");
-    small.finishes("after the signal");
-    assert_eq!(tokens(&root), 0);
+    for name in ["-TERM", "-KILL"] {
+        small.change();
+        let before = small.world.ca_log().len();
+        let victim = small.world.spawn(&["run"]);
+        until(|| small.world.ca_log()[before..].contains("Attempting to validate"));
+        signal("-STOP", pebble.trim());
+        let (ran, after) = ended(victim, name);
+        signal("-CONT", pebble.trim());
+        assert!(after < Duration::from_secs(3), "{name}: it took {after:?}: {ran}");
+        if name == "-TERM" {
+            let ran = ran.exits(1).says("interrupted");
+            assert_eq!(tokens(&root), 0, "tokens were left in the webroot: {ran}");
+        }
+        small.works(name);
+        small.finishes(name);
+        assert_eq!(tokens(&root), 0, "{name}: tokens are left after the next run");
+    }
 }
 
 #[test]
