@@ -2,6 +2,7 @@
 //! only printer. Exit codes are decided here.
 
 mod environment;
+mod lock;
 mod look;
 mod output;
 mod session;
@@ -108,6 +109,7 @@ async fn command(cli: Cli) -> Result<u8, Failure> {
         Command::Run(typed) => {
             let loaded = load(named, &output)?;
             let session = Session::open(loaded.config)?.strictly(typed.strict);
+            let session = session.waiting(typed.patience);
             if typed.dry_run {
                 let fresh = Fresh::Remembered;
                 return work::plan(&session, fresh, &Mode::Run, &output, loaded.findings).await;
@@ -119,6 +121,7 @@ async fn command(cli: Cli) -> Result<u8, Failure> {
             session::known(&loaded.config, &typed.names)?;
             let session = Session::open(loaded.config)?;
             let session = session.for_names(typed.names).strictly(typed.strict);
+            let session = session.waiting(typed.patience);
             if typed.dry_run {
                 let mode = Mode::Fix { hook: typed.yes };
                 return work::plan(&session, Fresh::Anew, &mode, &output, loaded.findings).await;
@@ -127,12 +130,12 @@ async fn command(cli: Cli) -> Result<u8, Failure> {
         }
         Command::Rollback(typed) => {
             let loaded = load(named, &output)?;
-            let session = Session::open(loaded.config)?;
+            let session = Session::open(loaded.config)?.waiting(typed.patience);
             work::rollback(&session, &typed.name, &output, loaded.findings).await
         }
         Command::Setup(typed) => {
             let loaded = load(named, &output)?;
-            let session = Session::open(loaded.config)?;
+            let session = Session::open(loaded.config)?.waiting(typed.patience);
             if typed.undo {
                 return setup::undo(&session, typed.yes, &output, loaded.findings).await;
             }

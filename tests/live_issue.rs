@@ -106,7 +106,7 @@ impl World {
         let order = Order { names, key_type: KeyType::EcdsaP256, key: None, profile: None };
         let unseen = unseen.iter().map(|name| (*name).to_owned()).collect();
         let dns = Here { address: self.address, unseen };
-        issue(order, acme, &dns, &self.http(), &self.listener()).await
+        issue(order, acme, &dns, &self.http(), &self.listener(), &self.store.book()).await
     }
 }
 
@@ -217,11 +217,12 @@ async fn twenty_orders_at_once_share_listener_and_account() {
     let listener = world.listener();
     let dns = Here { address: world.address, unseen: Vec::new() };
     let http = world.http();
+    let book = world.store.book();
     let orders = (0..20).map(|number| {
         let names = ["mx", "imap"].map(|label| format!("{label}.d{number}.example"));
         let names = names.iter().map(|name| Hostname::parse(name).unwrap()).collect();
         let order = Order { names, key_type: KeyType::EcdsaP384, key: None, profile: None };
-        issue(order, &acme, &dns, &http, &listener)
+        issue(order, &acme, &dns, &http, &listener, &book)
     });
     let spent = millis(async {
         for issued in futures_util::future::join_all(orders).await {
@@ -283,7 +284,10 @@ async fn a_name_whose_answer_the_ca_does_not_find_is_left_out() {
         address: world.address,
         unseen: vec!["mx.b.example".to_owned(), "mx.c.example".to_owned()],
     };
-    let issued = issue(order, &acme, &dns, &world.http(), &solver).await.map_err(said).unwrap();
+    let issued = issue(order, &acme, &dns, &world.http(), &solver, &world.store.book())
+        .await
+        .map_err(said)
+        .unwrap();
     let lines = left_out(&issued);
     println!("{lines:#?}");
     assert_eq!(lines.len(), 2);
@@ -342,7 +346,8 @@ async fn a_web_server_can_serve_the_answers() {
     let names = vec![Hostname::parse("mx.a.example").unwrap()];
     let order = Order { names, key_type: KeyType::EcdsaP256, key: None, profile: None };
     let dns = Here { address: world.address, unseen: Vec::new() };
-    let issued = issue(order, &world.acme(), &dns, &world.http(), &webroot).await;
+    let issued =
+        issue(order, &world.acme(), &dns, &world.http(), &webroot, &world.store.book()).await;
     assert!(issued.map_err(said).unwrap().left_out.is_empty());
     let left = std::fs::read_dir(root.path().join(".well-known/acme-challenge")).unwrap();
     assert_eq!(left.count(), 0, "a token was left behind");
@@ -356,7 +361,8 @@ async fn a_profile_the_ca_does_not_offer_is_refused_early() {
     let profile = Some("shortlived".to_owned());
     let order = Order { names, key_type: KeyType::EcdsaP256, key: None, profile };
     let dns = Here { address: world.address, unseen: Vec::new() };
-    let refused = issue(order, &world.acme(), &dns, &world.http(), &world.listener()).await;
+    let (acme, book) = (world.acme(), world.store.book());
+    let refused = issue(order, &acme, &dns, &world.http(), &world.listener(), &book).await;
     assert_eq!(
         said(refused.err().expect("Pebble offers none")),
         "the CA offers no profiles; remove profile = \"shortlived\" from [acme]\n"

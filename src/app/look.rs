@@ -77,7 +77,8 @@ pub(super) async fn verify(
     let targets = Targets::of(&config, &typed)?;
     let machine = session::machine(&config);
     let world = World::new(&config, &dns, &machine);
-    let stop = Stop::heed()?;
+    let stop = Stop::default();
+    stop.heed()?;
     let bar = Bar::new(output.quiet(), targets.count());
     let mut sink = Sink::new(output, typed.strict, targets.count(), findings);
     let stated = is_stated.then_some(&config);

@@ -6,12 +6,12 @@ use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use crate::app::environment;
 use crate::app::output::{Failure, why};
 use crate::app::output::{Output, say};
+use crate::app::signals::Stop;
+use crate::app::{environment, lock};
 use tokio::time::Instant;
 
 use crate::cli;
@@ -23,7 +23,7 @@ use crate::http::Http;
 use crate::issue::{Acme, Listener, Solver, Webroot};
 use crate::model::{Finding, Hostname, Timestamp};
 use crate::source;
-use crate::store::{Files, Store as _};
+use crate::store::{Files, Lock, Store as _};
 use crate::trust::Roots;
 use crate::verify::{self, Extras, How};
 
@@ -109,7 +109,8 @@ pub(super) struct Session {
     ca: Acme,
     solver: Box<dyn Solver>,
     http: Http,
-    stop: Arc<AtomicBool>,
+    patience: cli::Patience,
+    stop: Stop,
 }
 
 impl Session {
@@ -148,7 +149,8 @@ impl Session {
             ca,
             solver,
             http,
-            stop: Arc::new(AtomicBool::new(false)),
+            patience: cli::Patience::default(),
+            stop: Stop::default(),
         })
     }
 
@@ -160,6 +162,19 @@ impl Session {
     /// The same, where what is wrong elsewhere counts, too.
     pub(super) fn strictly(self, strict: bool) -> Self {
         Self { strict, ..self }
+    }
+
+    /// The same, with this much patience for another mailcert.
+    pub(super) fn waiting(self, patience: cli::Patience) -> Self {
+        Self { patience, ..self }
+    }
+
+    /// Takes the lock of the store, waiting for it where that was asked for.
+    ///
+    /// # Errors
+    /// [`Failure::Locked`] when another mailcert holds it.
+    pub(super) async fn lock(&self, output: &Output) -> Result<Lock, Failure> {
+        lock::lock(&*self.store, self.patience, output.quiet()).await
     }
 
     /// The same, for the flow.
@@ -177,7 +192,7 @@ impl Session {
             only: self.only.clone(),
             now: self.now,
             tell,
-            stop: &self.stop,
+            stop: self.stop.flag(),
         }
     }
 
@@ -186,23 +201,18 @@ impl Session {
     /// # Errors
     /// [`Failure`] when the handlers cannot be set.
     pub(super) fn heed_signals(&self) -> Result<(), Failure> {
-        use tokio::signal::unix::{SignalKind, signal};
-        for kind in [SignalKind::interrupt(), SignalKind::terminate()] {
-            let mut signals = signal(kind).map_err(Failure::work)?;
-            let stop = Arc::clone(&self.stop);
-            tokio::spawn(async move {
-                while signals.recv().await.is_some() {
-                    stop.store(true, Ordering::Relaxed);
-                    say("interrupted: the step under way is finished first");
-                }
-            });
-        }
+        self.stop.heed()?;
+        let stop = self.stop.clone();
+        tokio::spawn(async move {
+            stop.came().await;
+            say("interrupted: what is under way is finished or taken back");
+        });
         Ok(())
     }
 
     /// Whether a signal came.
     pub(super) fn stopped(&self) -> bool {
-        self.stop.load(Ordering::Relaxed)
+        self.stop.has_come()
     }
 }
 

@@ -48,7 +48,7 @@ pub(super) async fn setup(
             code = code.max(3);
             continue;
         }
-        let _lock = session.store.lock().map_err(Failure::store)?;
+        let _lock = session.lock(output).await?;
         match apply(session, asked).await {
             Ok(()) => output.text(&format!(
                 "{id}: applied; `mailcert setup --undo` takes it back, `mailcert fix` brings \
@@ -86,7 +86,7 @@ pub(super) async fn undo(
             code = code.max(3);
             continue;
         }
-        let _lock = session.store.lock().map_err(Failure::store)?;
+        let _lock = session.lock(output).await?;
         let (state, store) = (&session.config.state, &*session.store);
         let diary = session.store.diary().map_err(Failure::store)?;
         let edited = survey::is_edited(asked, &diary);

@@ -1,39 +1,56 @@
 //! SIGINT and SIGTERM as a value: who works looks at it, nothing is torn down.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::watch;
+use tokio::sync::Notify;
 
 use crate::app::Failure;
 
-/// Whether a signal came that asks for an end.
-#[derive(Clone, Debug)]
-pub(super) struct Stop(watch::Receiver<bool>);
+/// Whether a signal came that asks for an end. Until [`Stop::heed`] they end the process.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Stop {
+    came: Arc<AtomicBool>,
+    waiting: Arc<Notify>,
+}
 
 impl Stop {
     /// From now on they are told here instead of ending the process.
     ///
     /// # Errors
     /// [`Failure::Work`] when the handlers cannot be set.
-    pub(super) fn heed() -> Result<Self, Failure> {
+    pub(super) fn heed(&self) -> Result<(), Failure> {
         let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::work)?;
         let mut terminate = signal(SignalKind::terminate()).map_err(Failure::work)?;
-        let (tell, told) = watch::channel(false);
+        let stop = self.clone();
         tokio::spawn(async move {
             tokio::select! {
                 _ = interrupt.recv() => {}
                 _ = terminate.recv() => {}
             }
-            tell.send_replace(true);
-            // Kept open: who looks later is told, too.
-            tell.closed().await;
+            stop.came.store(true, Ordering::Relaxed);
+            stop.waiting.notify_waiters();
         });
-        Ok(Self(told))
+        Ok(())
     }
 
     /// Waits for it, for ever if none comes.
     pub(super) async fn came(&self) {
-        if self.0.clone().wait_for(|came| *came).await.is_err() {
-            std::future::pending().await
+        // Enlisted before the look: what comes in between is not missed.
+        let told = self.waiting.notified();
+        if !self.has_come() {
+            told.await;
         }
+    }
+
+    /// Whether it came.
+    pub(super) fn has_come(&self) -> bool {
+        self.came.load(Ordering::Relaxed)
+    }
+
+    /// The same for who looks between two steps.
+    pub(super) fn flag(&self) -> &AtomicBool {
+        &self.came
     }
 }

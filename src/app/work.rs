@@ -47,7 +47,7 @@ pub(super) async fn run(
     output: &Output,
     notes: Vec<Finding>,
 ) -> Result<u8, Failure> {
-    let _lock = session.store.lock().map_err(Failure::store)?;
+    let _lock = session.lock(output).await?;
     work(session, "run", &Mode::Run, output, notes).await
 }
 
@@ -58,7 +58,7 @@ pub(super) async fn fix(
     output: &Output,
     notes: Vec<Finding>,
 ) -> Result<u8, Failure> {
-    let _lock = session.store.lock().map_err(Failure::store)?;
+    let _lock = session.lock(output).await?;
     let hook = yes || consent(session).await?;
     work(session, "fix", &Mode::Fix { hook }, output, notes).await
 }
@@ -70,8 +70,10 @@ pub(super) async fn rollback(
     output: &Output,
     notes: Vec<Finding>,
 ) -> Result<u8, Failure> {
+    newest_beside_a_good_one(session, name)?;
+    let _lock = session.lock(output).await?;
+    // Whoever held the lock may have changed it.
     let version = newest_beside_a_good_one(session, name)?;
-    let _lock = session.store.lock().map_err(Failure::store)?;
     let why = format!("rolled back by hand at {}", session.now);
     let certificate = name.clone();
     let at = session.now;

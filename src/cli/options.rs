@@ -179,7 +179,10 @@ pub struct Plan {
 /// `run`.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "A server whose hook-in line is missing is skipped, and run exits 1:\n  \
-    mailcert setup     shows the line and, with consent, adds it")]
+    mailcert setup     shows the line and, with consent, adds it\n\n\
+    Ctrl-C and SIGTERM end it with 1, between two steps and never in the middle of a\n\
+    file; while the CA is waited for, at once. The next run goes on, and takes up an\n\
+    order that was about to be finalized: no certificate is ordered twice.")]
 pub struct Run {
     /// Do as `plan` does: show what is to be done, change nothing
     #[arg(long)]
@@ -187,6 +190,9 @@ pub struct Run {
     /// Fail for what is wrong elsewhere, too: a broken domain, a backup MX
     #[arg(long)]
     pub strict: bool,
+    /// How long another mailcert is waited for.
+    #[command(flatten)]
+    pub patience: Patience,
 }
 
 /// `fix`.
@@ -194,7 +200,8 @@ pub struct Run {
 #[command(after_help = "Examples:\n  \
     mailcert fix                    everything\n  \
     mailcert fix mx1.example.org    only this host\n  \
-    mailcert fix --yes              without a question, hook-in lines included")]
+    mailcert fix --yes              without a question, hook-in lines included\n\n\
+    Ctrl-C and SIGTERM end it with 1, as they end `mailcert run`.")]
 pub struct Fix {
     /// Domains or hosts to repair [default: all]
     #[arg(value_name = "DOMAIN|HOST", value_parser = host)]
@@ -208,6 +215,18 @@ pub struct Fix {
     /// Fail for what is wrong elsewhere, too: a broken domain, a backup MX
     #[arg(long)]
     pub strict: bool,
+    /// How long another mailcert is waited for.
+    #[command(flatten)]
+    pub patience: Patience,
+}
+
+/// What a command that needs the lock does when another mailcert holds it.
+#[derive(Args, Clone, Copy, Debug, Default)]
+pub struct Patience {
+    /// Wait until another mailcert has ended instead of exiting 5, at most this long if SECONDS
+    /// are given
+    #[arg(long, value_name = "SECONDS", value_parser = |text: &str| number(text, 1_u64..=86_400))]
+    pub wait: Option<Option<u64>>,
 }
 
 /// `setup`.
@@ -223,6 +242,9 @@ pub struct Setup {
     /// Apply without a question
     #[arg(long)]
     pub yes: bool,
+    /// How long another mailcert is waited for.
+    #[command(flatten)]
+    pub patience: Patience,
 }
 
 /// `init`.
@@ -252,6 +274,9 @@ pub struct Rollback {
     /// The name of the certificate, such as example.org or example.org-2
     #[arg(value_name = "NAME", value_parser = CertName::parse)]
     pub name: CertName,
+    /// How long another mailcert is waited for.
+    #[command(flatten)]
+    pub patience: Patience,
 }
 
 /// `explain`.

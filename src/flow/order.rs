@@ -7,7 +7,7 @@ use futures_util::StreamExt;
 
 use crate::flow::carry_out::{Round, text};
 use crate::flow::{Done, Means};
-use crate::issue::{self, Issued, Order, Refusal};
+use crate::issue::{self, Book, Issued, Order, Refusal};
 use crate::model::{CertName, Code, Finding, Hostname, Version};
 use crate::plan::{Action, HeldVersion, Step};
 use crate::store::{Entry, StoreError, Wait};
@@ -15,6 +15,9 @@ use crate::verify;
 
 /// Orders under way at once: more make Debian's Pebble deadlock, and no CA is faster for it.
 const ORDERS: usize = 8;
+
+/// How soon a signal is noticed while the CA is waited for.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(50);
 
 /// The longest a Retry-After is believed.
 const LONGEST_WAIT: Duration = Duration::from_secs(7 * 86_400);
@@ -26,6 +29,7 @@ impl Round<'_> {
         steps: &[Step],
     ) -> Result<Vec<Result<(), String>>, StoreError> {
         let means = self.means;
+        forget_old(means)?;
         let orders = steps.iter().filter_map(|step| match &step.action {
             Action::Issue { certificate, names, reuse_key } => {
                 Some((certificate, names, *reuse_key))
@@ -38,9 +42,18 @@ impl Round<'_> {
             })
             .buffered(ORDERS);
         let mut results = Vec::with_capacity(steps.len());
-        while let Some((certificate, answer)) = answers.next().await {
-            results.push(match answer.and_then(|issued| keep(means, certificate, issued)) {
-                Ok((version, left_out, found)) => {
+        loop {
+            let next = tokio::select! {
+                biased;
+                next = answers.next() => next,
+                () = interrupted(means) => None,
+            };
+            let Some((certificate, answer)) = next else { break };
+            let kept = answer.map(|issued| keep(means, certificate, issued));
+            results.push(match kept {
+                // The order is in the diary: the next run need not wait to fetch it again.
+                Ok(Err(why)) => Err(why),
+                Ok(Ok((version, left_out, found))) => {
                     self.findings.extend(found);
                     self.learned(certificate, version);
                     self.note_wait(certificate, left_out)?;
@@ -53,6 +66,10 @@ impl Round<'_> {
                 }
             });
         }
+        // What was presented is taken away as the orders go; those about to be finalized are in
+        // the diary.
+        drop(answers);
+        results.resize_with(steps.len(), || Err("interrupted; the next run goes on".to_owned()));
         Ok(results)
     }
 
@@ -80,6 +97,22 @@ impl Round<'_> {
         });
         self.note(&Entry::Wait { certificate: certificate.clone(), wait })
     }
+}
+
+/// Waits for a signal that asks for an end, for ever if none comes.
+async fn interrupted(means: &Means<'_>) {
+    while !means.stopped() {
+        tokio::time::sleep(BETWEEN_LOOKS).await;
+    }
+}
+
+/// The keys of orders that no run came back for are kept no longer than the CA keeps the orders.
+fn forget_old(means: &Means<'_>) -> Result<(), StoreError> {
+    let (diary, now) = (means.store.diary()?, means.how.moment());
+    let old = diary.orders.iter().filter(|(_, order)| now.since(order.since) > issue::FORGOTTEN);
+    let old: Vec<CertName> = old.map(|(name, _)| name.clone()).collect();
+    drop(diary);
+    old.iter().try_for_each(|name| means.store.end_order(name))
 }
 
 /// What the CA said of the names it refused, until they are cured or nobody wishes them any more;
@@ -138,7 +171,8 @@ async fn order(
     let acme = &means.config.acme;
     let (key_type, profile) = (acme.key_type, acme.profile.clone());
     let order = Order { names: names.to_vec(), key_type, key, profile };
-    issue::issue(order, means.ca, means.dns, means.http, means.solver).await
+    let book = Book { store: means.store, certificate, now: means.how.moment() };
+    issue::issue(order, means.ca, means.dns, means.http, means.solver, &book).await
 }
 
 /// Keeps what the CA issued; beside the version stand what was left out and what was noticed.
@@ -146,11 +180,9 @@ fn keep(
     means: &Means<'_>,
     certificate: &CertName,
     issued: Issued,
-) -> Result<(HeldVersion, Option<Refusal>, Vec<Finding>), Refusal> {
-    let failed = |why: String| ours(certificate, Code::OrderFailed, why);
-    let facts = verify::facts(&issued.bundle).map_err(|e| failed(text(e)))?;
-    let kept = means.store.keep(certificate, &issued.bundle, &facts);
-    let version = kept.map_err(|e| failed(text(e)))?;
+) -> Result<(HeldVersion, Option<Refusal>, Vec<Finding>), String> {
+    let facts = verify::facts(&issued.bundle).map_err(text)?;
+    let version = means.store.keep(certificate, &issued.bundle, &facts).map_err(text)?;
     let left_out = (!issued.left_out.is_empty()).then(|| {
         let (names, findings) = issued.left_out.iter().cloned().unzip();
         Refusal { findings, names, retry_after: None, by_ca: true }

@@ -41,6 +41,7 @@ pub(super) async fn served_here(
     let known = known.filter(|known| idle && stands(known, &asks, means));
     let beside = match known {
         Some(known) => known.inspections.clone(),
+        None if means.stopped() => Vec::new(),
         None => {
             let seen = verify::inspect_all(&asks, &means.how, &|_| {}).await;
             let seen: Vec<_> = seen.into_iter().map(Arc::new).collect();

@@ -7,7 +7,7 @@ use rcgen::{
 use x509_parser::extensions::GeneralName;
 use x509_parser::pem::Pem;
 
-use crate::model::{DnsId, Hostname, KeyType, PrivateKey};
+use crate::model::{DnsId, Hostname, KeyHash, KeyType, PrivateKey, Sha256};
 
 /// A key in both its forms: as text for the store, and as something that signs.
 pub(super) struct Key {
@@ -45,6 +45,11 @@ impl Key {
             Ok(pair) => Ok(Self { pem, pair }),
             Err(e) => Err(format!("the key that is to be used again cannot be read: {e}")),
         }
+    }
+
+    /// The hash of its public half.
+    pub(super) fn hash(&self) -> KeyHash {
+        Sha256::of(&self.pair.subject_public_key_info())
     }
 
     /// A certificate signing request (PKCS #10, DER) with these names and an empty subject: a

@@ -1,7 +1,7 @@
 //! [`MemoryCa`]: a CA in memory, for tests and trials. Its certificates are real and nobody
 //! trusts them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
 use async_trait::async_trait;
@@ -39,6 +39,8 @@ struct Told {
     refused: BTreeSet<Hostname>,
     down: bool,
     orders: Vec<Vec<Hostname>>,
+    /// Orders that are ready, with the chain where they are valid.
+    ready: BTreeMap<String, Option<String>>,
 }
 
 impl MemoryCa {
@@ -102,6 +104,11 @@ impl MemoryCa {
 
     fn told(&self) -> std::sync::MutexGuard<'_, Told> {
         self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// From now on it knows no order.
+    pub fn forget_orders(&self) {
+        self.told().ready.clear();
     }
 
     /// Refuses what it was told to refuse.
@@ -176,12 +183,31 @@ impl Ca for MemoryCa {
         &self,
         names: &[Hostname],
         _profile: Option<&str>,
-        csr: &[u8],
         solver: &dyn Solver,
     ) -> Result<String, Refusal> {
         self.admit(names)?;
         self.validate(names, solver).await?;
-        self.sign(names, csr).map_err(|why| refusal(Vec::new(), &why))
+        let mut told = self.told();
+        let url = format!("memory:order/{}", told.orders.len());
+        told.ready.insert(url.clone(), None);
+        Ok(url)
+    }
+
+    async fn finish(&self, url: &str, names: &[Hostname], csr: &[u8]) -> Result<String, Refusal> {
+        let mut told = self.told();
+        if told.down {
+            return Err(refusal(Vec::new(), "the CA cannot be asked: it was told to be down"));
+        }
+        let unknown = || Refusal { by_ca: true, ..refusal(Vec::new(), "the CA has no such order") };
+        let order = told.ready.get_mut(url).ok_or_else(unknown)?;
+        match order {
+            Some(chain) => Ok(chain.clone()),
+            None => {
+                let chain = self.sign(names, csr).map_err(|why| refusal(Vec::new(), &why))?;
+                *order = Some(chain.clone());
+                Ok(chain)
+            }
+        }
     }
 
     async fn scout(&self, name: &Hostname, solver: &dyn Solver) -> Result<(), Refusal> {

@@ -4,6 +4,7 @@
 //! with a finding; the others are not held up by them.
 
 mod acme;
+mod book;
 mod caa;
 mod key;
 mod listen;
@@ -14,6 +15,7 @@ mod run;
 mod webroot;
 
 pub use acme::{Acme, Directory, Meta};
+pub use book::{Book, FORGOTTEN};
 pub use caa::{Caa, check as check_caa};
 pub use listen::Listener;
 pub use listen::port_holder;
@@ -28,7 +30,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::config::Http01;
-use crate::model::{Bundle, Finding, Hostname, KeyType, PrivateKey};
+use crate::model::{Bundle, Code, Finding, Hostname, KeyType, PrivateKey};
 
 /// What is wanted of the CA.
 pub struct Order {
@@ -68,6 +70,12 @@ pub struct Refusal {
 }
 
 impl Refusal {
+    /// One the CA has no part in.
+    fn of_our_own(subject: &str, why: String) -> Self {
+        let findings = vec![Finding::new(Code::OrderFailed, subject, why)];
+        Self { findings, names: Vec::new(), retry_after: None, by_ca: false }
+    }
+
     /// All of it in one line.
     #[must_use]
     pub fn sentence(&self) -> String {
@@ -108,8 +116,8 @@ pub fn solver(http01: &Http01) -> Arc<dyn Solver> {
 /// A certification authority: ACME, or the one in memory of the tests.
 #[async_trait]
 pub trait Ca: Send + Sync {
-    /// One order: authorizations, challenges through `solver`, finalize with the CSR (DER),
-    /// download. Returns the chain in PEM, leaf first.
+    /// One order up to where it is ready to be finalized: authorizations, challenges through
+    /// `solver`. Returns its URL, which is all that [`Ca::finish`] needs in whatever process.
     ///
     /// # Errors
     /// [`Refusal`] names the identifiers at fault, the CA's problem type, its detail and the
@@ -118,9 +126,16 @@ pub trait Ca: Send + Sync {
         &self,
         names: &[Hostname],
         profile: Option<&str>,
-        csr: &[u8],
         solver: &dyn Solver,
     ) -> Result<String, Refusal>;
+
+    /// The rest of an order for `names`, from where it stands: finalized with the CSR (DER),
+    /// waited for, downloaded. Returns the chain in PEM, leaf first; asked again, the same.
+    ///
+    /// # Errors
+    /// [`Refusal`] by the CA when nothing can become of it: the CA does not know it, or it is
+    /// invalid.
+    async fn finish(&self, url: &str, names: &[Hostname], csr: &[u8]) -> Result<String, Refusal>;
 
     /// Has the CA validate one name and orders nothing: tried first where nothing can be seen from
     /// here, since every failure counts against the account.

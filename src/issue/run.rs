@@ -5,14 +5,17 @@ use futures_util::stream::{self, StreamExt};
 
 use crate::dns::Dns;
 use crate::http::Http;
+use crate::issue::book::Book;
 use crate::issue::caa::{self, Caa};
 use crate::issue::key::Key;
 use crate::issue::preflight::{Seen, preflight};
 use crate::issue::{Ca, CaIdentity, Issued, Order, Refusal, Solver};
-use crate::model::{Bundle, Code, DnsId, Finding, Hostname};
+use crate::model::{Bundle, Code, DnsId, Finding, Hostname, Version};
+use crate::store::UnderWay;
 
 /// Issues one certificate: CAA and preflight leave hopeless names out, the order is made, names
 /// the CA refuses are left out and the rest is ordered again in the same run, three times at most.
+/// What `book` says of an order for the same comes first: the CA is not asked for another.
 ///
 /// # Errors
 /// [`Refusal`] when no name could be certified; its findings include those of the names left out
@@ -23,7 +26,9 @@ pub async fn issue(
     dns: &dyn Dns,
     http: &Http,
     solver: &dyn Solver,
+    book: &Book<'_>,
 ) -> Result<Issued, Refusal> {
+    let reuses = order.key.is_some();
     let key = match order.key {
         Some(kept) => Key::again(kept),
         None => Key::make(order.key_type),
@@ -33,6 +38,21 @@ pub async fn issue(
     let mut names = order.names;
     names.sort();
     names.dedup();
+    let wanted = UnderWay {
+        url: String::new(),
+        account: identity.account.clone(),
+        wanted: names.clone(),
+        names: Vec::new(),
+        left_out: Vec::new(),
+        profile: order.profile,
+        key_type: order.key_type,
+        key: key.hash(),
+        becomes: Version::default(),
+        since: book.now,
+    };
+    if let Some(issued) = book.take_up(&wanted, reuses.then_some(wanted.key), ca).await? {
+        return Ok(issued);
+    }
     let mut work = Work { names, left_out: Vec::new(), findings: Vec::new() };
     work.ask_caa(dns, &identity).await;
     if let Some(port) = identity.http_port {
@@ -41,7 +61,7 @@ pub async fn issue(
             work.scout(ca, solver).await?;
         }
     }
-    let chain = work.order(&key, order.profile.as_deref(), ca, solver).await?;
+    let chain = work.order(&key, &wanted, ca, solver, book).await?;
     let bundle = Bundle { key: key.pem, chain };
     Ok(Issued { bundle, left_out: work.left_out, findings: work.findings })
 }
@@ -139,9 +159,10 @@ impl Work {
     async fn order(
         &mut self,
         key: &Key,
-        profile: Option<&str>,
+        wanted: &UnderWay,
         ca: &dyn Ca,
         solver: &dyn Solver,
+        book: &Book<'_>,
     ) -> Result<String, Refusal> {
         let ours = |names: &[Hostname], why| of_our_own(names, why);
         for round in 1.. {
@@ -150,7 +171,15 @@ impl Work {
             }
             let request = key.request(&self.names);
             let request = request.map_err(|why| self.refused(ours(&self.names, why)))?;
-            let refusal = match ca.order(&self.names, profile, &request, solver).await {
+            let answer = match ca.order(&self.names, wanted.profile.as_deref(), solver).await {
+                Ok(url) => {
+                    let begun = book.begin(&self.under_way(&url, wanted), key);
+                    begun.map_err(|why| self.refused(ours(&self.names, why)))?;
+                    ca.finish(&url, &self.names, &request).await
+                }
+                Err(refusal) => Err(refusal),
+            };
+            let refusal = match answer {
                 Ok(chain) => {
                     let fits = key.fits(&chain, &self.names);
                     fits.map_err(|why| self.refused(ours(&self.names, why)))?;
@@ -170,6 +199,12 @@ impl Work {
         let nothing =
             Refusal { findings: Vec::new(), names: Vec::new(), retry_after: None, by_ca: false };
         Err(self.refused(nothing))
+    }
+
+    /// What is to be known of an order that is ready.
+    fn under_way(&self, url: &str, wanted: &UnderWay) -> UnderWay {
+        let (names, left_out) = (self.names.clone(), self.left_out.clone());
+        UnderWay { url: url.to_owned(), names, left_out, ..wanted.clone() }
     }
 
     /// Leaves the refused names out, each with its finding.
@@ -196,9 +231,7 @@ impl Work {
 
 /// A refusal the CA has no part in.
 fn of_our_own(names: &[Hostname], why: String) -> Refusal {
-    let subject = names.first().map_or("order", Hostname::as_str);
-    let findings = vec![Finding::new(Code::OrderFailed, subject, why)];
-    Refusal { findings, names: Vec::new(), retry_after: None, by_ca: false }
+    Refusal::of_our_own(names.first().map_or("order", Hostname::as_str), why)
 }
 
 /// Orders for one certificate in one run.

@@ -1,17 +1,18 @@
 //! [`Webroot`]: answers http-01 challenges by files that the admin's web server serves.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use rustix::fs::{AtFlags, Mode, OFlags, fchmod, mkdirat, open, openat, unlinkat};
+use rustix::fs::{AtFlags, Dir, Mode, OFlags, fchmod, mkdirat, open, openat, unlinkat};
 use rustix::io::Errno;
 
 use crate::issue::Solver;
+use crate::issue::preflight::OWN;
 use crate::model::Hostname;
 
 /// Files below `DIR/.well-known/acme-challenge`. The directory itself is the admin's word and may
@@ -22,13 +23,15 @@ pub struct Webroot {
     directory: PathBuf,
     /// How often each token is presented.
     shown: Mutex<HashMap<String, usize>>,
+    /// The ends of answers, one for each account, whose leftovers were looked for.
+    swept: Mutex<HashSet<String>>,
 }
 
 impl Webroot {
     /// Files below this directory.
     #[must_use]
     pub fn new(directory: PathBuf) -> Self {
-        Self { directory, shown: Mutex::default() }
+        Self { directory, shown: Mutex::default(), swept: Mutex::default() }
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, usize>> {
@@ -68,6 +71,28 @@ impl Webroot {
         Ok(at)
     }
 
+    /// Removes what a killed run presented: files that answer as our account does (`account` is the
+    /// end of its answers), and those of our preflight. What other clients present stays.
+    fn sweep(&self, shown: &HashMap<String, usize>, account: &str) -> Result<(), String> {
+        let mut swept = self.swept.lock().unwrap_or_else(PoisonError::into_inner);
+        if !swept.insert(account.to_owned()) {
+            return Ok(());
+        }
+        let at = self.open()?;
+        let failed = |e| self.sentence("cannot be listed", e);
+        for entry in Dir::read_from(&at).map_err(failed)?.take(MOST_ENTRIES) {
+            let entry = entry.map_err(failed)?;
+            let Ok(name) = entry.file_name().to_str() else { continue };
+            let is_ours =
+                || name.starts_with(OWN) || answer(&at, name) == [name, account].join(".");
+            if is_token(name) && !shown.contains_key(name) && is_ours() {
+                // A web server's own files cannot be removed perhaps; they hold up nothing.
+                let _ = unlinkat(&at, name, AtFlags::empty());
+            }
+        }
+        Ok(())
+    }
+
     fn write(&self, token: &str, answer: &str) -> Result<(), String> {
         let failed = |e: Errno| self.sentence(&format!("{token} cannot be written"), e);
         let at = self.open()?;
@@ -101,6 +126,9 @@ impl Solver for Webroot {
             ));
         }
         let mut shown = self.lock();
+        if let Some((_, account)) = key_authorization.split_once('.') {
+            self.sweep(&shown, account)?;
+        }
         self.write(token, key_authorization)?;
         *shown.entry(token.to_owned()).or_default() += 1;
         Ok(())
@@ -123,6 +151,22 @@ impl Solver for Webroot {
         }
     }
 }
+
+/// What a file says, as far as an answer goes; nothing where it is none.
+fn answer(at: &OwnedFd, name: &str) -> String {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let mut text = String::new();
+    if let Ok(file) = openat(at, name, flags, Mode::empty()) {
+        // What cannot be read is not ours.
+        let _ = File::from(file).take(LONGEST_ANSWER).read_to_string(&mut text);
+    }
+    text
+}
+
+/// Entries of the directory that are looked at: other clients leave theirs, too.
+const MOST_ENTRIES: usize = 10_000;
+/// A token and the hash of a key are far shorter.
+const LONGEST_ANSWER: u64 = 512;
 
 /// A token is base64url (RFC 8555 section 8.3), so it can be no path.
 fn is_token(token: &str) -> bool {
@@ -157,6 +201,28 @@ mod tests {
         webroot.clear(&host(), "to-k_1").await;
         assert!(!file.exists());
         webroot.clear(&host(), "to-k_1").await;
+    }
+
+    #[tokio::test]
+    async fn what_a_killed_run_presented_goes_and_what_others_present_stays() {
+        let root = tempfile::tempdir().unwrap();
+        let place = root.path().join(".well-known/acme-challenge");
+        let killed = Webroot::new(root.path().to_owned());
+        killed.present(&host(), "left", "left.us").await.unwrap();
+        killed.present(&host(), "mailcert-left", "mailcert-left.random").await.unwrap();
+        put(&place.join("theirs"), "theirs.them");
+        put(&place.join("index.html"), "index.html.us");
+        std::fs::create_dir(place.join("folder")).unwrap();
+
+        let next = Webroot::new(root.path().to_owned());
+        next.present(&host(), "mailcert-now", "mailcert-now.other").await.unwrap();
+        next.present(&host(), "new", "new.us").await.unwrap();
+        let mut there: Vec<_> = std::fs::read_dir(&place)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        there.sort();
+        assert_eq!(there, ["folder", "index.html", "mailcert-now", "new", "theirs"]);
     }
 
     #[expect(clippy::disallowed_methods, reason = "a test's own file")]

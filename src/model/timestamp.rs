@@ -15,7 +15,7 @@ pub struct Timestamp(i64);
 impl Timestamp {
     /// The moment `seconds` after 1970-01-01 UTC.
     #[must_use]
-    pub fn from_unix(seconds: i64) -> Self {
+    pub const fn from_unix(seconds: i64) -> Self {
         Self(seconds)
     }
 

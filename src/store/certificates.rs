@@ -111,7 +111,7 @@ impl Certificates {
         disk::ensure_directory(&self.root, 0o700, None, None)?;
         disk::ensure_directory(&folder, 0o700, None, None)?;
         disk::sweep(&folder)?;
-        let version = Version(self.highest(&folder)?.0 + 1);
+        let version = self.next(name)?;
         let said = serde_json::to_vec(facts).expect("facts have string keys only");
         let files: [(&str, &[u8]); 3] = [
             (KEY, bundle.key.expose_pem().as_bytes()),
@@ -142,6 +142,11 @@ impl Certificates {
         let (_, cached) = self.read(name)?;
         self.remember(cached.as_slice());
         Ok(())
+    }
+
+    /// The version that the next one kept will be.
+    pub(in crate::store) fn next(&self, name: &CertName) -> Result<Version, StoreError> {
+        Ok(Version(self.highest(&self.folder(name))?.0 + 1))
     }
 
     /// Folds the cache where it has grown, and begins it anew where it cannot be read.

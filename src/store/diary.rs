@@ -9,7 +9,9 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::disk::Look;
-use crate::model::{CertName, Finding, Host, Hostname, Sha256, Timestamp, Version};
+use crate::model::{
+    CertName, Finding, Host, Hostname, KeyHash, KeyType, Sha256, Timestamp, Version,
+};
 use crate::store::Proof;
 
 /// What a stat says of an installed file: equal prints mean an untouched file.
@@ -68,6 +70,32 @@ pub struct Wait {
     pub refused: Vec<Hostname>,
 }
 
+/// An order at a CA that was ready to be finalized: whatever ends us, its certificate is ours.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnderWay {
+    /// Where the CA has it.
+    pub url: String,
+    /// The account that made it, where the CA has accounts.
+    pub account: Option<String>,
+    /// The names the plan asked for, sorted.
+    pub wanted: Vec<Hostname>,
+    /// The names that were ordered.
+    pub names: Vec<Hostname>,
+    /// The others, and why each was left out.
+    pub left_out: Vec<(Hostname, Finding)>,
+    /// The profile.
+    pub profile: Option<String>,
+    /// The kind of its key.
+    pub key_type: KeyType,
+    /// Its key, which lies in the store's `orders/NAME-KEY.pem` (the first 16 digits of this).
+    pub key: KeyHash,
+    /// The version that it is to become, which the store knows best: where a version of that
+    /// number was kept, the order is over.
+    pub becomes: Version,
+    /// Since when.
+    pub since: Timestamp,
+}
+
 /// One line of the diary. A later line about the same thing replaces the earlier one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -88,6 +116,13 @@ pub enum Entry {
         certificate: CertName,
         /// Until when and why; `None` when it is over.
         wait: Option<Wait>,
+    },
+    /// An order is about to be finalized, or (`None`) over.
+    Order {
+        /// The certificate.
+        certificate: CertName,
+        /// What it takes to go on with it.
+        order: Option<UnderWay>,
     },
     /// A file was installed, or (`None`) removed.
     Installed {
@@ -165,6 +200,8 @@ pub struct Diary {
     pub reloaded: BTreeMap<String, Timestamp>,
     /// Orders held back.
     pub waits: BTreeMap<CertName, Wait>,
+    /// Orders about to be finalized.
+    pub orders: BTreeMap<CertName, UnderWay>,
     /// Files we installed.
     pub installed: BTreeMap<PathBuf, Installed>,
     /// What was last seen, by server and certificate.
@@ -196,6 +233,7 @@ impl Diary {
                 self.reloaded.insert(server, at);
             }
             Entry::Wait { certificate, wait } => put(&mut self.waits, certificate, wait),
+            Entry::Order { certificate, order } => put(&mut self.orders, certificate, order),
             Entry::Installed { path, file } => put(&mut self.installed, path, file),
             Entry::Proof { server, certificate, proof } => {
                 put(&mut self.proofs, (server, certificate), proof);
@@ -230,6 +268,9 @@ impl Diary {
         let owed = owed.map(|(server, at)| Entry::Reload { server, since: Some(at), at });
         let waits = self.waits.into_iter();
         let waits = waits.map(|(certificate, wait)| Entry::Wait { certificate, wait: Some(wait) });
+        let orders = self.orders.into_iter();
+        let orders =
+            orders.map(|(certificate, order)| Entry::Order { certificate, order: Some(order) });
         let installed = self.installed.into_iter();
         let installed = installed.map(|(path, file)| Entry::Installed { path, file: Some(file) });
         let proofs = self.proofs.into_iter().map(|((server, certificate), proof)| Entry::Proof {
@@ -256,6 +297,7 @@ impl Diary {
         worked
             .chain(owed)
             .chain(waits)
+            .chain(orders)
             .chain(installed)
             .chain(proofs)
             .chain(bad)
@@ -275,113 +317,4 @@ fn put<K: Ord, V>(map: &mut BTreeMap<K, V>, key: K, value: Option<V>) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn at(seconds: i64) -> Timestamp {
-        Timestamp::from_unix(seconds)
-    }
-
-    fn certificate(name: &str) -> CertName {
-        CertName::parse(name).unwrap()
-    }
-
-    fn installed(size: u64) -> Installed {
-        let print = FilePrint { inode: 7, size, mtime_nanos: 9, mode: 0o600, uid: 0, gid: 0 };
-        Installed { server: "exim".to_owned(), identity: Sha256::of(b"x"), print }
-    }
-
-    fn proof(version: u32) -> Proof {
-        Proof { version: Version(version), at: at(50), void: false, inspections: Vec::new() }
-    }
-
-    fn wait(refusals: u32) -> Wait {
-        let (findings, refused) = (Vec::new(), Vec::new());
-        Wait { until: at(99), refusals, findings, refused }
-    }
-
-    fn asked(domain: Hostname, seconds: i64) -> Entry {
-        let (hosts, findings) = (Vec::new(), Vec::new());
-        Entry::Discovered { domain, at: at(seconds), asked_with: Sha256::of(b"y"), hosts, findings }
-    }
-
-    /// Every kind of entry twice: the second takes away or replaces what the first said.
-    fn life() -> Vec<Entry> {
-        let domain = Hostname::parse("example.org").unwrap();
-        let exim = || "exim".to_owned();
-        let name = || certificate("example.org");
-        let path = || PathBuf::from("/etc/exim4/tls/a.pem");
-        vec![
-            Entry::Reload { server: exim(), since: Some(at(1)), at: at(1) },
-            Entry::Reload { server: exim(), since: None, at: at(2) },
-            Entry::Reload { server: "postfix".to_owned(), since: None, at: at(3) },
-            Entry::Reload { server: "postfix".to_owned(), since: Some(at(4)), at: at(4) },
-            Entry::Wait { certificate: name(), wait: Some(wait(1)) },
-            Entry::Wait { certificate: name(), wait: None },
-            Entry::Wait { certificate: certificate("b.test"), wait: Some(wait(2)) },
-            Entry::Installed { path: path(), file: Some(installed(1)) },
-            Entry::Installed { path: path(), file: Some(installed(2)) },
-            Entry::Installed { path: PathBuf::from("/gone"), file: Some(installed(1)) },
-            Entry::Installed { path: PathBuf::from("/gone"), file: None },
-            Entry::Proof { server: exim(), certificate: None, proof: Some(proof(1)) },
-            Entry::Proof { server: exim(), certificate: Some(name()), proof: Some(proof(1)) },
-            Entry::Proof { server: exim(), certificate: Some(name()), proof: None },
-            Entry::Bad { certificate: name(), version: Version(3), at: at(5), why: "x".to_owned() },
-            Entry::Known { server: exim(), until: at(5) },
-            Entry::Known { server: exim(), until: at(6) },
-            asked(domain.clone(), 5),
-            asked(domain, 6),
-            Entry::Directory { url: "https://ca".to_owned(), at: at(7), body: "{}".to_owned() },
-            Entry::Event { at: at(8), text: "first".to_owned() },
-            Entry::Event { at: at(9), text: "second".to_owned() },
-        ]
-    }
-
-    fn sum(entries: impl IntoIterator<Item = Entry>) -> Diary {
-        let mut diary = Diary::default();
-        entries.into_iter().for_each(|entry| diary.add(entry));
-        diary
-    }
-
-    #[test]
-    fn a_later_entry_replaces_the_earlier_one() {
-        let diary = sum(life());
-        assert_eq!(diary.owed, BTreeMap::from([("postfix".to_owned(), at(4))]));
-        let worked = [("exim".to_owned(), at(2)), ("postfix".to_owned(), at(3))];
-        assert_eq!(diary.reloaded, BTreeMap::from(worked));
-        assert_eq!(diary.waits, BTreeMap::from([(certificate("b.test"), wait(2))]));
-        let file = (PathBuf::from("/etc/exim4/tls/a.pem"), installed(2));
-        assert_eq!(diary.installed, BTreeMap::from([file]));
-        assert_eq!(diary.proofs, BTreeMap::from([(("exim".to_owned(), None), proof(1))]));
-        assert_eq!(diary.bad.values().next(), Some(&(at(5), "x".to_owned())));
-        assert_eq!(diary.known, BTreeMap::from([("exim".to_owned(), at(6))]));
-        assert_eq!(diary.discovered.values().next().map(|found| found.at), Some(at(6)));
-        assert_eq!(diary.events.len(), 2);
-    }
-
-    #[test]
-    fn folded_at_any_moment_it_says_the_same() {
-        for cut in 0..=life().len() {
-            let mut folded = sum(sum(life().into_iter().take(cut)).into_entries());
-            life().into_iter().skip(cut).for_each(|entry| folded.add(entry));
-            assert_eq!(folded, sum(life()), "folded after {cut} entries");
-        }
-    }
-
-    #[test]
-    fn every_entry_survives_being_written_and_read() {
-        for entry in life() {
-            let text = serde_json::to_string(&entry).unwrap();
-            assert!(!text.contains('\n'));
-            assert_eq!(serde_json::from_str::<Entry>(&text).unwrap(), entry, "{text}");
-        }
-    }
-
-    #[test]
-    fn events_do_not_pile_up() {
-        let many = (0..2000).map(|n| Entry::Event { at: at(n), text: n.to_string() });
-        let diary = sum(many);
-        assert_eq!(diary.events.len(), EVENTS);
-        assert_eq!(diary.events.front().map(|event| event.0), Some(at(1000)));
-    }
-}
+mod tests;

@@ -3,6 +3,7 @@
 //! ```text
 //! certificates/NAME/VERSION/{key.pem,chain.pem,facts.json}
 //! accounts/HOST-HASH.json
+//! orders/NAME-KEY.pem (of orders under way)
 //! diary.jsonl    diary-certificates.jsonl (a cache)    lock
 //! ```
 //!
@@ -20,10 +21,11 @@ use rustix::fs::OFlags;
 use zeroize::Zeroizing;
 
 use crate::disk::{self, Access, Look};
-use crate::model::{Bundle, CertName, Facts, Sha256, Version};
+use crate::model::{Bundle, CertName, Facts, PrivateKey, Sha256, Version};
 use crate::store::certificates::Certificates;
 use crate::store::log::{Log, unreadable};
-use crate::store::{Account, Diary, Entry, Kept, Lock, Store, StoreError};
+use crate::store::orders::Orders;
+use crate::store::{Account, Diary, Entry, Kept, Lock, Store, StoreError, UnderWay};
 
 /// Makes the facts of a bundle again where they are lost; says in a sentence why a bundle is of
 /// no use.
@@ -33,6 +35,7 @@ pub type Recompute = fn(&Bundle) -> Result<Facts, String>;
 pub struct Files {
     root: PathBuf,
     certificates: Certificates,
+    orders: Orders,
     diary: Log,
     remembered: Mutex<Option<Remembered>>,
     locked: Arc<AtomicBool>,
@@ -59,6 +62,7 @@ impl Files {
         let cache = Log::at(root.join("diary-certificates.jsonl"));
         Ok(Self {
             certificates: Certificates::new(root.join("certificates"), cache, facts),
+            orders: Orders::new(root.join("orders")),
             diary: Log::at(root.join("diary.jsonl")),
             remembered: Mutex::default(),
             locked: Arc::new(AtomicBool::new(false)),
@@ -110,7 +114,22 @@ impl Files {
             let diary = Arc::unwrap_or_clone(self.read_diary()?);
             self.diary.fold(diary.into_entries())?;
         }
+        self.tidy_orders()?;
         self.certificates.fold_cache()
+    }
+
+    /// Ends the orders whose certificate was kept by a run that was killed right after.
+    fn tidy_orders(&self) -> Result<(), StoreError> {
+        let diary = self.diary()?;
+        let mut over = Vec::new();
+        for (name, order) in &diary.orders {
+            if self.certificates.next(name)? > order.becomes {
+                over.push(Entry::Order { certificate: name.clone(), order: None });
+            }
+        }
+        drop(diary);
+        self.note_all(&over)?;
+        self.orders.sweep(&*self.diary()?)
     }
 }
 
@@ -125,11 +144,42 @@ impl Store for Files {
 
     fn keep(&self, name: &CertName, bundle: &Bundle, facts: &Facts) -> Result<Version, StoreError> {
         self.ensure_root()?;
-        self.certificates.keep(name, bundle, facts)
+        let version = self.certificates.keep(name, bundle, facts)?;
+        if let Err(error) = self.end_order(name) {
+            // The next run sees that the version is there.
+            tracing::debug!(%name, %error, "the end of the order was not written");
+        }
+        Ok(version)
     }
 
     fn forget(&self, name: &CertName, version: Version) -> Result<(), StoreError> {
         self.certificates.forget(name, version)
+    }
+
+    fn begin_order(
+        &self,
+        name: &CertName,
+        order: &UnderWay,
+        key: &PrivateKey,
+    ) -> Result<(), StoreError> {
+        self.ensure_root()?;
+        let order = UnderWay { becomes: self.certificates.next(name)?, ..order.clone() };
+        self.orders.keep(name, &order, key)?;
+        self.note(&Entry::Order { certificate: name.clone(), order: Some(order) })?;
+        // The key of the order it takes the place of.
+        self.orders.sweep(&*self.diary()?)
+    }
+
+    fn order_key(&self, name: &CertName, order: &UnderWay) -> Result<PrivateKey, StoreError> {
+        self.orders.key(name, order)
+    }
+
+    fn end_order(&self, name: &CertName) -> Result<(), StoreError> {
+        if !self.diary()?.orders.contains_key(name) {
+            return Ok(());
+        }
+        self.note(&Entry::Order { certificate: name.clone(), order: None })?;
+        self.orders.sweep(&*self.diary()?)
     }
 
     fn account(&self, directory: &str) -> Result<Option<Account>, StoreError> {

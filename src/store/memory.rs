@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use zeroize::Zeroizing;
 
 use crate::model::{Bundle, CertName, Facts, PrivateKey, Version};
-use crate::store::{Account, Diary, Entry, Kept, Lock, Store, StoreError};
+use crate::store::{Account, Diary, Entry, Kept, Lock, Store, StoreError, UnderWay};
 
 /// A [`Store`] in memory.
 #[derive(Default)]
@@ -21,6 +21,7 @@ struct State {
     bundles: BTreeMap<CertName, BTreeMap<Version, (Bundle, Facts)>>,
     highest: BTreeMap<CertName, Version>,
     accounts: BTreeMap<String, Zeroizing<String>>,
+    order_keys: BTreeMap<CertName, PrivateKey>,
     diary: Arc<Diary>,
 }
 
@@ -60,6 +61,8 @@ impl Store for Memory {
         let version = *highest;
         let versions = state.bundles.entry(name.clone()).or_default();
         versions.insert(version, (copy(bundle), facts.clone()));
+        drop(state);
+        self.end_order(name)?;
         Ok(version)
     }
 
@@ -68,6 +71,36 @@ impl Store for Memory {
         let gone = state.bundles.get_mut(name).and_then(|versions| versions.remove(&version));
         state.bundles.retain(|_, versions| !versions.is_empty());
         gone.map(|_| ()).ok_or_else(|| StoreError::missing(name, version))
+    }
+
+    fn begin_order(
+        &self,
+        name: &CertName,
+        order: &UnderWay,
+        key: &PrivateKey,
+    ) -> Result<(), StoreError> {
+        let mut state = self.state();
+        let becomes = Version(state.highest.get(name).copied().unwrap_or_default().0 + 1);
+        state.order_keys.insert(name.clone(), PrivateKey::from_pem(key.expose_pem().to_owned()));
+        let order = Some(UnderWay { becomes, ..order.clone() });
+        Arc::make_mut(&mut state.diary).add(Entry::Order { certificate: name.clone(), order });
+        Ok(())
+    }
+
+    fn order_key(&self, name: &CertName, _: &UnderWay) -> Result<PrivateKey, StoreError> {
+        let state = self.state();
+        let key = state.order_keys.get(name);
+        let key = key.map(|key| PrivateKey::from_pem(key.expose_pem().to_owned()));
+        key.ok_or_else(|| StoreError::Missing(format!("the key of the order of {name}")))
+    }
+
+    fn end_order(&self, name: &CertName) -> Result<(), StoreError> {
+        let mut state = self.state();
+        if state.order_keys.remove(name).is_some() {
+            let entry = Entry::Order { certificate: name.clone(), order: None };
+            Arc::make_mut(&mut state.diary).add(entry);
+        }
+        Ok(())
     }
 
     fn account(&self, directory: &str) -> Result<Option<Account>, StoreError> {

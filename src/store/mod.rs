@@ -5,11 +5,12 @@ mod diary;
 mod files;
 mod log;
 mod memory;
+mod orders;
 mod proof;
 #[cfg(test)]
 mod tests;
 
-pub use diary::{Diary, Entry, FilePrint, Installed, Remembered, Wait};
+pub use diary::{Diary, Entry, FilePrint, Installed, Remembered, UnderWay, Wait};
 pub use files::{Files, Recompute};
 pub use memory::Memory;
 pub use proof::Proof;
@@ -17,7 +18,7 @@ pub use proof::Proof;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::model::{Bundle, CertName, Facts, Version};
+use crate::model::{Bundle, CertName, Facts, PrivateKey, Version};
 
 /// A certificate the store holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -135,7 +136,8 @@ pub trait Store: Send + Sync {
     /// [`StoreError::Missing`] and read errors.
     fn bundle(&self, name: &CertName, version: Version) -> Result<Bundle, StoreError>;
 
-    /// Keeps a new version; it exists whole or not at all.
+    /// Keeps a new version; it exists whole or not at all. It ends the order under way of that
+    /// name, if there is one.
     ///
     /// # Errors
     /// [`StoreError`] when it could not be written.
@@ -146,6 +148,30 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// [`StoreError`] when it could not be removed.
     fn forget(&self, name: &CertName, version: Version) -> Result<(), StoreError>;
+
+    /// Writes down that an order is about to be finalized: first its key, then what the diary is
+    /// to say of it; durably, before it returns. It takes the place of an earlier one.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it could not be written.
+    fn begin_order(
+        &self,
+        name: &CertName,
+        order: &UnderWay,
+        key: &PrivateKey,
+    ) -> Result<(), StoreError>;
+
+    /// The key of an order under way.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`] and read errors.
+    fn order_key(&self, name: &CertName, order: &UnderWay) -> Result<PrivateKey, StoreError>;
+
+    /// Forgets the order under way of this certificate, and its key.
+    ///
+    /// # Errors
+    /// [`StoreError`] when that could not be written.
+    fn end_order(&self, name: &CertName) -> Result<(), StoreError>;
 
     /// The account at the CA with this directory URL.
     ///

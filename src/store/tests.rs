@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 use crate::model::{
     Bundle, CertName, DnsId, Facts, KeyType, PrivateKey, Sha256, Timestamp, Version,
 };
-use crate::store::{Account, Diary, Entry, Files, Store, StoreError};
+use crate::store::{Account, Diary, Entry, Files, Store, StoreError, UnderWay};
 
 /// Reads `NAMES` from a chain of the form `chain of NAMES`, so that no real one is needed.
 fn facts(bundle: &Bundle) -> Result<Facts, String> {
@@ -287,4 +287,88 @@ fn the_diary_is_folded_under_the_lock_and_says_the_same() {
     assert_eq!(store.diary().unwrap(), before);
     store.note(&entry(1000)).unwrap();
     assert_eq!(store.diary().unwrap().directories.len(), 5);
+}
+
+fn under_way(key: &str) -> UnderWay {
+    UnderWay {
+        url: format!("https://ca.test/order/{key}"),
+        account: None,
+        wanted: Vec::new(),
+        names: Vec::new(),
+        left_out: Vec::new(),
+        profile: None,
+        key_type: KeyType::EcdsaP256,
+        key: Sha256::of(key.as_bytes()),
+        becomes: Version(0),
+        since: Timestamp::from_unix(1),
+    }
+}
+
+fn key(text: &str) -> PrivateKey {
+    PrivateKey::from_pem(text.to_owned())
+}
+
+fn order_keys(root: &Path) -> usize {
+    fs::read_dir(root.join("orders")).unwrap().count()
+}
+
+#[test]
+fn the_key_of_an_order_is_there_for_as_long_as_the_order() {
+    let root = tempfile::tempdir().unwrap();
+    let (store, one) = (store(root.path()), name("one.test"));
+    let _lock = store.lock().unwrap();
+    store.begin_order(&one, &under_way("a"), &key("first")).unwrap();
+    for file in fs::read_dir(root.path().join("orders")).unwrap() {
+        assert_eq!(file.unwrap().metadata().unwrap().mode() & 0o7777, 0o600);
+    }
+    store.begin_order(&one, &under_way("b"), &key("second")).unwrap();
+    assert_eq!(order_keys(root.path()), 1, "the key of the order before it is gone");
+    store.begin_order(&name("two.test"), &under_way("c"), &key("third")).unwrap();
+
+    // Another process finds both.
+    let later = self::store(root.path());
+    let diary = later.diary().unwrap();
+    assert_eq!(diary.orders[&one].becomes, Version(1));
+    let read = later.order_key(&one, &diary.orders[&one]).unwrap();
+    assert_eq!(read.expose_pem(), "second");
+
+    keep(&store, "one.test");
+    assert!(!store.diary().unwrap().orders.contains_key(&one), "a kept version ends it");
+    assert_eq!(order_keys(root.path()), 1);
+    store.end_order(&name("two.test")).unwrap();
+    assert_eq!(order_keys(root.path()), 0);
+    let damage = later.order_key(&one, &diary.orders[&one]).err().unwrap();
+    assert!(matches!(damage, StoreError::Missing(_)), "{damage}");
+}
+
+#[test]
+fn what_a_kill_leaves_of_an_order_goes_with_the_next_lock() {
+    let root = tempfile::tempdir().unwrap();
+    let (one, two) = (name("one.test"), name("two.test"));
+    {
+        let store = store(root.path());
+        let _lock = store.lock().unwrap();
+        store.begin_order(&one, &under_way("a"), &key("kept")).unwrap();
+        let left = store.diary().unwrap().orders[&one].clone();
+        let path = root
+            .path()
+            .join("orders")
+            .join(format!("one.test-{}.pem", &left.key.to_string()[..16]));
+        assert!(path.exists());
+        keep(&store, "one.test");
+        // Killed after the version was kept and before the order was ended.
+        store.note(&Entry::Order { certificate: one.clone(), order: Some(left) }).unwrap();
+        put(&path, "kept");
+        // Killed between the key and its entry.
+        put(&root.path().join("orders/two.test-0123456789abcdef.pem"), "stray");
+        // This one goes on.
+        store.begin_order(&two, &under_way("b"), &key("goes on")).unwrap();
+        put(&root.path().join("orders/two.test-0123456789abcdef.pem"), "stray");
+    }
+    let store = store(root.path());
+    let _lock = store.lock().unwrap();
+    let diary = store.diary().unwrap();
+    assert_eq!(diary.orders.keys().collect::<Vec<_>>(), [&two]);
+    assert_eq!(order_keys(root.path()), 1);
+    assert_eq!(store.order_key(&two, &diary.orders[&two]).unwrap().expose_pem(), "goes on");
 }

@@ -24,8 +24,8 @@ use std::time::{Duration, Instant};
 use futures_util::{StreamExt, stream};
 use mailcert::dns::{Asker, Resolver};
 use mailcert::http::Http;
-use mailcert::issue::{Acme, Listener, Order, issue};
-use mailcert::model::{Hostname, KeyType, Timestamp};
+use mailcert::issue::{Acme, Book, Listener, Order, issue};
+use mailcert::model::{CertName, Hostname, KeyType, Timestamp};
 use mailcert::store::Memory;
 use mailcert::trust::Roots;
 
@@ -43,6 +43,7 @@ const BOUND: f64 = 2.0;
 /// mailcert's side, opened as a run opens it.
 struct Ours {
     acme: Acme,
+    store: Arc<Memory>,
     dns: Asker<Resolver>,
     http: Http,
     listener: Listener,
@@ -64,7 +65,8 @@ impl Ours {
         let now = Timestamp::from_unix(1_790_000_000);
         let resolver = world.resolver().parse().expect("an address");
         Self {
-            acme: Acme::new(&settings, http.clone(), store, now),
+            acme: Acme::new(&settings, http.clone(), store.clone(), now),
+            store,
             dns: Asker::new(Resolver::new(&[resolver]).expect("a resolver")),
             http,
             listener: Listener::new(vec![port_80(world.postfix())]),
@@ -74,7 +76,11 @@ impl Ours {
     async fn issue(&self, name: &str) {
         let names = vec![Hostname::parse(name).expect("a name")];
         let order = Order { names, key_type: KeyType::EcdsaP256, key: None, profile: None };
-        let issued = issue(order, &self.acme, &self.dns, &self.http, &self.listener).await;
+        let certificate = CertName::parse(name).expect("a name");
+        let now = Timestamp::from_unix(1_790_000_000);
+        let book = Book { store: &*self.store, certificate: &certificate, now };
+        let Self { acme, dns, http, listener, .. } = self;
+        let issued = issue(order, acme, dns, http, listener, &book).await;
         let issued = issued.unwrap_or_else(|refusal| panic!("{}", refusal.sentence()));
         assert!(issued.findings.is_empty(), "{:?}", issued.findings);
     }

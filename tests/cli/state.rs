@@ -1,6 +1,7 @@
 //! `status`, `check`, `rollback`, and the lock.
 
-use std::fs::{OpenOptions, create_dir};
+use std::fs::{File, OpenOptions, create_dir};
+use std::time::Duration;
 
 use expect_test::expect;
 use rustix::fs::{FlockOperation, flock};
@@ -125,16 +126,11 @@ fn a_name_that_is_not_held_cannot_be_rolled_back_and_nothing_is_written() {
 
 #[test]
 fn another_mailcert_at_work_is_code_5() {
-    let case = world();
-    create_dir(case.path("state")).unwrap();
-    let case = case.mode("state", 0o700);
-    let path = case.path("state/lock");
-    let lock = OpenOptions::new().create(true).append(true).open(path).unwrap();
-    flock(&lock, FlockOperation::LockExclusive).unwrap();
+    let (case, lock) = held();
     case.run("run").is(expect![[r#"
         --- stderr
         error: another mailcert is at work (pid unknown)
-          = help: wait until it has ended, and call again
+          = help: wait until it has ended, as `--wait` does, and call again
         --- exit 5
     "#]]);
     let ran = case.run("fix --yes --json");
@@ -143,4 +139,48 @@ fn another_mailcert_at_work_is_code_5() {
     assert_eq!(case.run("status").code, 3);
     drop(lock);
     assert_ne!(case.run("run").code, 5);
+}
+
+#[test]
+fn another_mailcert_is_waited_for_as_long_as_was_said() {
+    let (case, lock) = held();
+    case.run("run --wait 1").is(expect![[r#"
+        --- stderr
+        another mailcert is at work (pid unknown): waiting until it has ended
+        error: another mailcert is at work (pid unknown)
+          = help: wait until it has ended, as `--wait` does, and call again
+        --- exit 5
+    "#]]);
+    for command in ["fix --yes --wait 1", "run -q --wait=1"] {
+        let ran = case.run(command);
+        assert_eq!((ran.code, ran.stdout.as_str()), (5, ""), "{command}: {ran:?}");
+        assert_eq!(ran.stderr.contains("waiting"), !command.contains("-q"), "{ran:?}");
+    }
+    case.run("run --wait soon").is(expect![[r#"
+        --- stderr
+        error: invalid value 'soon' for '--wait [<SECONDS>]': expected a whole number
+        from 1 to 86400
+
+        For more information, try '--help'.
+        --- exit 2
+    "#]]);
+
+    let ends = std::thread::spawn(|| {
+        std::thread::sleep(Duration::from_millis(500));
+        drop(lock);
+    });
+    let ran = case.run("run --wait");
+    assert!(ends.is_finished(), "it did not wait: {ran:?}");
+    assert!(ran.code != 5 && !ran.stdout.is_empty(), "{ran:?}");
+}
+
+/// A case whose lock is held until the file is dropped.
+fn held() -> (Case, File) {
+    let case = world();
+    create_dir(case.path("state")).unwrap();
+    let case = case.mode("state", 0o700);
+    let path = case.path("state/lock");
+    let lock = OpenOptions::new().create(true).append(true).open(path).unwrap();
+    flock(&lock, FlockOperation::LockExclusive).unwrap();
+    (case, lock)
 }

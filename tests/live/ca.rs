@@ -93,7 +93,7 @@ fn files_only_writes_the_files_and_runs_nothing_but_the_reload() {
 }
 
 /// The pid of mailcert below `timeout`.
-fn child_of(parent: u32) -> String {
+pub(crate) fn child_of(parent: u32) -> String {
     loop {
         let said = std::process::Command::new("pgrep")
             .args(["-x", "mailcert", "-P", &parent.to_string()])
@@ -106,12 +106,12 @@ fn child_of(parent: u32) -> String {
     }
 }
 
-fn signal(name: &str, pid: &str) {
+pub(crate) fn signal(name: &str, pid: &str) {
     crate::world::daemons::run("kill", &[name, pid]);
 }
 
 /// A web server like any other: it serves the files below `root`, one connection at a time.
-fn serve(listener: TcpListener, root: PathBuf) {
+pub(crate) fn serve(listener: TcpListener, root: PathBuf) {
     std::thread::spawn(move || {
         for stream in listener.incoming().flatten() {
             let mut line = String::new();

@@ -1,10 +1,10 @@
 //! `kill -9` at any moment: what worked goes on working, and the next run finishes.
 
-use std::process::Child;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use crate::clients::{for_each_name, openssl};
+use crate::crash::{finalized, kill};
 use crate::fix::fix;
 use crate::tree::{keys_are_private, nothing_is_half_done};
 use crate::world::daemons::run;
@@ -19,7 +19,7 @@ fn a_run_killed_while_it_changes_every_key_costs_nothing() {
     let world = World::start(Wish { exim: Exim::Combined, ..Wish::default() });
     fix(&world);
     let mut types = ["ecdsa-p256", "ecdsa-p384"];
-    kill_and_finish(&world, 13, 0x5EED, |world, _| {
+    kill_and_finish(&world, 13, 0x5EED, 4, |world, _| {
         world.reconfigure(types[0], types[1]);
         types.reverse();
     });
@@ -33,7 +33,7 @@ fn a_run_killed_while_it_adds_names_costs_nothing() {
     fix(&world);
     // The split layout renews with the key it has: only the chain changes.
     world.reconfigure("name = \"gamma.test\"\n", "name = \"gamma.test\"\nhosts = [\n]\n");
-    kill_and_finish(&world, 12, 0xC0FFEE, |world, round| {
+    kill_and_finish(&world, 12, 0xC0FFEE, 1, |world, round| {
         let line = format!("\"more{round}.gamma.test\",\n]\n");
         world.reconfigure("\n]\n", &format!("\n{line}"));
     });
@@ -80,8 +80,15 @@ fn works(world: &World) -> Vec<bool> {
     })
 }
 
-/// `change` gives a run something to do; the first one, unharmed, says how long it takes.
-fn kill_and_finish(world: &World, rounds: u64, seed: u64, mut change: impl FnMut(&World, u64)) {
+/// `change` gives a run something to do, for which it takes so many certificates; the first one,
+/// unharmed, says how long it takes.
+fn kill_and_finish(
+    world: &World,
+    rounds: u64,
+    seed: u64,
+    certificates: usize,
+    mut change: impl FnMut(&World, u64),
+) {
     change(world, 0);
     let begun = Instant::now();
     world.mailcert(&["run"]).exits(0);
@@ -89,6 +96,7 @@ fn kill_and_finish(world: &World, rounds: u64, seed: u64, mut change: impl FnMut
     let mut random = seed;
     for round in 1..rounds {
         change(world, round);
+        let before = finalized(world);
         let victim = world.spawn(&["run"]);
         random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
         let moment = whole.mul_f64((random >> 33) as f64 / f64::from(1_u32 << 31));
@@ -100,16 +108,9 @@ fn kill_and_finish(world: &World, rounds: u64, seed: u64, mut change: impl FnMut
         assert_eq!(said.code, 0, "{when}: {said}");
         all_verify(world, &format!("{when}, and run again"));
         nothing_is_half_done(world);
+        assert_eq!(finalized(world) - before, certificates, "{when}: certificates issued");
     }
     keys_are_private(world);
-}
-
-/// Kills mailcert below `timeout`, which then ends by itself.
-fn kill(mut victim: Child) {
-    let parent = victim.id().to_string();
-    // It may have ended by itself already, or not begun.
-    let _ = std::process::Command::new("pkill").args(["-KILL", "-P", &parent]).status();
-    victim.wait().expect("it is our child");
 }
 
 fn all_verify(world: &World, when: &str) {

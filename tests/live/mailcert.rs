@@ -24,8 +24,18 @@ impl World {
         Ran::from(child.wait_with_output().expect("it is our child"))
     }
 
+    /// The same below another program, such as strace.
+    pub(crate) fn mailcert_under(&self, program: &[&str], arguments: &[&str]) -> Ran {
+        let child = self.spawn_under(program, arguments);
+        Ran::from(child.wait_with_output().expect("it is our child"))
+    }
+
     /// Starts `mailcert -c CONFIG ARGUMENTS`; a run that hangs is ended by us.
     pub(crate) fn spawn(&self, arguments: &[&str]) -> Child {
+        self.spawn_under(&[], arguments)
+    }
+
+    fn spawn_under(&self, program: &[&str], arguments: &[&str]) -> Child {
         let mut command = Command::new("timeout");
         command.args(["-k", "5", "180"]);
         let mut path = "/usr/sbin:/usr/bin:/sbin:/bin".to_owned();
@@ -34,6 +44,7 @@ impl World {
             path = format!("{}:{path}", debian_exim::programs());
         }
         command
+            .args(program)
             .arg(env!("CARGO_BIN_EXE_mailcert"))
             .args(["-c", text(&self.path("mailcert.toml"))])
             .args(arguments)

@@ -9,6 +9,7 @@
 )]
 
 mod clients;
+mod crash;
 mod farm;
 #[path = "../cli/mail.rs"]
 #[expect(dead_code, reason = "the live tests need its good servers only")]
@@ -21,12 +22,15 @@ mod world;
 mod ca;
 mod debian;
 mod fix;
+mod full;
 mod import;
+mod interrupted;
 mod killed;
 mod lint;
 mod local;
 mod outset;
 mod second;
 mod store;
+mod syscalls;
 mod tlsa;
 mod verify;

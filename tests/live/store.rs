@@ -90,46 +90,6 @@ fn steps_of_beta(world: &World) -> usize {
     held.flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with("beta")).count()
 }
 
-#[test]
-#[ignore = "needs root and mail servers; tests/run runs it"]
-fn a_full_disk_costs_no_name() {
-    let mut world = World::start(Wish { exim: Exim::Combined, ..Wish::default() });
-    fix(&world);
-    let before = shown(&world);
-    let ballast = fill_up(&mut world, "postfix/etc/mailcert");
-
-    world.reconfigure("ecdsa-p256", "ecdsa-p384");
-    let ran = world.mailcert(&["run"]).exits(1);
-    everything_verifies(&world);
-    let beta = |one: &(&str, u16, Option<String>)| {
-        one.0 == "mail.beta.test" && matches!(one.1, 25 | 465 | 587)
-    };
-    for (old, now) in before.iter().zip(&shown(&world)).filter(|(old, _)| beta(old)) {
-        assert_eq!(old, now, "{ran}");
-    }
-
-    fs::remove_file(ballast).unwrap();
-    world.mailcert(&["fix", "--yes"]).exits(0);
-    everything_verifies(&world);
-    for (old, new) in before.iter().zip(&shown(&world)) {
-        assert_ne!(old.2, new.2, "{} on {} shows the old one", old.0, old.1);
-    }
-}
-
-/// Puts a directory on a file system of its own and fills that; returns the file that fills it.
-fn fill_up(world: &mut World, directory: &str) -> std::path::PathBuf {
-    let (path, copy) = (world.path(directory), world.path("copy"));
-    run("cp", &["-a", text(&path), text(&copy)]);
-    run("mount", &["-t", "tmpfs", "-o", "size=4m,mode=0755", "tmpfs", text(&path)]);
-    // Lazily: Postfix, which has the map open, ends after this.
-    world.daemons.at_the_end(&format!("umount --lazy {}", text(&path)));
-    run("sh", &["-c", &format!("cp -a {}/. {}", text(&copy), text(&path))]);
-    let ballast = path.join("ballast");
-    let error = fs::write(&ballast, vec![0; 4 << 20]).unwrap_err();
-    assert_eq!(error.kind(), std::io::ErrorKind::StorageFull);
-    ballast
-}
-
 /// How many orders the CA has got.
 fn orders(world: &World) -> usize {
     world.ca_log().lines().filter(|line| line.contains("POST /order-plz")).count()

@@ -1,10 +1,11 @@
 //! A store that holds accounts and nothing else.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 
-use mailcert::model::{Bundle, CertName, Facts, Version};
-use mailcert::store::{Account, Diary, Entry, Kept, Lock, Store, StoreError};
+use mailcert::issue::Book;
+use mailcert::model::{Bundle, CertName, Facts, PrivateKey, Timestamp, Version};
+use mailcert::store::{Account, Diary, Entry, Kept, Lock, Store, StoreError, UnderWay};
 
 /// A store that holds accounts.
 #[derive(Default)]
@@ -13,7 +14,15 @@ pub(crate) struct Accounts {
     written: Mutex<usize>,
 }
 
+/// The certificate whose orders nobody writes down.
+static NAME: LazyLock<CertName> = LazyLock::new(|| CertName::parse("a.example").unwrap());
+
 impl Accounts {
+    /// A book that remembers nothing.
+    pub(crate) fn book(&self) -> Book<'_> {
+        Book { store: self, certificate: &NAME, now: Timestamp::from_unix(1_790_000_000) }
+    }
+
     /// How many accounts were made.
     pub(crate) fn made(&self) -> usize {
         *self.written.lock().unwrap()
@@ -35,6 +44,18 @@ impl Store for Accounts {
 
     fn forget(&self, name: &CertName, _: Version) -> Result<(), StoreError> {
         Err(StoreError::Missing(name.to_string()))
+    }
+
+    fn begin_order(&self, _: &CertName, _: &UnderWay, _: &PrivateKey) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn order_key(&self, name: &CertName, _: &UnderWay) -> Result<PrivateKey, StoreError> {
+        Err(StoreError::Missing(name.to_string()))
+    }
+
+    fn end_order(&self, _: &CertName) -> Result<(), StoreError> {
+        Ok(())
     }
 
     fn account(&self, directory: &str) -> Result<Option<Account>, StoreError> {

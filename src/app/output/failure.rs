@@ -47,7 +47,8 @@ impl Failure {
     pub(in crate::app) fn store(error: StoreError) -> Self {
         match error {
             StoreError::Locked { .. } => Self::Locked(
-                sentence(error) + &Self::hint("wait until it has ended, and call again"),
+                sentence(error)
+                    + &Self::hint("wait until it has ended, as `--wait` does, and call again"),
             ),
             StoreError::Unsafe { .. } | StoreError::Schema { .. } => Self::usage(error),
             _ => Self::work(error),

@@ -8,7 +8,8 @@ mod spy;
 
 pub use directory::{Directory, Meta};
 
-use std::sync::{Arc, Mutex};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -32,6 +33,8 @@ pub struct Acme {
     directory: OnceCell<(Directory, Bytes)>,
     session: tokio::sync::Mutex<Option<Arc<Session>>>,
     slots: Semaphore,
+    /// Orders of this run that are ready: they need not be asked for again.
+    ready: Mutex<BTreeMap<String, order::Open>>,
 }
 
 impl Acme {
@@ -53,6 +56,7 @@ impl Acme {
             directory: OnceCell::new(),
             session: tokio::sync::Mutex::new(None),
             slots: Semaphore::new(AT_ONCE),
+            ready: Mutex::default(),
         }
     }
 
@@ -133,7 +137,6 @@ impl Ca for Acme {
         &self,
         names: &[Hostname],
         profile: Option<&str>,
-        csr: &[u8],
         solver: &dyn Solver,
     ) -> Result<String, Refusal> {
         if let Some(profile) = profile {
@@ -141,13 +144,23 @@ impl Ca for Acme {
         }
         // Debian's Pebble 2.4.0 deadlocks at 32 orders at once; 8 reach its full speed.
         let _slot = self.slots.acquire().await.expect("the semaphore is never closed");
-        order::Ordering { acme: self, names, profile, csr, solver }.run().await
+        let open = order::Ordering { acme: self, names, profile }.ready(solver).await?;
+        let url = open.url().to_owned();
+        self.ready.lock().unwrap_or_else(PoisonError::into_inner).insert(url.clone(), open);
+        Ok(url)
     }
 
+    async fn finish(&self, url: &str, names: &[Hostname], csr: &[u8]) -> Result<String, Refusal> {
+        let _slot = self.slots.acquire().await.expect("the semaphore is never closed");
+        let open = self.ready.lock().unwrap_or_else(PoisonError::into_inner).remove(url);
+        order::Ordering { acme: self, names, profile: None }.finish(open, url, csr).await
+    }
+
+    /// The order is left to expire; the CA uses the authorization again.
     async fn scout(&self, name: &Hostname, solver: &dyn Solver) -> Result<(), Refusal> {
         let _slot = self.slots.acquire().await.expect("the semaphore is never closed");
         let names = std::slice::from_ref(name);
-        order::Ordering { acme: self, names, profile: None, csr: &[], solver }.scout().await
+        order::Ordering { acme: self, names, profile: None }.ready(solver).await.map(drop)
     }
 
     async fn identity(&self) -> Result<CaIdentity, Refusal> {

@@ -19,8 +19,18 @@ pub(super) struct Ordering<'a> {
     pub(super) acme: &'a Acme,
     pub(super) names: &'a [Hostname],
     pub(super) profile: Option<&'a str>,
-    pub(super) csr: &'a [u8],
-    pub(super) solver: &'a dyn Solver,
+}
+
+/// An order as the CA last showed it.
+pub(super) struct Open {
+    order: Order,
+    wait: Wait,
+}
+
+impl Open {
+    pub(super) fn url(&self) -> &str {
+        self.order.url()
+    }
 }
 
 /// Repeats a request after the library's own three tries: with half of all nonces refused, one
@@ -40,21 +50,33 @@ macro_rules! despite_bad_nonces {
 type Wait = Arc<Mutex<Option<Duration>>>;
 
 impl Ordering<'_> {
-    /// The chain in PEM.
-    pub(super) async fn run(&self) -> Result<String, Refusal> {
+    /// A new order, validated.
+    pub(super) async fn ready(&self, solver: &dyn Solver) -> Result<Open, Refusal> {
         let (mut order, wait) = self.start().await?;
-        let mut shown = Presented::by(self.solver);
+        let mut shown = Presented::by(solver);
         let result = self.validate(&mut order, &wait, &mut shown).await;
         shown.clear().await;
-        result?;
-        let finalized = despite_bad_nonces!(order.finalize_csr(self.csr).await);
-        if let Err(e) = finalized {
-            // A request that was repeated after a broken connection may have worked the first
-            // time; the order knows.
-            let fresh = despite_bad_nonces!(order.refresh().await.map(|_| ()));
-            let under_way = [OrderStatus::Processing, OrderStatus::Valid];
-            if fresh.is_err() || !under_way.contains(&order.state().status) {
-                return Err(self.refusal(e));
+        result.map(|()| Open { order, wait })
+    }
+
+    /// The chain in PEM; `known` is the order where it was made here.
+    pub(super) async fn finish(
+        &self,
+        known: Option<Open>,
+        url: &str,
+        csr: &[u8],
+    ) -> Result<String, Refusal> {
+        let Open { mut order, wait } = match known {
+            Some(open) => open,
+            None => self.look(url).await?,
+        };
+        match order.state().status {
+            OrderStatus::Ready => self.finalize(&mut order, csr).await?,
+            OrderStatus::Processing | OrderStatus::Valid => {}
+            OrderStatus::Invalid => return Err(self.explain(&mut order).await),
+            OrderStatus::Pending => {
+                let message = format!("the order at {url} was never ready");
+                return Err(Refusal { by_ca: true, ..self.failed(message) });
             }
         }
         self.wait_for(&mut order, &wait, OrderStatus::Valid).await?;
@@ -66,13 +88,26 @@ impl Ordering<'_> {
         }
     }
 
-    /// Only the validation. The order is left to expire; the CA uses the authorization again.
-    pub(super) async fn scout(&self) -> Result<(), Refusal> {
-        let (mut order, wait) = self.start().await?;
-        let mut shown = Presented::by(self.solver);
-        let result = self.validate(&mut order, &wait, &mut shown).await;
-        shown.clear().await;
-        result
+    /// An order of an earlier run.
+    async fn look(&self, url: &str) -> Result<Open, Refusal> {
+        let (spy, wait) = self.acme.spy().await?;
+        let account = self.acme.session().await?.open(self.acme, spy).await?;
+        let order = despite_bad_nonces!(account.order(url.to_owned()).await);
+        order.map(|order| Open { order, wait }).map_err(|e| self.refusal(e))
+    }
+
+    async fn finalize(&self, order: &mut Order, csr: &[u8]) -> Result<(), Refusal> {
+        let finalized = despite_bad_nonces!(order.finalize_csr(csr).await);
+        if let Err(e) = finalized {
+            // A request that was repeated after a broken connection may have worked the first
+            // time; the order knows.
+            let fresh = despite_bad_nonces!(order.refresh().await.map(|_| ()));
+            let under_way = [OrderStatus::Processing, OrderStatus::Valid];
+            if fresh.is_err() || !under_way.contains(&order.state().status) {
+                return Err(self.refusal(e));
+            }
+        }
+        Ok(())
     }
 
     /// The new order; with a new account where the CA does not know ours.

@@ -7,8 +7,9 @@ use async_trait::async_trait;
 use super::issue;
 use crate::dns::{Absence, Answer, Dns, Failure, Kind, Record, Reply};
 use crate::http::Http;
-use crate::issue::{CaIdentity, Issued, MemoryCa, Order, Refusal, Solver};
-use crate::model::{Code, Hostname, KeyType, PrivateKey, Timestamp};
+use crate::issue::{Book, Ca, CaIdentity, Issued, MemoryCa, Order, Refusal, Solver};
+use crate::model::{CertName, Code, Hostname, KeyType, PrivateKey, Timestamp};
+use crate::store::{Memory, Store};
 
 /// CAA: `closed.example` lets nobody issue, `broken.example` fails, all others have none.
 struct Zone;
@@ -56,8 +57,19 @@ fn order(names: &[&str]) -> Order {
 }
 
 async fn made(order: Order, ca: &MemoryCa, solver: &Shows) -> Result<Issued, Refusal> {
+    made_by(order, ca, solver, &Memory::new()).await
+}
+
+async fn made_by(
+    order: Order,
+    ca: &dyn Ca,
+    solver: &Shows,
+    store: &dyn Store,
+) -> Result<Issued, Refusal> {
     let http = Http::trusting_nobody();
-    issue(order, ca, &Zone, &http, solver).await
+    let certificate = CertName::parse("a.example").unwrap();
+    let book = Book { store, certificate: &certificate, now: Timestamp::from_unix(1_790_000_000) };
+    issue(order, ca, &Zone, &http, solver, &book).await
 }
 
 /// What came of it, as text.

@@ -1,0 +1,131 @@
+//! A life of entries, added up, folded and read back.
+
+use super::*;
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_unix(seconds)
+}
+
+fn certificate(name: &str) -> CertName {
+    CertName::parse(name).unwrap()
+}
+
+fn installed(size: u64) -> Installed {
+    let print = FilePrint { inode: 7, size, mtime_nanos: 9, mode: 0o600, uid: 0, gid: 0 };
+    Installed { server: "exim".to_owned(), identity: Sha256::of(b"x"), print }
+}
+
+fn proof(version: u32) -> Proof {
+    Proof { version: Version(version), at: at(50), void: false, inspections: Vec::new() }
+}
+
+fn wait(refusals: u32) -> Wait {
+    let (findings, refused) = (Vec::new(), Vec::new());
+    Wait { until: at(99), refusals, findings, refused }
+}
+
+fn under_way(url: &str) -> UnderWay {
+    let names = vec![Hostname::parse("mx.example.org").unwrap()];
+    UnderWay {
+        url: url.to_owned(),
+        account: None,
+        wanted: names.clone(),
+        names,
+        left_out: Vec::new(),
+        profile: None,
+        key_type: KeyType::EcdsaP256,
+        key: Sha256::of(b"key"),
+        becomes: Version(1),
+        since: at(4),
+    }
+}
+
+fn asked(domain: Hostname, seconds: i64) -> Entry {
+    let (hosts, findings) = (Vec::new(), Vec::new());
+    Entry::Discovered { domain, at: at(seconds), asked_with: Sha256::of(b"y"), hosts, findings }
+}
+
+/// Every kind of entry twice: the second takes away or replaces what the first said.
+fn life() -> Vec<Entry> {
+    let domain = Hostname::parse("example.org").unwrap();
+    let exim = || "exim".to_owned();
+    let name = || certificate("example.org");
+    let path = || PathBuf::from("/etc/exim4/tls/a.pem");
+    vec![
+        Entry::Reload { server: exim(), since: Some(at(1)), at: at(1) },
+        Entry::Reload { server: exim(), since: None, at: at(2) },
+        Entry::Reload { server: "postfix".to_owned(), since: None, at: at(3) },
+        Entry::Reload { server: "postfix".to_owned(), since: Some(at(4)), at: at(4) },
+        Entry::Wait { certificate: name(), wait: Some(wait(1)) },
+        Entry::Wait { certificate: name(), wait: None },
+        Entry::Wait { certificate: certificate("b.test"), wait: Some(wait(2)) },
+        Entry::Order { certificate: name(), order: Some(under_way("one")) },
+        Entry::Order { certificate: name(), order: Some(under_way("two")) },
+        Entry::Order { certificate: certificate("b.test"), order: Some(under_way("three")) },
+        Entry::Order { certificate: certificate("b.test"), order: None },
+        Entry::Installed { path: path(), file: Some(installed(1)) },
+        Entry::Installed { path: path(), file: Some(installed(2)) },
+        Entry::Installed { path: PathBuf::from("/gone"), file: Some(installed(1)) },
+        Entry::Installed { path: PathBuf::from("/gone"), file: None },
+        Entry::Proof { server: exim(), certificate: None, proof: Some(proof(1)) },
+        Entry::Proof { server: exim(), certificate: Some(name()), proof: Some(proof(1)) },
+        Entry::Proof { server: exim(), certificate: Some(name()), proof: None },
+        Entry::Bad { certificate: name(), version: Version(3), at: at(5), why: "x".to_owned() },
+        Entry::Known { server: exim(), until: at(5) },
+        Entry::Known { server: exim(), until: at(6) },
+        asked(domain.clone(), 5),
+        asked(domain, 6),
+        Entry::Directory { url: "https://ca".to_owned(), at: at(7), body: "{}".to_owned() },
+        Entry::Event { at: at(8), text: "first".to_owned() },
+        Entry::Event { at: at(9), text: "second".to_owned() },
+    ]
+}
+
+fn sum(entries: impl IntoIterator<Item = Entry>) -> Diary {
+    let mut diary = Diary::default();
+    entries.into_iter().for_each(|entry| diary.add(entry));
+    diary
+}
+
+#[test]
+fn a_later_entry_replaces_the_earlier_one() {
+    let diary = sum(life());
+    assert_eq!(diary.owed, BTreeMap::from([("postfix".to_owned(), at(4))]));
+    let worked = [("exim".to_owned(), at(2)), ("postfix".to_owned(), at(3))];
+    assert_eq!(diary.reloaded, BTreeMap::from(worked));
+    assert_eq!(diary.waits, BTreeMap::from([(certificate("b.test"), wait(2))]));
+    assert_eq!(diary.orders, BTreeMap::from([(certificate("example.org"), under_way("two"))]));
+    let file = (PathBuf::from("/etc/exim4/tls/a.pem"), installed(2));
+    assert_eq!(diary.installed, BTreeMap::from([file]));
+    assert_eq!(diary.proofs, BTreeMap::from([(("exim".to_owned(), None), proof(1))]));
+    assert_eq!(diary.bad.values().next(), Some(&(at(5), "x".to_owned())));
+    assert_eq!(diary.known, BTreeMap::from([("exim".to_owned(), at(6))]));
+    assert_eq!(diary.discovered.values().next().map(|found| found.at), Some(at(6)));
+    assert_eq!(diary.events.len(), 2);
+}
+
+#[test]
+fn folded_at_any_moment_it_says_the_same() {
+    for cut in 0..=life().len() {
+        let mut folded = sum(sum(life().into_iter().take(cut)).into_entries());
+        life().into_iter().skip(cut).for_each(|entry| folded.add(entry));
+        assert_eq!(folded, sum(life()), "folded after {cut} entries");
+    }
+}
+
+#[test]
+fn every_entry_survives_being_written_and_read() {
+    for entry in life() {
+        let text = serde_json::to_string(&entry).unwrap();
+        assert!(!text.contains('\n'));
+        assert_eq!(serde_json::from_str::<Entry>(&text).unwrap(), entry, "{text}");
+    }
+}
+
+#[test]
+fn events_do_not_pile_up() {
+    let many = (0..2000).map(|n| Entry::Event { at: at(n), text: n.to_string() });
+    let diary = sum(many);
+    assert_eq!(diary.events.len(), EVENTS);
+    assert_eq!(diary.events.front().map(|event| event.0), Some(at(1000)));
+}
