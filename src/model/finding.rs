@@ -265,6 +265,8 @@ codes! {
     NoServer = "no-server", Warn;
     /// A certificate that cannot be used: the pair does not match, or it is damaged.
     StoreDamaged = "store-damaged", Warn;
+    /// So many `local_name` blocks that they slow Dovecot down.
+    ManyBlocks = "many-blocks", Warn;
 }
 
 impl Code {

@@ -150,6 +150,7 @@ pub fn explain(code: Code) -> &'static str {
         Code::NotAvailableYet => text!("not-available-yet"),
         Code::NoServer => text!("no-server"),
         Code::StoreDamaged => text!("store-damaged"),
+        Code::ManyBlocks => text!("many-blocks"),
     }
 }
 

@@ -105,8 +105,10 @@ pub fn is_hooked(server: &Server, settings: &BTreeMap<String, String>) -> bool {
         }
         Kind::Dovecot(_) => {
             let path = drop_in(server);
-            let ours = format!("<{}/", directory.display());
-            value(INCLUDES).lines().any(|line| line == path) || value("ssl_cert").starts_with(&ours)
+            let ours = format!("{}/", directory.display());
+            let named = [value("ssl_cert").trim_start_matches('<'), value("ssl_server_cert_file")];
+            value(INCLUDES).lines().any(|line| line == path)
+                || named.iter().any(|file| file.starts_with(&ours))
         }
     }
 }
@@ -358,6 +360,8 @@ mod tests {
             (INCLUDES, "/d/tls/mailcert.conf.old", false),
             ("ssl_cert", "</d/tls/default.pem", true),
             ("ssl_cert", "</d/tls-old/default.pem", false),
+            ("ssl_server_cert_file", "/d/tls/default.pem", true),
+            ("ssl_server_cert_file", "/d/other/default.pem", false),
         ] {
             assert_eq!(is_hooked(&dovecot(), &settings(&[(name, value)])), expected, "{value}");
         }

@@ -15,7 +15,7 @@ mod exim;
 mod listener;
 mod postfix;
 
-pub use dovecot::DROP_IN;
+pub use dovecot::{DROP_IN, blocks, cost_of_blocks};
 pub use listener::Listener;
 pub use postfix::{SNI_SOURCE, map_identity, map_suffix};
 
@@ -70,7 +70,7 @@ pub enum Kind {
     Postfix(Postfix),
     /// Exim 4.94 or newer.
     Exim(Exim),
-    /// Dovecot 2.3.
+    /// Dovecot 2.3 or 2.4.
     Dovecot(Dovecot),
 }
 
@@ -200,7 +200,7 @@ pub fn wants(server: &Server, certificates: &[Shown], default: Option<&CertName>
     match &server.kind {
         Kind::Postfix(postfix) => postfix::wants(server, postfix, &sorted, default),
         Kind::Exim(exim) => exim::wants(server, exim, &sorted, default),
-        Kind::Dovecot(_) => dovecot::wants(server, &sorted, default),
+        Kind::Dovecot(dovecot) => dovecot::wants(server, dovecot, &sorted, default),
     }
 }
 
