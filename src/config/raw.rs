@@ -23,6 +23,7 @@ pub(super) const ROOT: &[&str] = &[
     "postfix",
     "exim",
     "dovecot",
+    "files",
 ];
 pub(super) const ACME: &[&str] = &[
     "directory",
@@ -69,6 +70,7 @@ pub(super) const POSTFIX: &[&str] = &[
     "owner",
     "group",
     "files-only",
+    "listen",
 ];
 pub(super) const EXIM: &[&str] = &[
     "binary",
@@ -80,9 +82,25 @@ pub(super) const EXIM: &[&str] = &[
     "owner",
     "group",
     "files-only",
+    "listen",
 ];
 pub(super) const DOVECOT: &[&str] =
-    &["config-file", "directory", "reload", "default", "owner", "group", "files-only"];
+    &["config-file", "directory", "reload", "default", "owner", "group", "files-only", "listen"];
+pub(super) const FILES: &[&str] = &[
+    "name",
+    "key",
+    "chain",
+    "combined",
+    "certificate",
+    "default",
+    "owner",
+    "group",
+    "mode",
+    "check",
+    "reload",
+    "files-only",
+    "listen",
+];
 
 /// Where a key that stands in the wrong table belongs.
 const TABLES: &[(&str, &[&str])] = &[
@@ -96,6 +114,7 @@ const TABLES: &[(&str, &[&str])] = &[
     ("[[domain]]", DOMAIN),
     ("[[exim]]", EXIM),
     ("[[postfix]]", POSTFIX),
+    ("[[files]]", FILES),
     ("the top level", ROOT),
 ];
 

@@ -94,7 +94,7 @@ fn syntax(log: &Log<'_>, errors: &[toml::de::Error]) -> Option<usize> {
 const NO_QUOTES: &str = "a string without quotes";
 
 /// The tables that stand in double brackets.
-const MANY: [&str; 4] = ["domain", "postfix", "exim", "dovecot"];
+const MANY: [&str; 5] = ["domain", "postfix", "exim", "dovecot", "files"];
 
 /// What the TOML parser says, found and expected, in words for admins where its own are too terse.
 fn said(message: &str) -> (&str, &str) {

@@ -17,8 +17,7 @@ impl Sheet<'_> {
         draft: &mut Draft,
     ) {
         let seen = self.seen;
-        let asks = self.hooked && seen.hook != Hook::Unknown && seen.running;
-        if !asks || seen.server.listeners.is_empty() {
+        if !self.hooked || !seen.running || seen.server.listeners.is_empty() {
             return;
         }
         let without_sni = self.default.iter().filter_map(|name| {

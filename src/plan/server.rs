@@ -270,7 +270,8 @@ impl<'a> Sheet<'a> {
     ) {
         let seen = self.seen;
         let server = &seen.server;
-        let can = if server.files_only { !server.reload.is_empty() } else { seen.running };
+        let by_argv = server.is_told_by_argv();
+        let can = if by_argv { !server.reload.is_empty() } else { seen.running };
         let because = match self.reload_because(hook) {
             Some(because) if self.hooked && can => because,
             _ => return,
@@ -291,8 +292,7 @@ impl<'a> Sheet<'a> {
         let needs = if hoped { Vec::new() } else { stands_on };
         let needs: Vec<usize> = needs.into_iter().chain(hook).collect();
         let id = seen.id().clone();
-        // Of a server that runs elsewhere nothing can be asked (files-only).
-        let needs = if server.files_only {
+        let needs = if !server.has_check() {
             needs
         } else {
             vec![draft.push(Action::Check { server: id.clone() }, because.clone(), needs)]

@@ -7,12 +7,12 @@
 pub(crate) mod block;
 pub(crate) mod daemons;
 pub(crate) mod debian_exim;
-mod dovecot;
-mod exim;
+pub(crate) mod dovecot;
+pub(crate) mod exim;
 mod knot;
 mod papers;
 mod pebble;
-mod postfix;
+pub(crate) mod postfix;
 mod unbound;
 
 use std::fs;
@@ -118,6 +118,11 @@ impl World {
     /// The machine's second address: Exim on 25, 465 and 587, Dovecot on the others.
     pub(crate) fn exim(&self) -> Ipv4Addr {
         self.block.address(20)
+    }
+
+    /// An address of the world's own block; 10, 14, 20, 53 and 54 are in use.
+    pub(crate) fn address(&self, last: u8) -> Ipv4Addr {
+        self.block.address(last)
     }
 
     /// The resolver mailcert is to ask.
