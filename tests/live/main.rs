@@ -19,8 +19,11 @@ mod tree;
 mod world;
 
 mod ca;
+mod container;
 mod debian;
+mod files;
 mod fix;
+mod instances;
 mod killed;
 mod local;
 mod outset;

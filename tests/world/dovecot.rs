@@ -53,7 +53,11 @@ service auth {{
     );
     let config = world.write(&format!("dovecot{suffix}/dovecot.conf"), &config, 0o644);
     let mut command = Command::new("dovecot");
-    world.daemons.start(command.arg("-F").arg("-c").arg(config), &format!("dovecot{suffix}.log"), None);
+    world.daemons.start(
+        command.arg("-F").arg("-c").arg(config),
+        &format!("dovecot{suffix}.log"),
+        None,
+    );
     for &address in addresses {
         world.daemons.wait(address, &[143, 993, 110, 995, 4190]);
     }

@@ -78,9 +78,11 @@ pub(crate) fn instance(
 
 fn directories(world: &World, relative: &str) -> String {
     let own = world.directory_of(relative, "root:root", 0o755);
-    for (name, owner) in
-        [("spool", "Debian-exim:Debian-exim"), ("log", "Debian-exim:Debian-exim"), ("tls", "root:Debian-exim")]
-    {
+    for (name, owner) in [
+        ("spool", "Debian-exim:Debian-exim"),
+        ("log", "Debian-exim:Debian-exim"),
+        ("tls", "root:Debian-exim"),
+    ] {
         world.directory_of(&format!("{relative}/{name}"), owner, 0o750);
     }
     text(&own).to_owned()
