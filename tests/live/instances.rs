@@ -89,7 +89,7 @@ reload = ["sh", "-c", "kill -HUP $(cat {all}/exim2/exim.pid)"]
 config-file = "{all}/dovecot2/dovecot.conf"
 reload = ["doveadm", "-c", "{all}/dovecot2/dovecot.conf", "reload"]
 "#,
-        exim = exim::binary().display(),
+        exim = world.exim_binary().display(),
     );
     let config = world.read("mailcert.toml") + &tables;
     world.write("mailcert.toml", &config, 0o600);

@@ -30,4 +30,5 @@ mod outset;
 mod second;
 mod store;
 mod tlsa;
+mod trixie;
 mod verify;

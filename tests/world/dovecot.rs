@@ -1,7 +1,6 @@
 //! Dovecot on both addresses: IMAP, POP3, ManageSieve, and logins for Postfix.
 
 use std::net::Ipv4Addr;
-use std::process::Command;
 
 use crate::world::{World, text};
 
@@ -18,8 +17,9 @@ pub(crate) fn instance(world: &mut World, suffix: &str, addresses: &[Ipv4Addr]) 
     world.directory_of(&format!("{spool}/private"), "postfix:root", 0o700);
     let all = text(world.directory()).to_owned();
     let listen = addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let rest = if world.wish.trixie { since_2_4(&own, &all) } else { until_2_3(&own, &all) };
     let config = format!(
-        r"protocols = imap pop3 sieve
+        r"{rest}protocols = imap pop3 sieve
 listen = {listen}
 base_dir = {own}/run
 state_dir = {own}/state
@@ -28,19 +28,7 @@ instance_name = world-{one}
 default_internal_user = dovecot
 default_login_user = dovenull
 ssl = yes
-ssl_cert = <{all}/snakeoil.pem
-ssl_key = <{all}/snakeoil.key
 auth_mechanisms = plain
-disable_plaintext_auth = yes
-mail_location = maildir:{own}/mail/%u
-passdb {{
-  driver = static
-  args = password=test
-}}
-userdb {{
-  driver = static
-  args = uid=65534 gid=65534 home={own}/mail/%u
-}}
 service auth {{
   unix_listener {all}/{spool}/private/auth {{
     mode = 0660
@@ -52,7 +40,7 @@ service auth {{
         one = addresses[0],
     );
     let config = world.write(&format!("dovecot{suffix}/dovecot.conf"), &config, 0o644);
-    let mut command = Command::new("dovecot");
+    let mut command = world.program("dovecot".as_ref());
     world.daemons.start(
         command.arg("-F").arg("-c").arg(config),
         &format!("dovecot{suffix}.log"),
@@ -61,4 +49,44 @@ service auth {{
     for &address in addresses {
         world.daemons.wait(address, &[143, 993, 110, 995, 4190]);
     }
+}
+
+fn until_2_3(own: &str, all: &str) -> String {
+    format!(
+        r"ssl_cert = <{all}/snakeoil.pem
+ssl_key = <{all}/snakeoil.key
+disable_plaintext_auth = yes
+mail_location = maildir:{own}/mail/%u
+passdb {{
+  driver = static
+  args = password=test
+}}
+userdb {{
+  driver = static
+  args = uid=65534 gid=65534 home={own}/mail/%u
+}}
+"
+    )
+}
+
+fn since_2_4(own: &str, all: &str) -> String {
+    format!(
+        r"dovecot_config_version = 2.4.1
+dovecot_storage_version = 2.4.1
+ssl_server_cert_file = {all}/snakeoil.pem
+ssl_server_key_file = {all}/snakeoil.key
+mail_driver = maildir
+mail_path = {own}/mail/%{{user}}
+passdb static {{
+  password = test
+}}
+userdb static {{
+  fields {{
+    uid = 65534
+    gid = 65534
+    home = {own}/mail/%{{user}}
+  }}
+}}
+"
+    )
 }

@@ -2,7 +2,6 @@
 
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use crate::world::debian_exim::{self, Mode};
 use crate::world::{World, daemons::run, text};
@@ -51,6 +50,13 @@ pub(crate) fn binary() -> PathBuf {
     Path::new(&root).join("usr/sbin/exim4")
 }
 
+impl World {
+    /// The Exim of this world.
+    pub(crate) fn exim_binary(&self) -> PathBuf {
+        if self.wish.trixie { "/usr/sbin/exim4".into() } else { binary() }
+    }
+}
+
 pub(crate) fn start(world: &mut World) {
     if let Layout::Debian(mode) = world.wish.exim {
         directories(world, "exim");
@@ -70,7 +76,7 @@ pub(crate) fn instance(
 ) {
     let config = prepare(world, relative, layout, address, name);
     trust(world, text(&config));
-    let mut command = Command::new(binary());
+    let mut command = world.program(&world.exim_binary());
     command.arg("-C").arg(config).arg("-bdf");
     world.daemons.start(&mut command, &format!("{relative}.log"), None);
     world.daemons.wait(address, &[25, 587, 465]);
@@ -138,7 +144,7 @@ plain:
   server_condition = true
   server_advertise_condition = ${{if def:tls_in_cipher}}
 ",
-        exim = binary().display(),
+        exim = world.exim_binary().display(),
         options = layout.options(&format!("{own}/tls")),
     );
     world.write(&format!("{relative}/exim.conf"), &config, 0o644)

@@ -1,7 +1,6 @@
 //! Postfix with two domains, as Debian's package leaves it: legacy settings, self-signed.
 
 use std::net::Ipv4Addr;
-use std::process::Command;
 
 use crate::world::{World, text};
 
@@ -78,10 +77,12 @@ smtpd_tls_loglevel = 1
     world.write(&at("/etc/main.cf"), &main, 0o644);
     let master = listeners(world, address) + INNER;
     world.write(&at("/etc/master.cf"), &master, 0o644);
-    let mut command = Command::new("postfix");
+    let mut command = world.program("postfix".as_ref());
     command.args(["-c", &format!("{own}/etc"), "start-fg"]);
     // The master leaves our process group.
-    let end = format!("postfix -c {own}/etc abort");
+    let where_it_runs =
+        world.inside.map_or_else(String::new, |pid| format!("nsenter --mount --target {pid} "));
+    let end = format!("{where_it_runs}postfix -c {own}/etc abort");
     world.daemons.start(&mut command, &at(".log"), Some(&end));
     world.daemons.wait(address, &[25, 587, 465]);
 }
