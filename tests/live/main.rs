@@ -27,6 +27,7 @@ mod instances;
 mod killed;
 mod local;
 mod outset;
+mod programs;
 mod second;
 mod store;
 mod tlsa;

@@ -41,8 +41,11 @@ install_packages() {
   fi
   [ ${#missing[@]} -eq 0 ] || install_missing "${missing[@]}"
   [ $exim = yes ] || unpack_exim
-  id -u Debian-exim >/dev/null 2>&1 ||
-    adduser --system --group --quiet --home /var/spool/exim4 --no-create-home --force-badname Debian-exim
+  local user
+  for user in Debian-exim opensmtpd opensmtpq; do
+    id -u $user >/dev/null 2>&1 ||
+      adduser --system --group --quiet --home /nonexistent --no-create-home --force-badname $user
+  done
 }
 
 install_missing() {
@@ -87,7 +90,7 @@ unpack_exim() {
 # Unpacks the mail servers of Debian 13 with all they need into $MAILCERT_TRIXIE, for the tests that
 # run them with that tree's /usr in place of the machine's. Nothing of it is installed.
 unpack_trixie() {
-  [ ! -x "$MAILCERT_TRIXIE/usr/sbin/dovecot" ] || return 0
+  [ ! -x "$MAILCERT_TRIXIE/usr/sbin/smtpd" ] || return 0
   say "unpacking Debian 13's mail servers into $MAILCERT_TRIXIE"
   local mirror apt
   mirror=$(apt-get indextargets --format '$(SITE) $(RELEASE) $(COMPONENT)' 'Created-By: Packages' |
@@ -111,7 +114,8 @@ EOF
     export APT_CONFIG="$apt/apt.conf"
     apt-get -qq update && fetch_trixie base-files libc6 bash dash coreutils sed grep mawk findutils \
       util-linux dovecot-core dovecot-imapd dovecot-pop3d dovecot-managesieved postfix postfix-lmdb &&
-      fetch_trixie exim4-daemon-light # conflicts with Postfix, so by itself
+      fetch_trixie nginx haproxy exim4-daemon-light && # Exim conflicts with Postfix, so apart
+      fetch_trixie opensmtpd                           # and this with both
   ) || die "could not fetch Debian 13's packages"
   rm -rf "$MAILCERT_TRIXIE.new"
   mkdir -p "$MAILCERT_TRIXIE.new"
