@@ -59,7 +59,8 @@ impl Sheet<'_> {
         match (proof, aged) {
             _ if ready && self.installs.contains_key(&own) => Some(Reason::Follows),
             (None, _) if ready => Some(Reason::Unproved),
-            _ if is_stale && !self.deferred => Some(Reason::Stale),
+            // Without a reload nothing has changed since the survey looked.
+            _ if is_stale && self.reload.is_some() => Some(Reason::Stale),
             (_, Some(aged)) if ready && aged <= scene.now => Some(Reason::ProofAged),
             (_, aged) => {
                 if let Some(aged) = aged {

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::model::{CertName, Code, Finding, Hostname};
-use crate::plan::blocks;
+use crate::plan::advice;
 use crate::plan::layout::{Pending, Scene};
 use crate::plan::{Action, Draft, FileSeen, Hook, Mode, Reason, Seen};
 use crate::servers::{Part, Shown, Want, needs_reload, wants};
@@ -82,7 +82,9 @@ impl<'a> Sheet<'a> {
     ) -> Self {
         let shown = scene.shown(seen, pending);
         let (default, uncovered, reaching) = scene.default(seen, &shown);
-        draft.findings.extend(blocks::many(seen, &shown));
+        draft.findings.extend(advice::many(seen, &shown));
+        draft.findings.extend(advice::nobodys(scene, seen, &shown));
+        draft.findings.extend(advice::deaf(seen, &shown));
         draft.findings.extend(uncovered_mx(seen, default.as_ref(), &uncovered, reaching));
         let mut sheet = Self {
             seen,

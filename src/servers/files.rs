@@ -7,8 +7,9 @@
 //! Two files cannot change at once. The key comes first, and a renewal uses it again, so that only
 //! a change of the key can meet a reader between the two; one combined file meets none.
 //!
-//! Tried: nginx 1.22 (split), HAProxy 2.6 (combined, a directory; files that begin with a dot,
-//! as ours do while they are written, are passed over), OpenSMTPD 6.8 (split, restart).
+//! Tried (`tests/live/programs.rs`): nginx 1.26 (split), HAProxy 3.0 (a directory, in which files
+//! that begin with a dot, as ours do while they are written, are passed over), OpenSMTPD 7.6 (split,
+//! told by a restart).
 
 use crate::servers::entries::Stems;
 use crate::servers::{Content, Files, Part, Server, Shown, Want};

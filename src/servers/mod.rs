@@ -29,9 +29,17 @@ use crate::config::{EximLayout, FilePaths};
 use crate::model::{CertName, Facts, Hostname, Sha256, Version};
 
 /// Which server: `postfix`, `exim`, `dovecot`, with `:CONFIG` behind it where several of a kind
-/// stand in the configuration.
+/// stand in the configuration; `files:NAME`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ServerId(pub String);
+
+impl ServerId {
+    /// Whether it is a `[[files]]` table: of the program behind it nothing else is known.
+    #[must_use]
+    pub fn is_files(&self) -> bool {
+        self.0 == "files" || self.0.starts_with("files:")
+    }
+}
 
 impl std::fmt::Display for ServerId {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

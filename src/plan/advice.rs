@@ -1,7 +1,9 @@
-//! What so many names cost a Dovecot.
+//! What an admin should know of a server's names: what so many cost a Dovecot, a certificate that
+//! nobody has, and one that is not shown since the program cannot be told.
 
-use crate::model::{Code, Finding};
+use crate::model::{Code, Finding, Level};
 use crate::plan::Seen;
+use crate::plan::layout::Scene;
 use crate::servers::{Kind, Shown, blocks, cost_of_blocks};
 
 /// A warning, where the blocks of what a Dovecot is to show slow it down.
@@ -14,6 +16,36 @@ pub(super) fn many(seen: &Seen, shown: &[Shown]) -> Option<Finding> {
         format!("{count} local_name blocks for what {id} is to show; {cost}")
     };
     (count >= warned).then(|| Finding::new(Code::ManyBlocks, id, message()))
+}
+
+/// A certificate that a `[[files]]` table asks for and that is neither held nor to come.
+pub(super) fn nobodys(scene: &Scene<'_>, seen: &Seen, shown: &[Shown]) -> Option<Finding> {
+    let Kind::Files(files) = &seen.server.kind else { return None };
+    let name = files.certificate.as_ref().filter(|_| shown.is_empty())?;
+    if scene.held.contains_key(name) || scene.wished.contains_key(name) {
+        return None;
+    }
+    let names: Vec<String> = scene.wished.keys().map(ToString::to_string).take(5).collect();
+    let message = format!(
+        "no certificate is called {name}; expected one that mailcert status lists, such as {}",
+        if names.is_empty() { "that of a [[domain]]".to_owned() } else { names.join(", ") }
+    );
+    Some(Finding::new(Code::StepFailed, seen.id(), message))
+}
+
+/// What a program shows that was not told, and cannot be.
+pub(super) fn deaf(seen: &Seen, shown: &[Shown]) -> Option<Finding> {
+    if !seen.server.is_told_by_argv() || !seen.server.reload.is_empty() {
+        return None;
+    }
+    let stale = shown.iter().find(|shown| seen.stale.contains(&shown.name))?;
+    let message = format!(
+        "another certificate is shown than the one installed for {}, and there is no way to tell \
+         {}: reload it, and set reload in its table",
+        stale.name,
+        seen.id()
+    );
+    Some(Finding::new(Code::StepFailed, seen.id(), message).at(Level::Warn))
 }
 
 #[cfg(test)]
