@@ -89,7 +89,7 @@ fn every_example_is_right() {
     let files = ["nginx", "haproxy", "opensmtpd", "courier", "cyrus"];
     let files = files.map(|name| format!("files/{name}.toml"));
     for expected in expected.map(str::to_owned).into_iter().chain(files) {
-        assert!(names.iter().any(|name| *name == expected), "{expected} is gone");
+        assert!(names.contains(&expected), "{expected} is gone");
     }
     for name in names {
         let (config, notes) = example(&name);

@@ -34,7 +34,7 @@ pub(super) fn files(
     let mode = table.value("mode").and_then(|value| value.number_or_text(mode, octal));
     Some(ServerTable::Files {
         name,
-        paths: Some(paths).filter(|paths| paths.all().next().is_some() && !mixed)?,
+        paths: Some(Box::new(paths)).filter(|paths| paths.all().next().is_some() && !mixed)?,
         certificate: table.text("certificate", certificate),
         mode,
         check: argv(table, "check"),

@@ -207,7 +207,7 @@ pub enum ServerTable {
         /// What the admin calls it, if it has a name.
         name: Option<String>,
         /// Where its files go.
-        paths: FilePaths,
+        paths: Box<FilePaths>,
         /// The only certificate to write, if stated.
         certificate: Option<CertName>,
         /// Permission bits of the files, if stated.

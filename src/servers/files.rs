@@ -21,7 +21,7 @@ pub(super) fn wants(
     default: Option<&Shown>,
 ) -> Vec<Want> {
     if !files.paths.are_for_each() {
-        let one = default.or(certificates.first().copied());
+        let one = default.or_else(|| certificates.first().copied());
         let own = |shown: &Shown| of(server, files, "", &certificate(shown), shown);
         return one.map(own).unwrap_or_default();
     }
@@ -69,7 +69,8 @@ mod tests {
         let pattern = |text: &str| (!text.is_empty()).then(|| FilePattern::parse(text).unwrap());
         let paths =
             FilePaths { key: pattern(key), chain: pattern(chain), combined: pattern(combined) };
-        let kind = Kind::Files(Files { paths, certificate: None, mode: 0o640, check: Vec::new() });
+        let files = Files { paths, certificate: None, mode: 0o640, check: Vec::new() };
+        let kind = Kind::Files(Box::new(files));
         server(kind, "/d")
     }
 

@@ -83,7 +83,7 @@ pub enum Kind {
     /// Dovecot 2.3 or 2.4.
     Dovecot(Dovecot),
     /// Any other program: files at paths of the admin's choice.
-    Files(Files),
+    Files(Box<Files>),
 }
 
 /// What only Postfix has.

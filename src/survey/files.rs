@@ -225,7 +225,7 @@ mod tests {
         let combined = FilePattern::parse(at("{name}.pem").to_str().unwrap());
         let paths = FilePaths { combined, ..FilePaths::default() };
         let files = Files { paths, certificate: None, mode: 0o600, check: Vec::new() };
-        let seen = files_of(&server(Kind::Files(files), "/d"), &BTreeMap::new()).seen;
+        let seen = files_of(&server(Kind::Files(Box::new(files)), "/d"), &BTreeMap::new()).seen;
         assert_eq!(seen.into_keys().collect::<Vec<_>>(), [at("a.test.pem")]);
     }
 

@@ -25,7 +25,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::command::{self, CommandError, Ran};
-use crate::config::{Common, Listen, ServerTable};
+use crate::config::{Common, FilePaths, Listen, ServerTable};
 use crate::model::{Code, Finding, Level, Timestamp};
 use crate::plan::Hook;
 use crate::servers::{Files, Kind, Listener, Server, ServerId, is_plain_path};
@@ -95,7 +95,7 @@ async fn ask(table: &ServerTable, id: ServerId) -> Result<(Asked, Vec<Finding>),
         ServerTable::Files { paths, certificate, mode, check, common, .. } => {
             let mode = mode.unwrap_or(if common.group.is_some() { 0o640 } else { 0o600 });
             let check = check.clone().unwrap_or_default();
-            let (paths, certificate) = (paths.clone(), certificate.clone());
+            let (paths, certificate) = (FilePaths::clone(paths), certificate.clone());
             by_table(id, Files { paths, certificate, mode, check }, common)
         }
     }
@@ -105,7 +105,7 @@ async fn ask(table: &ServerTable, id: ServerId) -> Result<(Asked, Vec<Finding>),
 /// is taken for granted.
 fn by_table(id: ServerId, files: Files, common: &Common) -> Result<(Asked, Vec<Finding>), Finding> {
     let beside = files.paths.directories().first().map(|path| path.to_path_buf());
-    let server = from_table(id, Kind::Files(files), beside.unwrap_or_default(), common)?;
+    let server = from_table(id, Kind::Files(Box::new(files)), beside.unwrap_or_default(), common)?;
     Ok((Asked { hook: Hook::There, ..elsewhere(server) }, Vec::new()))
 }
 
@@ -122,7 +122,7 @@ fn id(table: &ServerTable, tables: &[ServerTable]) -> ServerId {
         ServerTable::Dovecot { config_file, .. } => config_file,
         ServerTable::Files { name, .. } => {
             return ServerId(
-                name.as_ref().map_or(kind.to_owned(), |name| format!("{kind}:{name}")),
+                name.as_ref().map_or_else(|| kind.to_owned(), |name| format!("{kind}:{name}")),
             );
         }
     };

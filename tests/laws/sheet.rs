@@ -70,7 +70,7 @@ pub(crate) fn files(is_split: bool) -> Seen {
         false => FilePaths { combined: pattern("/etc/haproxy/{name}.pem"), ..FilePaths::default() },
     };
     let check = vec!["haproxy".to_owned(), "-c".to_owned()];
-    let kind = Kind::Files(Files { paths, certificate: None, mode: 0o640, check });
+    let kind = Kind::Files(Box::new(Files { paths, certificate: None, mode: 0o640, check }));
     server("files", kind, Service::Imaps)
 }
 
