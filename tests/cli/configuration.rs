@@ -67,7 +67,7 @@ fn all_problems_of_a_file_are_told_at_once() {
           |
         5 | [[domian]]
           |   ^^^^^^ expected one of `acme`, `challenge`, `dns`, `discover`, `machine`,
-          |          `state`, `verify`, `domain`, `postfix`, `exim`, `dovecot`
+          |          `state`, `verify`, `domain`, `postfix`, `exim`, `dovecot`, `files`
           |
           = help: did you mean `domain`?
         --- exit 2
