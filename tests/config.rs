@@ -73,13 +73,23 @@ fn example(name: &str) -> (Config, Vec<Note>) {
 
 #[test]
 fn every_example_is_right() {
-    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").read_dir().unwrap();
-    let names: Vec<_> = examples
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+    let names: Vec<_> = ["", "files/", "docker/"]
+        .into_iter()
+        .flat_map(|folder| {
+            let entries = examples.join(folder).read_dir().unwrap();
+            entries.map(move |entry| {
+                format!("{folder}{}", entry.unwrap().file_name().into_string().unwrap())
+            })
+        })
         .filter(|name| name.ends_with(".toml"))
         .collect();
-    for expected in ["minimal.toml", "hoster.toml", "docker-sidecar.toml", "full.toml"] {
-        assert!(names.iter().any(|name| name == expected), "{expected} is gone");
+    let expected =
+        ["minimal.toml", "hoster.toml", "docker-sidecar.toml", "docker/mailcert.toml", "full.toml"];
+    let files = ["nginx", "haproxy", "opensmtpd", "courier", "cyrus"];
+    let files = files.map(|name| format!("files/{name}.toml"));
+    for expected in expected.map(str::to_owned).into_iter().chain(files) {
+        assert!(names.contains(&expected), "{expected} is gone");
     }
     for name in names {
         let (config, notes) = example(&name);

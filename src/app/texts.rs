@@ -102,12 +102,14 @@ fn answer(
     Ok(0)
 }
 
-fn table(server: &Server) -> init::Server {
-    match &server.kind {
+fn table(server: &Server) -> Option<init::Server> {
+    Some(match &server.kind {
         Kind::Postfix(postfix) => init::Server::Postfix(postfix.config_directory.clone()),
         Kind::Exim(exim) => init::Server::Exim(exim.binary.clone()),
         Kind::Dovecot(dovecot) => init::Server::Dovecot(dovecot.config_file.clone()),
-    }
+        // Never found, only written down.
+        Kind::Files(_) => return None,
+    })
 }
 
 /// The usual places where others' certificates lie, and whose they are.
@@ -127,7 +129,7 @@ async fn found(domains: Vec<Hostname>, machine: &[std::net::IpAddr]) -> Found {
     let domains = if domains.is_empty() { own } else { domains };
     Found {
         contact: domains.first().map(|domain| format!("postmaster@{domain}")),
-        servers: asked.iter().map(|asked| table(&asked.server)).collect(),
+        servers: asked.iter().filter_map(|asked| table(&asked.server)).collect(),
         sources: sources(),
         port_80: crate::issue::port_holder(([0, 0, 0, 0], 80).into()),
         domains,

@@ -6,11 +6,13 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::model::{Hostname, KeyType};
+use crate::model::{CertName, Hostname, KeyType, Service};
 
 mod access;
 mod acme;
 mod fault;
+mod file_paths;
+mod files;
 pub mod init;
 mod raw;
 mod read;
@@ -19,6 +21,7 @@ mod value;
 
 pub use access::unsafe_access;
 pub use fault::{Fault, Faults, Note};
+pub use file_paths::{FilePaths, FilePattern};
 pub use read::{decode, read};
 
 /// What holds without any configuration file: the defaults and no domain. `verify` and `discover`
@@ -72,7 +75,8 @@ pub struct Config {
     pub verify: Verify,
     /// The mail domains, in the order of the file.
     pub domains: Vec<Domain>,
-    /// The server tables, in the order postfix, exim, dovecot, each in the order of the file.
+    /// The server tables, in the order postfix, exim, dovecot, files, each in the order of
+    /// the file.
     /// Empty means the servers found on the machine.
     pub servers: Vec<ServerTable>,
 }
@@ -201,6 +205,21 @@ pub enum ServerTable {
         /// What every server table takes.
         common: Common,
     },
+    /// `[[files]]`: any other program.
+    Files {
+        /// What the admin calls it, if it has a name.
+        name: Option<String>,
+        /// Where its files go.
+        paths: Box<FilePaths>,
+        /// The only certificate to write, if stated.
+        certificate: Option<CertName>,
+        /// Permission bits of the files, if stated.
+        mode: Option<u32>,
+        /// The argv that checks the program's configuration, if stated.
+        check: Option<Vec<String>>,
+        /// What every server table takes.
+        common: Common,
+    },
 }
 
 /// What every server table takes.
@@ -218,6 +237,19 @@ pub struct Common {
     pub group: Option<Account>,
     /// Write the files, run nothing but `reload`.
     pub files_only: bool,
+    /// Where it listens, if stated: for what cannot be asked.
+    pub listen: Vec<Listen>,
+}
+
+/// Where a server listens that cannot be asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Listen {
+    /// The address; `None` means every address of this machine.
+    pub address: Option<IpAddr>,
+    /// The port.
+    pub port: u16,
+    /// The protocol and how TLS begins.
+    pub service: Service,
 }
 
 /// A user or a group as the configuration names it.

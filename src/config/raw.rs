@@ -24,6 +24,7 @@ pub(super) const ROOT: &[&str] = &[
     "postfix",
     "exim",
     "dovecot",
+    "files",
 ];
 pub(super) const ACME: &[&str] = &[
     "directory",
@@ -56,7 +57,7 @@ pub(super) const CHALLENGE: &[&str] = &["http-01", "tls-alpn-01", "dns-01"];
 pub(super) const HTTP_01: &[&str] = &["listen", "webroot"];
 pub(super) const DNS_01: &[&str] = &["rfc2136", "exec"];
 pub(super) const SOURCE: &[&str] = &["files"];
-pub(super) const FILES: &[&str] = &["paths"];
+pub(super) const SOURCE_FILES: &[&str] = &["paths"];
 pub(super) const DNS: &[&str] = &["servers"];
 pub(super) const DISCOVER: &[&str] = &["every", "guesses"];
 pub(super) const MACHINE: &[&str] = &["addresses"];
@@ -72,6 +73,7 @@ pub(super) const POSTFIX: &[&str] = &[
     "owner",
     "group",
     "files-only",
+    "listen",
 ];
 pub(super) const EXIM: &[&str] = &[
     "binary",
@@ -83,9 +85,25 @@ pub(super) const EXIM: &[&str] = &[
     "owner",
     "group",
     "files-only",
+    "listen",
 ];
 pub(super) const DOVECOT: &[&str] =
-    &["config-file", "directory", "reload", "default", "owner", "group", "files-only"];
+    &["config-file", "directory", "reload", "default", "owner", "group", "files-only", "listen"];
+pub(super) const FILES: &[&str] = &[
+    "name",
+    "key",
+    "chain",
+    "combined",
+    "certificate",
+    "default",
+    "owner",
+    "group",
+    "mode",
+    "check",
+    "reload",
+    "files-only",
+    "listen",
+];
 
 /// Where a key that stands in the wrong table belongs.
 const TABLES: &[(&str, &[&str])] = &[
@@ -93,7 +111,7 @@ const TABLES: &[(&str, &[&str])] = &[
     ("[challenge]", CHALLENGE),
     ("[challenge.http-01]", HTTP_01),
     ("[source]", SOURCE),
-    ("[source.files]", FILES),
+    ("[source.files]", SOURCE_FILES),
     ("[dns]", DNS),
     ("[discover]", DISCOVER),
     ("[machine]", MACHINE),
@@ -101,6 +119,7 @@ const TABLES: &[(&str, &[&str])] = &[
     ("[[domain]]", DOMAIN),
     ("[[exim]]", EXIM),
     ("[[postfix]]", POSTFIX),
+    ("[[files]]", FILES),
     ("the top level", ROOT),
 ];
 

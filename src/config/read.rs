@@ -94,7 +94,7 @@ fn syntax(log: &Log<'_>, errors: &[toml::de::Error]) -> Option<usize> {
 const NO_QUOTES: &str = "a string without quotes";
 
 /// The tables that stand in double brackets.
-const MANY: [&str; 4] = ["domain", "postfix", "exim", "dovecot"];
+const MANY: [&str; 5] = ["domain", "postfix", "exim", "dovecot", "files"];
 
 /// What the TOML parser says, found and expected, in words for admins where its own are too terse.
 fn said(message: &str) -> (&str, &str) {
@@ -142,14 +142,14 @@ fn config(root: &Table<'_>) -> Config {
 /// is wrong is said, and counts as being there.
 fn sources(root: &Table<'_>) -> Option<Vec<PathBuf>> {
     let source = root.table("source", raw::SOURCE)?;
-    let Some(files) = source.table("source.files", raw::FILES) else {
+    let Some(files) = source.table("source.files", raw::SOURCE_FILES) else {
         if source.value("files").is_none() && !source.misspelt("files", raw::SOURCE) {
             let trouble = Trouble::new("`[source]` names nothing", "expected `[source.files]`");
             root.log.missing(Some(source.span), trouble);
         }
         return Some(Vec::new());
     };
-    if files.value("paths").is_none() && !files.misspelt("paths", raw::FILES) {
+    if files.value("paths").is_none() && !files.misspelt("paths", raw::SOURCE_FILES) {
         let expected = "expected `paths = [\"/etc/letsencrypt/live\"]` below";
         root.log.missing(Some(files.span.clone()), Trouble::new("`paths` is missing", expected));
     }

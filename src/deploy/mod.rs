@@ -121,12 +121,16 @@ fn is_map(server: &Server, path: &Path) -> bool {
     suffix.is_some_and(|suffix| path.extension() == Some(OsStr::new(suffix)))
 }
 
-/// Removes what killed runs left in the server's directory. Call it under the lock.
+/// Removes what killed runs left in the server's directories. Call it under the lock.
 ///
 /// # Errors
 /// [`DeployError::Disk`] when a leftover cannot be removed.
 pub fn sweep(server: &Server) -> Result<usize, DeployError> {
-    Ok(disk::sweep(&server.directory)?)
+    let mut swept = 0;
+    for directory in server.directories() {
+        swept += disk::sweep(directory)?;
+    }
+    Ok(swept)
 }
 
 /// What an installation has done so far.

@@ -18,13 +18,13 @@ const TRUSTED: &str = "/etc/exim4/trusted_configs";
 /// Exim reads no further (section 5.1 of the specification's `-C` rules).
 const TRUSTED_LINES: usize = 32;
 
-/// Runs the server's own check (`postfix check`, `exim -bV`, `doveconf -n`). A server that runs
-/// elsewhere cannot be asked.
+/// Runs the server's own check (`postfix check`, `exim -bV`, `doveconf -n`, the `check` of a
+/// `[[files]]` table). A server that runs elsewhere cannot be asked.
 ///
 /// # Errors
 /// [`DeployError::Command`] with what it said.
 pub async fn check(server: &Server) -> Result<(), DeployError> {
-    if server.files_only {
+    if !server.has_check() {
         return Ok(());
     }
     let path = |path: &Path| path.display().to_string();
@@ -39,6 +39,7 @@ pub async fn check(server: &Server) -> Result<(), DeployError> {
         Kind::Dovecot(dovecot) => {
             vec!["doveconf".into(), "-c".into(), path(&dovecot.config_file), "-n".into()]
         }
+        Kind::Files(files) => files.check.clone(),
     };
     command::run_ok(&argv, b"", DEADLINE).await?;
     Ok(())

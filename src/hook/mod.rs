@@ -269,6 +269,7 @@ impl<'a> Hooking<'a> {
             Kind::Postfix(postfix) => postfix::check(postfix).await,
             Kind::Exim(exim) => exim::check(exim).await,
             Kind::Dovecot(dovecot) => dovecot::settings(dovecot).await.map(|_| ()),
+            Kind::Files(_) => Ok(()),
         }
     }
 
@@ -286,6 +287,7 @@ impl<'a> Hooking<'a> {
             Kind::Postfix(postfix) => postfix::settings(postfix).await,
             Kind::Exim(exim) => exim::settings(exim).await,
             Kind::Dovecot(dovecot) => dovecot::settings(dovecot).await,
+            Kind::Files(_) => Ok(BTreeMap::new()),
         };
         asked.map_err(|why| self.error(why))
     }
@@ -306,6 +308,7 @@ impl<'a> Hooking<'a> {
         let lines = match hook_in(self.server) {
             HookIn::Postfix(lines) => shown(&lines),
             HookIn::Dovecot(line) => format!("\n    {line}"),
+            HookIn::Nothing => String::new(),
             HookIn::Exim { options, macros } => {
                 let options: Vec<Setting> =
                     options.into_iter().filter(|line| !line.value.is_empty()).collect();

@@ -58,7 +58,7 @@ pub(in crate::hook) fn in_use(
             let key = first("tls_privatekey");
             Some(InUse { chain: vec![first("tls_certificate")?], key })
         }
-        Kind::Dovecot(_) => None,
+        Kind::Dovecot(_) | Kind::Files(_) => None,
     }
 }
 

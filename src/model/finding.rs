@@ -293,6 +293,8 @@ codes! {
     SourceMissing = "source-missing", Fail;
     /// Others have certificates here that could be used.
     SourceFound = "source-found", Note;
+    /// So many `local_name` blocks that they slow Dovecot down.
+    ManyBlocks = "many-blocks", Warn;
 }
 
 impl Code {

@@ -126,7 +126,11 @@ fn place(scene: &Scene<'_>, order: Order) -> (Step, Pending) {
 /// The version whose key is used again: one that TLSA pins; else, where a server keeps key and
 /// chain in two files, the last one, so that nobody reads a key beside another's chain.
 fn reused(scene: &Scene<'_>, held: &Held, names: &[Hostname], because: &Reason) -> Option<Version> {
-    let split = |kind: &Kind| matches!(kind, Kind::Exim(exim) if exim.layout == EximLayout::Split);
+    let split = |kind: &Kind| match kind {
+        Kind::Exim(exim) => exim.layout == EximLayout::Split,
+        Kind::Files(files) => files.paths.are_split(),
+        Kind::Postfix(_) | Kind::Dovecot(_) => false,
+    };
     if let Some(pinned) = scene.guard.reuse(held, names) {
         return Some(pinned);
     }

@@ -8,7 +8,7 @@ use crate::model::{CertName, DnsId, Facts, Host, Hostname, Service, Timestamp, V
 use crate::plan::held::best;
 use crate::plan::pins::Guard;
 use crate::plan::{Desired, FileSeen, Held, HeldVersion, Mode, Observed, Seen, Wish};
-use crate::servers::{Kind, Part, Server, Shown, wants};
+use crate::servers::{Files, Kind, Part, Server, Shown, wants};
 
 /// What one server is to show. [`wants`] turns it into files.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -155,8 +155,10 @@ impl<'a> Scene<'a> {
     /// server gets all. What is there already stays: a record that did not answer today is no
     /// reason to lose a name.
     fn meant_for(&self, seen: &Seen, certificates: Vec<Shown>) -> Vec<Shown> {
-        if !matches!(seen.server.kind, Kind::Dovecot(_)) {
-            return certificates;
+        match &seen.server.kind {
+            Kind::Dovecot(_) => {}
+            Kind::Files(files) => return self.meant_for_files(seen, files, certificates),
+            _ => return certificates,
         }
         let (mut meant, other): (Vec<_>, Vec<_>) =
             certificates.into_iter().partition(|shown| self.is_for_readers(&shown.facts));
@@ -167,6 +169,17 @@ impl<'a> Scene<'a> {
         meant.extend(other.into_iter().filter(|shown| there.contains(&shown.name)));
         meant.sort_by(|a, b| a.name.cmp(&b.name));
         meant
+    }
+
+    /// The stated certificate; else, where the paths are those of one, the default one; else all.
+    fn meant_for_files(&self, seen: &Seen, files: &Files, mut all: Vec<Shown>) -> Vec<Shown> {
+        let one = match &files.certificate {
+            Some(stated) => Some(stated.clone()),
+            None if files.paths.are_for_each() => return all,
+            None => self.default(seen, &all).0,
+        };
+        all.retain(|shown| Some(&shown.name) == one.as_ref());
+        all
     }
 
     fn is_for_readers(&self, facts: &Facts) -> bool {
@@ -248,6 +261,12 @@ impl<'a> Scene<'a> {
         seen: &Seen,
         shown: &[Shown],
     ) -> (Option<CertName>, Vec<&'a Hostname>, usize) {
+        if seen.server.default.is_none()
+            && matches!(&seen.server.kind, Kind::Files(files) if files.paths.are_for_each())
+        {
+            // Which of the files it takes for clients without SNI is the program's own affair.
+            return (None, Vec::new(), 0);
+        }
         let valid: Vec<&Shown> =
             shown.iter().filter(|shown| shown.facts.valid_at(self.now)).collect();
         let choices = if valid.is_empty() { shown.iter().collect() } else { valid };

@@ -1,5 +1,6 @@
 //! Decides. Pure: what is wanted and what is there go in, a [`Plan`] comes out.
 
+mod advice;
 mod group;
 mod held;
 mod issue;

@@ -17,8 +17,7 @@ impl Sheet<'_> {
         draft: &mut Draft,
     ) {
         let seen = self.seen;
-        let asks = self.hooked && seen.hook != Hook::Unknown && seen.running;
-        if !asks || seen.server.listeners.is_empty() {
+        if !self.hooked || !seen.running || seen.server.listeners.is_empty() {
             return;
         }
         let without_sni = self.default.iter().filter_map(|name| {
@@ -60,7 +59,8 @@ impl Sheet<'_> {
         match (proof, aged) {
             _ if ready && self.installs.contains_key(&own) => Some(Reason::Follows),
             (None, _) if ready => Some(Reason::Unproved),
-            _ if is_stale && !self.deferred => Some(Reason::Stale),
+            // Without a reload nothing has changed since the survey looked.
+            _ if is_stale && self.reload.is_some() => Some(Reason::Stale),
             (_, Some(aged)) if ready && aged <= scene.now => Some(Reason::ProofAged),
             (_, aged) => {
                 if let Some(aged) = aged {

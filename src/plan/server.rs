@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::model::{CertName, Code, Finding, Hostname};
+use crate::plan::advice;
 use crate::plan::layout::{Pending, Scene};
 use crate::plan::{Action, Draft, FileSeen, Hook, Mode, Reason, Seen};
 use crate::servers::{Part, Shown, Want, needs_reload, wants};
@@ -81,6 +82,9 @@ impl<'a> Sheet<'a> {
     ) -> Self {
         let shown = scene.shown(seen, pending);
         let (default, uncovered, reaching) = scene.default(seen, &shown);
+        draft.findings.extend(advice::many(seen, &shown));
+        draft.findings.extend(advice::nobodys(scene, seen, &shown));
+        draft.findings.extend(advice::deaf(seen, &shown));
         draft.findings.extend(uncovered_mx(seen, default.as_ref(), &uncovered, reaching));
         let mut sheet = Self {
             seen,
@@ -268,7 +272,8 @@ impl<'a> Sheet<'a> {
     ) {
         let seen = self.seen;
         let server = &seen.server;
-        let can = if server.files_only { !server.reload.is_empty() } else { seen.running };
+        let by_argv = server.is_told_by_argv();
+        let can = if by_argv { !server.reload.is_empty() } else { seen.running };
         let because = match self.reload_because(hook) {
             Some(because) if self.hooked && can => because,
             _ => return,
@@ -289,8 +294,7 @@ impl<'a> Sheet<'a> {
         let needs = if hoped { Vec::new() } else { stands_on };
         let needs: Vec<usize> = needs.into_iter().chain(hook).collect();
         let id = seen.id().clone();
-        // Of a server that runs elsewhere nothing can be asked (files-only).
-        let needs = if server.files_only {
+        let needs = if !server.has_check() {
             needs
         } else {
             vec![draft.push(Action::Check { server: id.clone() }, because.clone(), needs)]

@@ -40,12 +40,14 @@ pub(super) fn text(rows: &[ServerRow]) -> String {
     let mut text = String::from("the configuration is right\n");
     for row in rows {
         let hook = match row.hook {
+            "there" if row.server.is_files() => "that it reads the files is up to you",
             "there" => "uses our files",
             "missing" => "does not use our files yet: mailcert setup",
             "by-hand" => "does not use our files, and its configuration is not ours to edit",
             _ => "so it is not asked (files-only)",
         };
         let running = match (row.hook, row.running) {
+            _ if row.server.is_files() => "is not asked",
             ("unknown", _) => "runs elsewhere",
             (_, true) => "runs",
             (_, false) => "does not run",

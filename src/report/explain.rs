@@ -164,6 +164,7 @@ pub fn explain(code: Code) -> &'static str {
         Code::SourceOverdue => text!("source-overdue"),
         Code::SourceMissing => text!("source-missing"),
         Code::SourceFound => text!("source-found"),
+        Code::ManyBlocks => text!("many-blocks"),
     }
 }
 

@@ -1,4 +1,4 @@
-//! What Dovecot 2.3 says of itself: `doveconf`, and the text of its main file.
+//! What Dovecot 2.3 and 2.4 say of themselves: `doveconf`, and the text of its main file.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -8,24 +8,28 @@ use crate::model::Service;
 use crate::servers::Listener;
 use crate::servers::postfix_settings::major_minor;
 
-/// What is asked for, in one `doveconf`: values, and every service with its listeners.
-pub const QUESTIONS: [&str; 6] = ["protocols", "listen", "ssl", "ssl_cert", "base_dir", "service"];
+/// What is asked for, in one `doveconf`: values, and every service with its listeners. 2.4 knows
+/// no `ssl_cert`, 2.3 no `ssl_server`; each passes over the other's in silence.
+pub const QUESTIONS: [&str; 7] =
+    ["protocols", "listen", "ssl", "ssl_cert", "ssl_server", "base_dir", "service"];
 
-/// The lines `name = value` outside of every block.
+/// The lines `name = value` outside of every block; those in 2.4's block `ssl_server` under the
+/// names by which they are set, such as `ssl_server_cert_file`.
 #[must_use]
 pub fn values(output: &str) -> BTreeMap<String, String> {
-    let mut depth = 0_usize;
+    let mut blocks: Vec<&str> = Vec::new();
     let mut values = BTreeMap::new();
     for line in output.lines().map(str::trim) {
-        match line {
-            "}" => depth = depth.saturating_sub(1),
-            _ if line.ends_with('{') => depth += 1,
-            _ if depth > 0 || line.starts_with('#') => {}
-            _ => {
-                if let Some((name, value)) = line.split_once(" =") {
-                    values.insert(name.trim().to_owned(), value.trim().to_owned());
-                }
-            }
+        if line == "}" {
+            blocks.pop();
+        } else if let Some(label) = line.strip_suffix('{') {
+            blocks.push(label.trim());
+        } else if let Some((name, value)) = line.split_once(" =")
+            && !line.starts_with('#')
+            && (blocks.is_empty() || blocks == ["ssl_server"])
+        {
+            let path = blocks.iter().copied().chain([name.trim()]).collect::<Vec<_>>().join("_");
+            values.insert(path, value.trim().to_owned());
         }
     }
     values
@@ -127,7 +131,8 @@ fn inet_listeners(output: &str) -> Vec<Inet> {
             (["port", "=", port], Some(inet)) => inet.port = port.parse().unwrap_or(0),
             (["ssl", "=", ssl], Some(inet)) => inet.ssl = *ssl == "yes",
             (["haproxy", "=", wanted], Some(inet)) => inet.proxy = *wanted == "yes",
-            (["address", "=", rest @ ..], Some(inet)) => inet.address = rest.join(" "),
+            // `address` until 2.3, `listen` from 2.4 on.
+            (["address" | "listen", "=", rest @ ..], Some(inet)) => inet.address = rest.join(" "),
             (["}"], Some(_)) => found.extend(open.take().filter(|inet| inet.port != 0)),
             _ => {}
         }
@@ -249,6 +254,39 @@ base_dir = /run/dovecot
         assert_eq!(shown(&OUTPUT.replace("= imap pop3", "= sieve")), ["* 4190 sieve"]);
         assert_eq!(shown(&OUTPUT.replace("*, ::", "127.0.24.30"))[0], "127.0.24.30 143 imap");
         assert_eq!(shown(&OUTPUT.replace("\nssl = yes", "\nssl = no")), [""; 0]);
+    }
+
+    #[test]
+    fn what_2_4_says_is_read_as_well() {
+        let output = "\
+protocols = imap
+listen = *, ::
+ssl = yes
+ssl_server {
+  cert_file = /etc/dovecot/mailcert/default.pem
+}
+service imap-login {
+  imap_capability {
+    IMAP4rev1 = yes
+  }
+  unix_listener \"srv.imap-login/%{pid}\" {
+    type = admin
+  }
+  inet_listener imap {
+    port = 143
+  }
+  inet_listener imaps {
+    haproxy = yes
+    port = 993
+    ssl = yes
+    listen = 192.0.2.7
+  }
+}
+";
+        assert_eq!(shown(output), ["* 143 imap", "192.0.2.7 993 imaps proxy"]);
+        let all = values(output);
+        assert_eq!(all["ssl_server_cert_file"], "/etc/dovecot/mailcert/default.pem");
+        assert_eq!(all.len(), 4, "{all:?}");
     }
 
     #[test]

@@ -70,11 +70,16 @@ impl<'a> Stems<'a> {
     /// file of another certificate: no name ends in a number, and none is `default`, since each
     /// has two labels.
     pub(super) fn pem(&self, shown: &Shown) -> String {
+        format!("{}.pem", self.stem(shown))
+    }
+
+    /// The same without its suffix.
+    pub(super) fn stem(&self, shown: &Shown) -> String {
         match self.0.get(&shown.name) {
             Some(newest) if *newest > shown.version => {
-                format!("{}.{}.pem", shown.name, shown.version)
+                format!("{}.{}", shown.name, shown.version)
             }
-            _ => format!("{}.pem", shown.name),
+            _ => shown.name.to_string(),
         }
     }
 

@@ -34,6 +34,8 @@ pub enum HookIn {
     },
     /// The last line of dovecot.conf.
     Dovecot(String),
+    /// None: the admin names the files in a configuration that nobody here knows.
+    Nothing,
 }
 
 /// The lines that hook our files into `server`.
@@ -46,6 +48,7 @@ pub fn hook_in(server: &Server) -> HookIn {
             HookIn::Exim { options, macros }
         }
         Kind::Dovecot(_) => HookIn::Dovecot(format!("!include_try {}", drop_in(server))),
+        Kind::Files(_) => HookIn::Nothing,
     }
 }
 
@@ -56,7 +59,7 @@ pub fn default_files(server: &Server) -> Vec<PathBuf> {
     let names: &[&str] = match &server.kind {
         Kind::Exim(exim) if exim.layout == EximLayout::Split => &["exim.crt", "exim.key"],
         Kind::Postfix(_) | Kind::Exim(_) => &["default.pem"],
-        Kind::Dovecot(_) => &[],
+        Kind::Dovecot(_) | Kind::Files(_) => &[],
     };
     names.iter().map(|name| server.directory.join(name)).collect()
 }
@@ -68,7 +71,7 @@ pub fn groundwork(server: &Server) -> Vec<Want> {
     match &server.kind {
         Kind::Postfix(of) => postfix::wants(server, of, &[], None),
         Kind::Exim(_) => gitignore(server).into_iter().collect(),
-        Kind::Dovecot(_) => Vec::new(),
+        Kind::Dovecot(_) | Kind::Files(_) => Vec::new(),
     }
 }
 
@@ -105,9 +108,12 @@ pub fn is_hooked(server: &Server, settings: &BTreeMap<String, String>) -> bool {
         }
         Kind::Dovecot(_) => {
             let path = drop_in(server);
-            let ours = format!("<{}/", directory.display());
-            value(INCLUDES).lines().any(|line| line == path) || value("ssl_cert").starts_with(&ours)
+            let ours = format!("{}/", directory.display());
+            let named = [value("ssl_cert").trim_start_matches('<'), value("ssl_server_cert_file")];
+            value(INCLUDES).lines().any(|line| line == path)
+                || named.iter().any(|file| file.starts_with(&ours))
         }
+        Kind::Files(_) => true,
     }
 }
 
@@ -291,6 +297,7 @@ mod tests {
                     let (_, path) = line.split_once(' ').unwrap();
                     settings(&[(INCLUDES, path)])
                 }
+                HookIn::Nothing => continue,
             };
             assert!(is_hooked(&server, &own), "{own:?}");
             assert!(!is_hooked(&server, &BTreeMap::new()), "{:?}", server.kind);
@@ -358,6 +365,8 @@ mod tests {
             (INCLUDES, "/d/tls/mailcert.conf.old", false),
             ("ssl_cert", "</d/tls/default.pem", true),
             ("ssl_cert", "</d/tls-old/default.pem", false),
+            ("ssl_server_cert_file", "/d/tls/default.pem", true),
+            ("ssl_server_cert_file", "/d/other/default.pem", false),
         ] {
             assert_eq!(is_hooked(&dovecot(), &settings(&[(name, value)])), expected, "{value}");
         }

@@ -1,4 +1,5 @@
-//! What each mail server wants on disk and how it is told: pure knowledge, one file per server.
+//! What each mail server wants on disk and how it is told: pure knowledge, one file per server,
+//! and one for every other program that reads certificates from files.
 //!
 //! [`wants`] is the layout, [`needs_reload`] says what takes effect by itself, [`hook_in`] holds
 //! the lines of the admin's own configuration, and the `*_settings` modules read what the servers
@@ -14,10 +15,11 @@ pub mod postfix_settings;
 mod dovecot;
 pub(crate) mod entries;
 mod exim;
+mod files;
 mod listener;
 mod postfix;
 
-pub use dovecot::DROP_IN;
+pub use dovecot::{DROP_IN, blocks, cost_of_blocks};
 pub use listener::Listener;
 pub use postfix::{SNI_SOURCE, map_identity, map_suffix};
 
@@ -25,13 +27,21 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::EximLayout;
+use crate::config::{EximLayout, FilePaths};
 use crate::model::{CertName, Facts, Hostname, Sha256, Version};
 
 /// Which server: `postfix`, `exim`, `dovecot`, with `:CONFIG` behind it where several of a kind
-/// stand in the configuration.
+/// stand in the configuration; `files:NAME`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ServerId(pub String);
+
+impl ServerId {
+    /// Whether it is a `[[files]]` table: of the program behind it nothing else is known.
+    #[must_use]
+    pub fn is_files(&self) -> bool {
+        self.0 == "files" || self.0.starts_with("files:")
+    }
+}
 
 impl std::fmt::Display for ServerId {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -72,8 +82,10 @@ pub enum Kind {
     Postfix(Postfix),
     /// Exim 4.94 or newer.
     Exim(Exim),
-    /// Dovecot 2.3.
+    /// Dovecot 2.3 or 2.4.
     Dovecot(Dovecot),
+    /// Any other program: files at paths of the admin's choice.
+    Files(Box<Files>),
 }
 
 /// What only Postfix has.
@@ -107,6 +119,19 @@ pub struct Dovecot {
     pub config_file: PathBuf,
     /// `dovecot --version`, major and minor.
     pub version: (u32, u32),
+}
+
+/// What only a `[[files]]` table has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Files {
+    /// Where the files go.
+    pub paths: FilePaths,
+    /// The only certificate to write, if one is stated.
+    pub certificate: Option<CertName>,
+    /// Permission bits of every file.
+    pub mode: u32,
+    /// The argv that checks the program's configuration before it is told; may be empty.
+    pub check: Vec<String>,
 }
 
 /// A certificate as a server is to show it.
@@ -202,7 +227,8 @@ pub fn wants(server: &Server, certificates: &[Shown], default: Option<&CertName>
     match &server.kind {
         Kind::Postfix(postfix) => postfix::wants(server, postfix, &sorted, default),
         Kind::Exim(exim) => exim::wants(server, exim, &sorted, default),
-        Kind::Dovecot(_) => dovecot::wants(server, &sorted, default),
+        Kind::Dovecot(dovecot) => dovecot::wants(server, dovecot, &sorted, default),
+        Kind::Files(files) => files::wants(server, files, &sorted, default),
     }
 }
 
@@ -217,6 +243,7 @@ pub fn needs_reload(server: &Server, part: &Part) -> bool {
         Kind::Postfix(postfix) => postfix::needs_reload(postfix, part),
         Kind::Exim(exim) => exim::needs_reload(exim, part),
         Kind::Dovecot(_) => true,
+        Kind::Files(_) => !server.reload.is_empty(),
     }
 }
 
@@ -224,9 +251,10 @@ pub fn needs_reload(server: &Server, part: &Part) -> bool {
 /// reads as its own group; the others read as root.
 #[must_use]
 pub fn directory_mode(server: &Server) -> u32 {
-    match server.kind {
+    match &server.kind {
         Kind::Exim(_) => 0o750,
-        Kind::Postfix(_) | Kind::Dovecot(_) => 0o700,
+        Kind::Files(files) if files.mode & 0o040 != 0 => 0o750,
+        Kind::Postfix(_) | Kind::Dovecot(_) | Kind::Files(_) => 0o700,
     }
 }
 
@@ -239,6 +267,43 @@ pub fn is_plain_path(path: &Path) -> bool {
         && path.to_str().is_some_and(|text| {
             text.chars().all(|c| c.is_ascii_alphanumeric() || "/._-+@".contains(c))
         })
+}
+
+impl Server {
+    /// The directories its files lie in.
+    #[must_use]
+    pub fn directories(&self) -> Vec<&Path> {
+        match &self.kind {
+            Kind::Files(files) => files.paths.directories(),
+            _ => vec![&self.directory],
+        }
+    }
+
+    /// Whether a file in them may be one of its layout: the rest is nobody's business here.
+    #[must_use]
+    pub fn is_ours(&self, path: &Path) -> bool {
+        match &self.kind {
+            Kind::Files(files) => files.paths.all().any(|pattern| pattern.matches(path)),
+            _ => true,
+        }
+    }
+
+    /// Whether it is told by an argv of the configuration or not at all: nothing else is known of
+    /// it.
+    #[must_use]
+    pub fn is_told_by_argv(&self) -> bool {
+        self.files_only || matches!(self.kind, Kind::Files(_))
+    }
+
+    /// Whether its own check of its configuration can be asked for.
+    #[must_use]
+    pub fn has_check(&self) -> bool {
+        match &self.kind {
+            _ if self.files_only => false,
+            Kind::Files(files) => !files.check.is_empty(),
+            _ => true,
+        }
+    }
 }
 
 impl Want {
@@ -273,6 +338,8 @@ fn gitignore(server: &Server) -> Option<Want> {
         Kind::Postfix(postfix) => Some(postfix.config_directory.as_path()),
         Kind::Exim(exim) => exim.config_file.as_deref().and_then(Path::parent),
         Kind::Dovecot(dovecot) => dovecot.config_file.parent(),
+        // The admin's directories, where other files may lie.
+        Kind::Files(_) => return None,
     };
     let standard = ["/etc", "/etc/postfix", "/etc/exim4", "/etc/exim", "/etc/dovecot"];
     let shared = config == Some(&server.directory)
@@ -282,111 +349,4 @@ fn gitignore(server: &Server) -> Option<Want> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::path::Path;
-
-    use super::entries::samples::{lines, server, shown, two};
-    use super::{Content, Dovecot, Exim, Kind, Part, Postfix, is_plain_path, needs_reload, wants};
-    use crate::config::EximLayout;
-    use crate::model::{CertName, Version};
-
-    fn kinds() -> [Kind; 3] {
-        [
-            Kind::Postfix(Postfix {
-                config_directory: "/d".into(),
-                map_type: "lmdb".to_owned(),
-                tlsproxy: false,
-            }),
-            Kind::Exim(Exim {
-                binary: "exim4".into(),
-                config_file: None,
-                layout: EximLayout::Combined,
-                fixed_path: false,
-            }),
-            Kind::Dovecot(Dovecot { config_file: "/d/dovecot.conf".into(), version: (2, 3) }),
-        ]
-    }
-
-    #[test]
-    fn below_etc_git_is_told_not_to_look() {
-        for kind in kinds() {
-            for (directory, expected) in
-                [("/etc/x/mailcert", true), ("/etc/exim4", false), ("/srv/etc/mailcert", false)]
-            {
-                let all = wants(&server(kind.clone(), directory), &two(), None);
-                let found =
-                    lines(&all).iter().any(|line| line.ends_with(".gitignore index 644 text"));
-                assert_eq!(found, expected, "{directory} {kind:?}");
-            }
-        }
-    }
-
-    #[test]
-    fn the_order_of_the_certificates_and_a_strange_default_change_nothing() {
-        let [a, b] = two();
-        let strange = CertName::parse("else.test").unwrap();
-        for kind in kinds() {
-            let server = server(kind, "/d/tls");
-            let one = wants(&server, &[a.clone(), b.clone()], Some(&strange));
-            assert_eq!(one, wants(&server, &[b.clone(), a.clone()], None));
-            assert_eq!(wants(&server, &[], Some(&a.name)), []);
-        }
-    }
-
-    #[test]
-    fn a_name_that_a_renewal_left_out_keeps_its_old_version() {
-        let old = shown("a.test", &["mx.a.test", "gone.a.test"], 10);
-        let mut new = shown("a.test", &["mx.a.test"], 20);
-        new.version = Version(2);
-        let both = [old, new];
-        for (kind, expected) in kinds().into_iter().zip([
-            "a.test.pem a.test 600 pem a.test 2, a.test.1.pem a.test 600 pem a.test 1",
-            "gone.a.test.pem a.test 640 pem a.test 1, mx.a.test.pem a.test 640 pem a.test 2",
-            "a.test.pem a.test 600 pem a.test 2, a.test.1.pem a.test 600 pem a.test 1",
-        ]) {
-            let all = wants(&server(kind, "/d/tls"), &both, Some(&both[0].name));
-            let found = lines(&all)[..2].join(", ").replace("/d/tls/", "");
-            assert_eq!(found, expected);
-            let default = all.iter().find(|want| want.part == Part::Default);
-            let expected = Content::Combined(both[0].name.clone(), Version(2));
-            assert_eq!(default.map(|want| &want.content), Some(&expected));
-        }
-    }
-
-    #[test]
-    fn a_reload_is_owed_only_where_it_is_needed() {
-        let parts =
-            [Part::Certificate(CertName::parse("a.test").unwrap()), Part::Index, Part::Default];
-        let ask = |kind: &Kind, files_only: bool| {
-            let mut server = server(kind.clone(), "/d/tls");
-            server.files_only = files_only;
-            parts.clone().map(|part| needs_reload(&server, &part))
-        };
-        let [mut postfix, mut exim, dovecot] = kinds();
-        assert_eq!(ask(&postfix, false), [false, false, true]);
-        assert_eq!(ask(&exim, false), [false, false, false]);
-        assert_eq!(ask(&dovecot, false), [true, true, true]);
-        assert_eq!(ask(&exim, true), [true, true, true]);
-        if let (Kind::Postfix(postfix), Kind::Exim(exim)) = (&mut postfix, &mut exim) {
-            postfix.tlsproxy = true;
-            exim.fixed_path = true;
-        }
-        assert_eq!(ask(&postfix, false), [true, true, true]);
-        assert_eq!(ask(&exim, false), [false, false, true]);
-    }
-
-    #[test]
-    fn a_path_that_a_server_would_read_differently_is_not_plain() {
-        for (path, plain) in [
-            ("/etc/exim4/tls", true),
-            ("/srv/a_b-c.d@1+2", true),
-            ("etc/tls", false),
-            ("/a b", false),
-            ("/a:b", false),
-            ("/a$b", false),
-            ("/ä", false),
-        ] {
-            assert_eq!(is_plain_path(Path::new(path)), plain, "{path}");
-        }
-    }
-}
+mod tests;

@@ -13,9 +13,10 @@ use rustix::fs::OFlags;
 
 use crate::model::Sha256;
 use crate::plan::FileSeen;
+use crate::servers::Server;
 use crate::store::{FilePrint, Installed};
 
-/// What lies in the directory of a server.
+/// What lies in the directories of a server.
 #[derive(Debug, Default)]
 pub struct Lying {
     /// Every file. A path that is not here is absent. Links are not followed: one of ours that
@@ -25,14 +26,30 @@ pub struct Lying {
     pub touched: BTreeSet<PathBuf>,
 }
 
-/// Looks at every file in `directory`, once.
+/// Looks at every file of `server`'s layout, once.
 #[must_use]
-pub fn files(directory: &Path, installed: &BTreeMap<PathBuf, Installed>) -> Lying {
+pub fn files_of(server: &Server, installed: &BTreeMap<PathBuf, Installed>) -> Lying {
     let mut lying = Lying::default();
+    for directory in server.directories() {
+        look_into(directory, installed, &|path| server.is_ours(path), &mut lying);
+    }
+    lying
+}
+
+/// Looks at the files in `directory` that are `ours`.
+fn look_into(
+    directory: &Path,
+    installed: &BTreeMap<PathBuf, Installed>,
+    ours: &dyn Fn(&Path) -> bool,
+    lying: &mut Lying,
+) {
     for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if !ours(&path) {
+            continue;
+        }
         // Does not follow links either, and spares the walk down the path.
         let Ok(metadata) = entry.metadata() else { continue };
-        let path = entry.path();
         let known = installed.get(&path);
         if known.is_some_and(|known| known.print != file_print(&metadata)) {
             lying.touched.insert(path.clone());
@@ -40,7 +57,6 @@ pub fn files(directory: &Path, installed: &BTreeMap<PathBuf, Installed>) -> Lyin
         let file = look(&path, &metadata, known);
         lying.seen.insert(path, file);
     }
-    lying
 }
 
 /// What stat says of a file, as the diary remembers it.
@@ -114,7 +130,16 @@ mod tests {
     use std::os::unix::fs::{PermissionsExt, symlink};
     use std::path::Path;
 
-    use super::{FileSeen, Installed, Sha256, file_print, files};
+    use super::{FileSeen, Installed, Lying, Sha256, file_print, files_of, look_into};
+    use crate::config::{FilePaths, FilePattern};
+    use crate::servers::entries::samples::server;
+    use crate::servers::{Files, Kind};
+
+    fn files(directory: &Path, installed: &BTreeMap<std::path::PathBuf, Installed>) -> Lying {
+        let mut lying = Lying::default();
+        look_into(directory, installed, &|_| true, &mut lying);
+        lying
+    }
 
     fn write(path: &Path, bytes: &[u8]) {
         let mut options = fs::OpenOptions::new();
@@ -187,6 +212,21 @@ mod tests {
             (identity(&seen[&at("sni.lmdb")]), identity(&seen[&at("huge.pem")])),
             (None, None)
         );
+    }
+
+    #[test]
+    fn in_a_directory_of_others_only_our_paths_are_looked_at() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        for name in ["a.test.pem", "a.test.key", "ca.crt"] {
+            write(&at(name), b"x");
+        }
+        symlink(at("ca.crt"), at("12345678.0")).unwrap();
+        let combined = FilePattern::parse(at("{name}.pem").to_str().unwrap());
+        let paths = FilePaths { combined, ..FilePaths::default() };
+        let files = Files { paths, certificate: None, mode: 0o600, check: Vec::new() };
+        let seen = files_of(&server(Kind::Files(Box::new(files)), "/d"), &BTreeMap::new()).seen;
+        assert_eq!(seen.into_keys().collect::<Vec<_>>(), [at("a.test.pem")]);
     }
 
     #[test]

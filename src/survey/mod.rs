@@ -18,7 +18,7 @@ mod surroundings;
 mod tlsa;
 
 pub use adopt::adoptable;
-pub use files::{Lying, file_print, files};
+pub use files::{Lying, file_print, files_of};
 pub use observe::{Anew, Earlier, Look, Observation, damaged, held, is_edited, observe};
 pub use sourced::{Others, sourced, unsearchable_places};
 pub use surroundings::{Judge, of_held, surroundings, unasked};
@@ -29,10 +29,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::command::{self, CommandError, Ran};
-use crate::config::{Common, ServerTable};
+use crate::config::{Common, FilePaths, Listen, ServerTable};
 use crate::model::{Code, Finding, Level, Timestamp};
 use crate::plan::Hook;
-use crate::servers::{Kind, Server, ServerId, is_plain_path};
+use crate::servers::{Files, Kind, Listener, Server, ServerId, is_plain_path};
 
 /// A configured or found server with what its own settings say, and the state of its hook.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,7 +53,8 @@ impl Asked {
     /// Whether a look at its listeners can say anything of our files.
     #[must_use]
     pub fn can_be_looked_at(&self) -> bool {
-        self.running && self.hook == Hook::There
+        let may_show = matches!(self.hook, Hook::There | Hook::Unknown);
+        self.running && may_show && !self.server.listeners.is_empty()
     }
 }
 
@@ -95,19 +96,39 @@ async fn ask(table: &ServerTable, id: ServerId) -> Result<(Asked, Vec<Finding>),
             exim::ask(id, binary, config_file.as_deref(), *layout, common).await
         }
         ServerTable::Dovecot { config_file, common } => dovecot::ask(id, config_file, common).await,
+        ServerTable::Files { paths, certificate, mode, check, common, .. } => {
+            let mode = mode.unwrap_or(if common.group.is_some() { 0o640 } else { 0o600 });
+            let check = check.clone().unwrap_or_default();
+            let (paths, certificate) = (FilePaths::clone(paths), certificate.clone());
+            by_table(id, Files { paths, certificate, mode, check }, common)
+        }
     }
+}
+
+/// A program of which nothing is known but its table; that its own configuration names the files
+/// is taken for granted.
+fn by_table(id: ServerId, files: Files, common: &Common) -> Result<(Asked, Vec<Finding>), Finding> {
+    let beside = files.paths.directories().first().map(|path| path.to_path_buf());
+    let server = from_table(id, Kind::Files(Box::new(files)), beside.unwrap_or_default(), common)?;
+    Ok((Asked { hook: Hook::There, ..elsewhere(server) }, Vec::new()))
 }
 
 /// `postfix`, or `postfix:/etc/postfix-out` where several stand in the configuration.
 fn id(table: &ServerTable, tables: &[ServerTable]) -> ServerId {
     let kind = kind(table);
-    if tables.iter().filter(|other| self::kind(other) == kind).count() == 1 {
+    let alone = tables.iter().filter(|other| self::kind(other) == kind).count() == 1;
+    if alone && !matches!(table, ServerTable::Files { .. }) {
         return ServerId(kind.to_owned());
     }
     let config = match table {
         ServerTable::Postfix { config_directory, .. } => config_directory,
         ServerTable::Exim { binary, config_file, .. } => config_file.as_ref().unwrap_or(binary),
         ServerTable::Dovecot { config_file, .. } => config_file,
+        ServerTable::Files { name, .. } => {
+            return ServerId(
+                name.as_ref().map_or_else(|| kind.to_owned(), |name| format!("{kind}:{name}")),
+            );
+        }
     };
     ServerId(format!("{kind}:{}", config.display()))
 }
@@ -117,6 +138,7 @@ fn kind(table: &ServerTable) -> &'static str {
         ServerTable::Postfix { .. } => "postfix",
         ServerTable::Exim { .. } => "exim",
         ServerTable::Dovecot { .. } => "dovecot",
+        ServerTable::Files { .. } => "files",
     }
 }
 
@@ -173,7 +195,9 @@ fn from_table(
     common: &Common,
 ) -> Result<Server, Finding> {
     let directory = common.directory.clone().unwrap_or(beside);
-    plain(&id, &directory)?;
+    if !matches!(kind, Kind::Files(_)) {
+        plain(&id, &directory)?;
+    }
     let number = |found: Option<Result<u32, String>>| {
         let found = found.unwrap_or(Ok(0));
         found.map_err(|message| Finding::new(Code::ServerUnreadable, &id, message))
@@ -190,8 +214,13 @@ fn from_table(
         uid,
         gid,
         files_only: common.files_only,
-        listeners: Vec::new(),
+        listeners: common.listen.iter().map(listener).collect(),
     })
+}
+
+fn listener(stated: &Listen) -> Listener {
+    let Listen { address, port, service } = *stated;
+    Listener { address, port, service, proxy: false }
 }
 
 /// A server that runs elsewhere: everything is as the configuration says.

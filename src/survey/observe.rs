@@ -13,10 +13,10 @@ use crate::model::{
 use crate::plan::{
     self, Adoptable, Desired, FileSeen, Held, HeldVersion, Layout, Observed, Pins, Seen,
 };
-use crate::servers::{self, Part, Server, Shown};
+use crate::servers::{self, Kind, Part, Server, Shown};
 use crate::store::{Diary, FilePrint, Kept, Proof};
 use crate::survey::live::{self, Known};
-use crate::survey::{Asked, Lying, adoptable, file_print, files};
+use crate::survey::{Asked, Lying, adoptable, file_print, files_of};
 use crate::verify::{self, Ask, How, judge};
 
 /// How to look.
@@ -133,7 +133,7 @@ pub async fn observe(
     };
     let mut touched = Vec::new();
     for asked in asked {
-        let lying = files(&asked.server.directory, &diary.installed);
+        let lying = files_of(&asked.server, &diary.installed);
         touched.push(self::touched(&asked.server.id.0, &lying, diary));
         observed.servers.push(seen(asked, lying.seen, diary));
     }
@@ -153,7 +153,9 @@ fn lacks(desired: &Desired, held: &[Held]) -> bool {
 /// senders accept.
 fn lost(desired: &Desired, asked: &[Asked], look: &Look<'_>) -> Vec<Adoptable> {
     let wanted = desired.certificates.iter().flat_map(|wish| wish.names.clone()).collect();
-    let directories = asked.iter().map(|asked| asked.server.directory.as_path());
+    // What a directory of the admin's choice holds may be anybody's.
+    let own = asked.iter().filter(|asked| !matches!(asked.server.kind, Kind::Files(_)));
+    let directories = own.map(|asked| asked.server.directory.as_path());
     adoptable(directories, &wanted, &|bundle| {
         let facts = verify::facts(bundle).ok()?;
         refused(bundle, &facts, look.how, look.now).is_none().then_some(facts)

@@ -95,6 +95,25 @@ fn check_of_a_server_elsewhere_is_right() {
 }
 
 #[test]
+fn check_says_of_another_program_what_is_known_and_plan_misses_a_certificate_nobody_has() {
+    let config = "[[domain]]\nname = \"example.org\"\n[[files]]\n\
+                  name = \"haproxy\"\ncombined = \"{dir}/haproxy/{name}.pem\"\n\
+                  certificate = \"example.net\"\nlisten = [\"imaps\", \"192.0.2.7:25\"]\n";
+    let case = Case::new().config(config);
+    case.run("check").is(expect![[r#"
+        --- stdout
+        the configuration is right
+        files:haproxy: is not asked, that it reads the files is up to you
+          files    {dir}/haproxy
+          listens  *:993 (imaps), 192.0.2.7:25 (smtp)
+        --- exit 0
+    "#]]);
+    let ran = case.run("plan --json");
+    let findings = ran.json()["findings"].to_string();
+    assert!(findings.contains("no certificate is called example.net"), "{ran:?}");
+}
+
+#[test]
 fn check_names_a_program_that_is_missing() {
     let case = Case::new().config("[[exim]]\nbinary = \"{dir}/bin/exim4\"\n");
     case.run("check").is(expect![[r#"

@@ -7,6 +7,11 @@ impl Chance {
         Self(seed.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
     }
 
+    /// Another chance that takes nothing from this one.
+    pub(crate) fn apart(&self) -> Self {
+        Self::of(self.0)
+    }
+
     pub(crate) fn next(&mut self) -> u64 {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;

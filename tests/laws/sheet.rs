@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use mailcert::config::EximLayout;
+use mailcert::config::{EximLayout, FilePaths, FilePattern};
 use mailcert::model::{Hostname, Service};
 use mailcert::plan::{Hook, Seen};
-use mailcert::servers::{Dovecot, Exim, Kind, Listener, Postfix, Server, ServerId};
+use mailcert::servers::{Dovecot, Exim, Files, Kind, Listener, Postfix, Server, ServerId};
 
 use super::chance::Chance;
 
@@ -58,7 +58,23 @@ pub(crate) fn dovecot() -> Seen {
     server("dovecot", kind, Service::Imaps)
 }
 
-/// Up to three servers, in any state but their files.
+/// Any other program, with a path for each certificate.
+pub(crate) fn files(is_split: bool) -> Seen {
+    let pattern = |text: &str| FilePattern::parse(text);
+    let paths = match is_split {
+        true => FilePaths {
+            key: pattern("/etc/nginx/mailcert/{name}.key"),
+            chain: pattern("/etc/nginx/mailcert/{name}.crt"),
+            combined: None,
+        },
+        false => FilePaths { combined: pattern("/etc/haproxy/{name}.pem"), ..FilePaths::default() },
+    };
+    let check = vec!["haproxy".to_owned(), "-c".to_owned()];
+    let kind = Kind::Files(Box::new(Files { paths, certificate: None, mode: 0o640, check }));
+    server("files", kind, Service::Imaps)
+}
+
+/// Up to four servers, in any state but their files.
 pub(crate) fn some(chance: &mut Chance, hosts: &[Hostname]) -> Vec<Seen> {
     let layout = if chance.once_in(2) { EximLayout::Split } else { EximLayout::Combined };
     let (tlsproxy, fixed_path) = (chance.once_in(2), chance.once_in(3));
@@ -88,5 +104,18 @@ pub(crate) fn some(chance: &mut Chance, hosts: &[Hostname]) -> Vec<Seen> {
         }
         servers.push(seen);
     }
+    servers.extend(some_files(chance));
     servers
+}
+
+/// Perhaps a program of which nothing is known, told or not.
+fn some_files(chance: &Chance) -> Option<Seen> {
+    // Apart, so that the seeds of earlier faults still mean the same worlds.
+    let mut own = chance.apart();
+    let mut seen = files(own.once_in(2));
+    if own.once_in(3) {
+        seen.server.reload.clear();
+    }
+    seen.owed = own.once_in(4);
+    own.once_in(2).then_some(seen)
 }

@@ -5,6 +5,7 @@
 # configuration, and Exim is only unpacked, into $MAILCERT_EXIM. No service is started.
 
 export MAILCERT_EXIM="${MAILCERT_EXIM:-/var/cache/mailcert-tests/exim}"
+export MAILCERT_TRIXIE="${MAILCERT_TRIXIE:-/var/cache/mailcert-tests/trixie}"
 
 packages=(
   postfix postfix-cdb postfix-lmdb
@@ -40,8 +41,11 @@ install_packages() {
   fi
   [ ${#missing[@]} -eq 0 ] || install_missing "${missing[@]}"
   [ $exim = yes ] || unpack_exim
-  id -u Debian-exim >/dev/null 2>&1 ||
-    adduser --system --group --quiet --home /var/spool/exim4 --no-create-home --force-badname Debian-exim
+  local user
+  for user in Debian-exim opensmtpd opensmtpq; do
+    id -u $user >/dev/null 2>&1 ||
+      adduser --system --group --quiet --home /nonexistent --no-create-home --force-badname $user
+  done
 }
 
 install_missing() {
@@ -82,3 +86,42 @@ unpack_exim() {
   rm -rf "$debs" "$MAILCERT_EXIM"
   mv "$MAILCERT_EXIM.new" "$MAILCERT_EXIM"
 }
+
+# Unpacks the mail servers of Debian 13 with all they need into $MAILCERT_TRIXIE, for the tests that
+# run them with that tree's /usr in place of the machine's. Nothing of it is installed.
+unpack_trixie() {
+  [ ! -x "$MAILCERT_TRIXIE/usr/sbin/smtpd" ] || return 0
+  say "unpacking Debian 13's mail servers into $MAILCERT_TRIXIE"
+  local mirror apt
+  mirror=$(apt-get indextargets --format '$(SITE) $(RELEASE) $(COMPONENT)' 'Created-By: Packages' |
+    awk '$2 == "bookworm" && $3 == "main" { print $1; exit }')
+  apt=$(mktemp -d)
+  mkdir -p "$apt/lists/partial" "$apt/archives/partial"
+  : >"$apt/status"
+  echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] ${mirror:-http://deb.debian.org/debian} trixie main" >"$apt/sources.list"
+  cat >"$apt/apt.conf" <<EOF
+Dir::State::Lists "$apt/lists";
+Dir::State::status "$apt/status";
+Dir::Etc::SourceList "$apt/sources.list";
+Dir::Etc::SourceParts "/dev/null";
+Dir::Cache "$apt";
+Dir::Cache::archives "$apt/archives";
+APT::Sandbox::User "root";
+APT::Install-Recommends "false";
+Debug::NoLocking "true";
+EOF
+  (
+    export APT_CONFIG="$apt/apt.conf"
+    apt-get -qq update && fetch_trixie base-files libc6 bash dash coreutils sed grep mawk findutils \
+      util-linux dovecot-core dovecot-imapd dovecot-pop3d dovecot-managesieved postfix postfix-lmdb &&
+      fetch_trixie nginx haproxy exim4-daemon-light && # Exim conflicts with Postfix, so apart
+      fetch_trixie opensmtpd                           # and this with both
+  ) || die "could not fetch Debian 13's packages"
+  rm -rf "$MAILCERT_TRIXIE.new"
+  mkdir -p "$MAILCERT_TRIXIE.new"
+  for deb in "$apt"/archives/*.deb; do dpkg -x "$deb" "$MAILCERT_TRIXIE.new"; done
+  rm -rf "$apt" "$MAILCERT_TRIXIE"
+  mv "$MAILCERT_TRIXIE.new" "$MAILCERT_TRIXIE"
+}
+
+fetch_trixie() { apt-get -qq -y --download-only install "$@" >/dev/null; }

@@ -1,7 +1,7 @@
 //! Exim, unpacked beside Postfix, with one certificate for all names to begin with.
 
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use crate::world::debian_exim::{self, Mode};
 use crate::world::{World, daemons::run, text};
@@ -50,25 +50,69 @@ pub(crate) fn binary() -> PathBuf {
     Path::new(&root).join("usr/sbin/exim4")
 }
 
+impl World {
+    /// The Exim of this world.
+    pub(crate) fn exim_binary(&self) -> PathBuf {
+        if self.wish.trixie { "/usr/sbin/exim4".into() } else { binary() }
+    }
+}
+
 pub(crate) fn start(world: &mut World) {
-    let own = text(&world.directory_of("exim", "root:root", 0o755)).to_owned();
-    world.directory_of("exim/spool", "Debian-exim:Debian-exim", 0o750);
-    world.directory_of("exim/log", "Debian-exim:Debian-exim", 0o750);
-    world.directory_of("exim/tls", "root:Debian-exim", 0o750);
     if let Layout::Debian(mode) = world.wish.exim {
+        directories(world, "exim");
         return debian_exim::start(world, mode);
     }
-    for (file, content) in self_signed(world) {
-        let path = world.write(&format!("exim/tls/{file}"), &content, 0o640);
+    let address = world.exim();
+    instance(world, "exim", world.wish.exim, address, "mx.gamma.test");
+}
+
+/// An instance with all it has below `relative`.
+pub(crate) fn instance(
+    world: &mut World,
+    relative: &str,
+    layout: Layout,
+    address: Ipv4Addr,
+    name: &str,
+) {
+    let config = prepare(world, relative, layout, address, name);
+    trust(world, text(&config));
+    let mut command = world.program(&world.exim_binary());
+    command.arg("-C").arg(config).arg("-bdf");
+    world.daemons.start(&mut command, &format!("{relative}.log"), None);
+    world.daemons.wait(address, &[25, 587, 465]);
+}
+
+fn directories(world: &World, relative: &str) -> String {
+    let own = world.directory_of(relative, "root:root", 0o755);
+    for (name, owner) in [
+        ("spool", "Debian-exim:Debian-exim"),
+        ("log", "Debian-exim:Debian-exim"),
+        ("tls", "root:Debian-exim"),
+    ] {
+        world.directory_of(&format!("{relative}/{name}"), owner, 0o750);
+    }
+    text(&own).to_owned()
+}
+
+/// Its directories, its self-signed certificate, and its configuration, whose path is returned.
+pub(crate) fn prepare(
+    world: &World,
+    relative: &str,
+    layout: Layout,
+    address: Ipv4Addr,
+    name: &str,
+) -> PathBuf {
+    let own = directories(world, relative);
+    for (file, content) in self_signed(world, layout) {
+        let path = world.write(&format!("{relative}/tls/{file}"), &content, 0o640);
         run("chown", &["root:Debian-exim", text(&path)]);
     }
-    let (binary, address) = (binary(), world.exim());
     let config = format!(
         r"exim_user = Debian-exim
 exim_group = Debian-exim
 exim_path = {exim}
 keep_environment =
-primary_hostname = mx.gamma.test
+primary_hostname = {name}
 spool_directory = {own}/spool
 log_file_path = {own}/log/%slog
 pid_file_path = {own}/exim.pid
@@ -100,19 +144,15 @@ plain:
   server_condition = true
   server_advertise_condition = ${{if def:tls_in_cipher}}
 ",
-        exim = binary.display(),
-        options = world.wish.exim.options(&format!("{own}/tls")),
+        exim = world.exim_binary().display(),
+        options = layout.options(&format!("{own}/tls")),
     );
-    let config = world.write("exim/exim.conf", &config, 0o644);
-    trust(world, text(&config));
-    let mut command = Command::new(binary);
-    world.daemons.start(command.arg("-C").arg(config).arg("-bdf"), "exim.log", None);
-    world.daemons.wait(address, &[25, 587, 465]);
+    world.write(&format!("{relative}/exim.conf"), &config, 0o644)
 }
 
-fn self_signed(world: &World) -> Vec<(&'static str, String)> {
+fn self_signed(world: &World, layout: Layout) -> Vec<(&'static str, String)> {
     let (chain, key) = (world.read("snakeoil.pem"), world.read("snakeoil.key"));
-    match world.wish.exim {
+    match layout {
         Layout::Split => vec![("exim.crt", chain), ("exim.key", key)],
         Layout::Combined => vec![("default.pem", key + &chain)],
         Layout::Debian(_) => vec![],

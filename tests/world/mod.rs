@@ -7,12 +7,13 @@
 pub(crate) mod block;
 pub(crate) mod daemons;
 pub(crate) mod debian_exim;
-mod dovecot;
-mod exim;
+pub(crate) mod dovecot;
+pub(crate) mod exim;
 mod knot;
 mod papers;
 mod pebble;
-mod postfix;
+pub(crate) mod postfix;
+mod trixie;
 mod unbound;
 
 use std::fs;
@@ -20,6 +21,7 @@ use std::net::Ipv4Addr;
 use std::ops::RangeInclusive;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use block::Block;
 use daemons::Daemons;
@@ -35,6 +37,8 @@ pub(crate) struct Wish {
     pub(crate) postscreen: bool,
     /// How Exim is configured.
     pub(crate) exim: exim::Layout,
+    /// Whether the mail servers are those of Debian 13.
+    pub(crate) trixie: bool,
     /// Whether the zone is signed and asked for through a validating resolver.
     pub(crate) signed: bool,
     /// Names the CA refuses.
@@ -50,6 +54,7 @@ impl Default for Wish {
             map_type: "lmdb",
             postscreen: false,
             exim: exim::Layout::Split,
+            trixie: false,
             signed: false,
             refused: Vec::new(),
             zone: Vec::new(),
@@ -76,6 +81,9 @@ impl World {
     pub(crate) fn start(wish: Wish) -> Self {
         let mut world = Self::without_mail(wish);
         papers::self_signed(&world.path("snakeoil.pem"), &world.path("snakeoil.key"));
+        if world.wish.trixie {
+            trixie::enter(&mut world);
+        }
         dovecot::start(&mut world);
         postfix::start(&mut world);
         exim::start(&mut world);
@@ -118,6 +126,23 @@ impl World {
     /// The machine's second address: Exim on 25, 465 and 587, Dovecot on the others.
     pub(crate) fn exim(&self) -> Ipv4Addr {
         self.block.address(20)
+    }
+
+    /// The command that runs a program where mailcert runs, too.
+    pub(crate) fn program(&self, name: &Path) -> Command {
+        match self.inside {
+            Some(pid) => {
+                let mut command = Command::new("nsenter");
+                command.args(["--mount", "--target", &pid.to_string()]).arg(name);
+                command
+            }
+            None => Command::new(name),
+        }
+    }
+
+    /// An address of the world's own block; 10, 14, 20, 53 and 54 are in use.
+    pub(crate) fn address(&self, last: u8) -> Ipv4Addr {
+        self.block.address(last)
     }
 
     /// The resolver mailcert is to ask.
@@ -232,7 +257,7 @@ reload = ["doveadm", "-c", "{directory}/dovecot/dovecot.conf", "reload"]
             ca = self.ca(),
             resolver = self.resolver(),
             map_type = self.wish.map_type,
-            exim = exim::binary().display(),
+            exim = self.exim_binary().display(),
             layout = self.wish.exim.as_str(),
             config_file = match self.wish.exim {
                 Exim::Debian(_) => String::new(),

@@ -1,6 +1,6 @@
 //! Postfix with two domains, as Debian's package leaves it: legacy settings, self-signed.
 
-use std::process::Command;
+use std::net::Ipv4Addr;
 
 use crate::world::{World, text};
 
@@ -33,18 +33,24 @@ postlog unix-dgram n - n - 1 postlogd
 ";
 
 pub(crate) fn start(world: &mut World) {
-    let own = text(&world.path("postfix")).to_owned();
+    instance(world, "", world.postfix(), "mx.alpha.test");
+}
+
+/// An instance in `postfixSUFFIX`.
+pub(crate) fn instance(world: &mut World, suffix: &str, address: Ipv4Addr, name: &str) {
+    let at = |rest: &str| format!("postfix{suffix}{rest}");
+    let own = text(&world.path(&at(""))).to_owned();
     let all = text(world.directory()).to_owned();
-    world.directory_of("postfix/etc", "root:root", 0o755);
-    world.directory_of("postfix/log", "root:root", 0o755);
-    world.directory_of("postfix/lib", "postfix:postfix", 0o700);
+    world.directory_of(&at("/etc"), "root:root", 0o755);
+    world.directory_of(&at("/log"), "root:root", 0o755);
+    world.directory_of(&at("/lib"), "postfix:postfix", 0o700);
     let main = format!(
         "compatibility_level = 3.6
 queue_directory = {own}/spool
 data_directory = {own}/lib
 maillog_file = {own}/log/mail.log
 maillog_file_prefixes = {own}/log
-myhostname = mx.alpha.test
+myhostname = {name}
 mydestination =
 local_recipient_maps =
 alias_maps =
@@ -68,19 +74,20 @@ smtpd_tls_security_level = may
 smtpd_tls_loglevel = 1
 "
     );
-    world.write("postfix/etc/main.cf", &main, 0o644);
-    let master = listeners(world) + INNER;
-    world.write("postfix/etc/master.cf", &master, 0o644);
-    let mut command = Command::new("postfix");
+    world.write(&at("/etc/main.cf"), &main, 0o644);
+    let master = listeners(world, address) + INNER;
+    world.write(&at("/etc/master.cf"), &master, 0o644);
+    let mut command = world.program("postfix".as_ref());
     command.args(["-c", &format!("{own}/etc"), "start-fg"]);
     // The master leaves our process group.
-    let end = format!("postfix -c {own}/etc abort");
-    world.daemons.start(&mut command, "postfix.log", Some(&end));
-    world.daemons.wait(world.postfix(), &[25, 587, 465]);
+    let where_it_runs =
+        world.inside.map_or_else(String::new, |pid| format!("nsenter --mount --target {pid} "));
+    let end = format!("{where_it_runs}postfix -c {own}/etc abort");
+    world.daemons.start(&mut command, &at(".log"), Some(&end));
+    world.daemons.wait(address, &[25, 587, 465]);
 }
 
-fn listeners(world: &World) -> String {
-    let address = world.postfix();
+fn listeners(world: &World, address: Ipv4Addr) -> String {
     let port_25 = if world.wish.postscreen {
         format!(
             "{address}:25 inet n - n - 1 postscreen

@@ -95,7 +95,7 @@ impl Mta<'_> {
         match self.server.kind {
             Kind::Postfix(_) => Some("postfix"),
             Kind::Exim(_) => Some("exim"),
-            Kind::Dovecot(_) => None,
+            Kind::Dovecot(_) | Kind::Files(_) => None,
         }
     }
 

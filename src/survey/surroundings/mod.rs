@@ -81,6 +81,8 @@ pub async fn surroundings(asked: &[Asked], own: &[&Path], judge: &Judge<'_>) -> 
 async fn ask(server: &Server) -> Result<(Vec<Finding>, Vec<Named>), Finding> {
     let id = &server.id;
     match &server.kind {
+        // A program that reads files is asked for nothing.
+        Kind::Files(_) => Ok((Vec::new(), Vec::new())),
         Kind::Postfix(postfix) => {
             let at = plain(id, &postfix.config_directory)?;
             let words = ["-x", "-M", "-P", "-m"].map(|what| ["postconf", "-c", at, what]);

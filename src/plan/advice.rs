@@ -1,0 +1,84 @@
+//! What an admin should know of a server's names: what so many cost a Dovecot, a certificate that
+//! nobody has, and one that is not shown since the program cannot be told.
+
+use crate::model::{Code, Finding, Level};
+use crate::plan::Seen;
+use crate::plan::layout::Scene;
+use crate::servers::{Kind, Shown, blocks, cost_of_blocks};
+
+/// A warning, where the blocks of what a Dovecot is to show slow it down.
+pub(super) fn many(seen: &Seen, shown: &[Shown]) -> Option<Finding> {
+    let Kind::Dovecot(dovecot) = &seen.server.kind else { return None };
+    let (count, warned) = blocks(dovecot, shown);
+    let id = seen.id();
+    let message = || {
+        let cost = cost_of_blocks(dovecot);
+        format!("{count} local_name blocks for what {id} is to show; {cost}")
+    };
+    (count >= warned).then(|| Finding::new(Code::ManyBlocks, id, message()))
+}
+
+/// A certificate that a `[[files]]` table asks for and that is neither held nor to come.
+pub(super) fn nobodys(scene: &Scene<'_>, seen: &Seen, shown: &[Shown]) -> Option<Finding> {
+    let Kind::Files(files) = &seen.server.kind else { return None };
+    let name = files.certificate.as_ref().filter(|_| shown.is_empty())?;
+    if scene.held.contains_key(name) || scene.wished.contains_key(name) {
+        return None;
+    }
+    let names: Vec<String> = scene.wished.keys().map(ToString::to_string).take(5).collect();
+    let message = format!(
+        "no certificate is called {name}; expected one that mailcert status lists, such as {}",
+        if names.is_empty() { "that of a [[domain]]".to_owned() } else { names.join(", ") }
+    );
+    Some(Finding::new(Code::StepFailed, seen.id(), message))
+}
+
+/// What a program shows that was not told, and cannot be.
+pub(super) fn deaf(seen: &Seen, shown: &[Shown]) -> Option<Finding> {
+    if !seen.server.is_told_by_argv() || !seen.server.reload.is_empty() {
+        return None;
+    }
+    let stale = shown.iter().find(|shown| seen.stale.contains(&shown.name))?;
+    let message = format!(
+        "another certificate is shown than the one installed for {}, and there is no way to tell \
+         {}: reload it, and set reload in its table",
+        stale.name,
+        seen.id()
+    );
+    Some(Finding::new(Code::StepFailed, seen.id(), message).at(Level::Warn))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use super::many;
+    use crate::plan::{Hook, Seen};
+    use crate::servers::entries::samples::{server, shown};
+    use crate::servers::{Dovecot, Kind};
+
+    #[test]
+    fn from_a_thousand_blocks_on_their_cost_is_told() {
+        for (minor, count, said) in
+            [(3, 999, None), (3, 1000, Some("2.3")), (4, 4999, None), (4, 5000, Some("4 s"))]
+        {
+            let dovecot = Dovecot { config_file: "/d.conf".into(), version: (2, minor) };
+            let seen = Seen {
+                server: server(Kind::Dovecot(dovecot), "/d"),
+                files: BTreeMap::new(),
+                hook: Hook::There,
+                owed: false,
+                edited: false,
+                proofs: BTreeMap::new(),
+                stale: BTreeSet::new(),
+                running: true,
+            };
+            let all: Vec<_> = (0..count)
+                .map(|n| shown(&format!("d{n}.test"), &[&format!("imap.d{n}.test")], 1))
+                .collect();
+            let found = many(&seen, &all).map(|finding| finding.message);
+            assert_eq!(found.is_some(), said.is_some(), "2.{minor} {count}");
+            assert!(found.unwrap_or_default().contains(said.unwrap_or_default()));
+        }
+    }
+}
