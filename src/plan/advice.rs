@@ -52,10 +52,40 @@ pub(super) fn deaf(seen: &Seen, shown: &[Shown]) -> Option<Finding> {
 mod tests {
     use std::collections::{BTreeMap, BTreeSet};
 
-    use super::many;
+    use super::{deaf, many};
     use crate::plan::{Hook, Seen};
     use crate::servers::entries::samples::{server, shown};
-    use crate::servers::{Dovecot, Kind};
+    use crate::servers::{Dovecot, Kind, Server};
+
+    fn seen(server: Server) -> Seen {
+        Seen {
+            server,
+            files: BTreeMap::new(),
+            hook: Hook::There,
+            owed: false,
+            edited: false,
+            proofs: BTreeMap::new(),
+            stale: BTreeSet::new(),
+            running: true,
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_told_is_said_where_it_shows_something_else() {
+        let dovecot = Dovecot { config_file: "/d.conf".into(), version: (2, 3) };
+        let mut seen = seen(server(Kind::Dovecot(dovecot), "/d"));
+        let all = [shown("a.test", &["imap.a.test"], 1)];
+        seen.stale.insert(all[0].name.clone());
+        for (elsewhere, told, expected) in
+            [(false, false, false), (true, true, false), (true, false, true)]
+        {
+            seen.server.files_only = elsewhere;
+            seen.server.reload = if told { vec!["true".to_owned()] } else { Vec::new() };
+            assert_eq!(deaf(&seen, &all).is_some(), expected, "{elsewhere} {told}");
+        }
+        seen.stale.clear();
+        assert_eq!(deaf(&seen, &all), None);
+    }
 
     #[test]
     fn from_a_thousand_blocks_on_their_cost_is_told() {
@@ -63,16 +93,7 @@ mod tests {
             [(3, 999, None), (3, 1000, Some("2.3")), (4, 4999, None), (4, 5000, Some("4 s"))]
         {
             let dovecot = Dovecot { config_file: "/d.conf".into(), version: (2, minor) };
-            let seen = Seen {
-                server: server(Kind::Dovecot(dovecot), "/d"),
-                files: BTreeMap::new(),
-                hook: Hook::There,
-                owed: false,
-                edited: false,
-                proofs: BTreeMap::new(),
-                stale: BTreeSet::new(),
-                running: true,
-            };
+            let seen = seen(server(Kind::Dovecot(dovecot), "/d"));
             let all: Vec<_> = (0..count)
                 .map(|n| shown(&format!("d{n}.test"), &[&format!("imap.d{n}.test")], 1))
                 .collect();
