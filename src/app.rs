@@ -117,13 +117,10 @@ async fn command(cli: Cli) -> Result<u8, Failure> {
         Command::Fix(typed) => {
             let loaded = load(named, &output)?;
             session::known(&loaded.config, &typed.names)?;
+            let how = work::How { yes: typed.yes, dry_run: typed.dry_run };
             let session = Session::open(loaded.config)?;
             let session = session.for_names(typed.names).strictly(typed.strict);
-            if typed.dry_run {
-                let mode = Mode::Fix { hook: typed.yes };
-                return work::plan(&session, Fresh::Anew, &mode, &output, loaded.findings).await;
-            }
-            work::fix(&session, typed.yes, &output, loaded.findings).await
+            work::fix(&session, how, &output, loaded.findings).await
         }
         Command::Rollback(typed) => {
             let loaded = load(named, &output)?;

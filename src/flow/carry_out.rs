@@ -144,7 +144,7 @@ impl Round<'_> {
                 let seen = self.seen(server);
                 let state = self.means.state();
                 let applied = hook::apply(&seen.server, state, store, now).await;
-                if applied.is_ok() && !seen.edited {
+                if applied.is_ok() && seen.edited.is_empty() {
                     self.note(&hook::known(&seen.server, self.means.how.moment()))?;
                 }
                 applied.map_err(text)

@@ -8,7 +8,7 @@ use futures_util::StreamExt;
 use crate::flow::carry_out::{Round, text};
 use crate::flow::{Done, Means};
 use crate::issue::{self, Issued, Order, Refusal};
-use crate::model::{CertName, Code, Finding, Hostname, Version};
+use crate::model::{CertName, Code, Finding, Hostname, Version, again_at};
 use crate::plan::{Action, HeldVersion, Step};
 use crate::store::{Entry, StoreError, Wait};
 use crate::verify;
@@ -46,39 +46,36 @@ impl Round<'_> {
                     self.note_wait(certificate, left_out)?;
                     Ok(())
                 }
-                Err(refusal) => {
-                    let said = refusal.sentence();
-                    self.note_wait(certificate, Some(refusal))?;
-                    Err(said)
-                }
+                Err(refusal) => Err(self.note_wait(certificate, Some(refusal))?),
             });
         }
         Ok(results)
     }
 
     /// Writes down what was refused and until when the next try waits; nothing refused ends the
-    /// wait.
+    /// wait. Returns what was refused in one line.
     fn note_wait(
         &mut self,
         certificate: &CertName,
         refusal: Option<Refusal>,
-    ) -> Result<(), StoreError> {
+    ) -> Result<String, StoreError> {
         let before = self.means.store.diary()?.waits.get(certificate).map(|wait| wait.refusals);
         if refusal.is_none() && before.is_none() {
-            return Ok(());
+            return Ok(String::new());
         }
         let now = self.means.how.moment();
-        let wait = refusal.map(|refusal| {
+        let mut said = String::new();
+        let wait = refusal.map(|mut refusal| {
             let refusals = before.unwrap_or(0) + 1;
             let pause = backoff(refusals).max(refusal.retry_after.unwrap_or_default());
-            Wait {
-                until: now.plus(pause.min(LONGEST_WAIT)),
-                refusals,
-                findings: refusal.findings,
-                refused: refusal.names,
-            }
+            let until = now.plus(pause.min(LONGEST_WAIT));
+            let limited = refusal.findings.iter_mut().filter(|f| f.code == Code::RateLimited);
+            limited.for_each(|finding| finding.message.push_str(&again_at(until)));
+            said = refusal.sentence();
+            Wait { until, refusals, findings: refusal.findings, refused: refusal.names }
         });
-        self.note(&Entry::Wait { certificate: certificate.clone(), wait })
+        self.note(&Entry::Wait { certificate: certificate.clone(), wait })?;
+        Ok(said)
     }
 }
 

@@ -235,6 +235,10 @@ codes! {
     HeldBack = "held-back", Fail;
     /// A published TLSA record does not match the key (RFC 7672).
     TlsaMismatch = "tlsa-mismatch", Fail;
+    /// The CA gives no answer.
+    CaUnreachable = "ca-unreachable", Fail;
+    /// The CA issues no more for now.
+    RateLimited = "rate-limited", Fail;
 
     // What the survey finds.
     /// A server does not use the files mailcert writes.
@@ -265,6 +269,8 @@ codes! {
     NoServer = "no-server", Warn;
     /// A certificate that cannot be used: the pair does not match, or it is damaged.
     StoreDamaged = "store-damaged", Warn;
+    /// A server listens on a published port and nobody gets an answer there.
+    PortSilent = "port-silent", Unknown;
 }
 
 impl Code {

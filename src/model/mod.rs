@@ -9,6 +9,7 @@ mod host;
 mod hostname;
 mod inspection;
 mod key;
+mod not_ours;
 mod policies;
 mod service;
 mod timestamp;
@@ -21,6 +22,7 @@ pub use inspection::{
     CertificateSeen, Details, Inspection, Problem, Stage, StageMark, Stages, Tls, Verdict,
 };
 pub use key::{Bundle, PrivateKey};
+pub use not_ours::{NotOurs, again_at};
 pub use policies::{Dane, MtaSts, Policies, StsHost, StsMode, TlsRpt, TlsaSeen};
 pub use service::{Endpoint, Service, TlsMode};
 pub use timestamp::Timestamp;

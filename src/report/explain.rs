@@ -136,6 +136,8 @@ pub fn explain(code: Code) -> &'static str {
         Code::OrderFailed => text!("order-failed"),
         Code::HeldBack => text!("held-back"),
         Code::TlsaMismatch => text!("tlsa-mismatch"),
+        Code::CaUnreachable => text!("ca-unreachable"),
+        Code::RateLimited => text!("rate-limited"),
         Code::HookMissing => text!("hook-missing"),
         Code::ProgramMissing => text!("program-missing"),
         Code::DirectoryMissing => text!("directory-missing"),
@@ -150,6 +152,7 @@ pub fn explain(code: Code) -> &'static str {
         Code::NotAvailableYet => text!("not-available-yet"),
         Code::NoServer => text!("no-server"),
         Code::StoreDamaged => text!("store-damaged"),
+        Code::PortSilent => text!("port-silent"),
     }
 }
 

@@ -17,7 +17,7 @@ mod tlsa;
 
 pub use adopt::adoptable;
 pub use files::{Lying, file_print, files};
-pub use observe::{Anew, Earlier, Look, Observation, damaged, held, is_edited, observe};
+pub use observe::{Anew, Earlier, Look, Observation, damaged, edits, held, is_edited, observe};
 pub use tlsa::pins;
 
 use std::net::IpAddr;
@@ -27,7 +27,7 @@ use std::time::Duration;
 use crate::command::{self, CommandError, Ran};
 use crate::config::{Common, ServerTable};
 use crate::model::{Code, Finding, Level, Timestamp};
-use crate::plan::Hook;
+use crate::plan::{Edit, Hook};
 use crate::servers::{Kind, Server, ServerId, is_plain_path};
 
 /// A configured or found server with what its own settings say, and the state of its hook.
@@ -40,9 +40,18 @@ pub struct Asked {
     /// Whether it runs.
     pub running: bool,
     /// When its configuration was last edited.
-    pub edited_at: Option<Timestamp>,
+    pub edited_at: Option<Edits>,
     /// Addresses of a proxy or NAT in front of it (`proxy_interfaces`): this machine's as well.
     pub proxied: Vec<IpAddr>,
+}
+
+/// When the files of a server's own configuration were changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Edits {
+    /// The last time.
+    pub at: Timestamp,
+    /// The newest files, the newest first.
+    pub files: Vec<Edit>,
 }
 
 impl Asked {

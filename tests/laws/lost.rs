@@ -6,6 +6,7 @@ use mailcert::plan::{Action, Mode, Plan, Reason, Step, layout};
 use mailcert::servers::Part;
 
 use super::literal;
+use super::sheet::edits;
 use super::world::name;
 
 /// Rounds of a run, and some more.
@@ -63,7 +64,7 @@ fn a_rollback_to_a_version_that_is_due_is_not_undone_at_once() {
     let plan = world.plan(&Mode::Run);
     assert!(plan.steps.iter().any(|step| step.because == Reason::RolledBack), "{plan:?}");
     assert_eq!(issues(&plan), 0, "{plan:?}");
-    assert_eq!(issues(&world.plan(&Mode::Fix { hook: true })), 0);
+    assert_eq!(issues(&world.plan(&Mode::Fix { hook: true, publish: true })), 0);
     world.now = world.now.plus(Duration::from_secs(86_400));
     assert_eq!(issues(&world.plan(&Mode::Run)), 1);
 }
@@ -76,10 +77,10 @@ fn what_shows_only_after_a_deferred_reload_is_proved_after_it() {
         |plan: &Plan| plan.steps.iter().any(|step| matches!(step.action, Action::Prove { .. }));
     for seen in &mut world.observed.servers {
         // Hook-in lines were applied; then the admin began an edit.
-        (seen.owed, seen.edited) = (true, true);
+        (seen.owed, seen.edited) = (true, edits());
         seen.proofs.clear();
     }
     assert!(!proves(&world.plan(&Mode::Run)), "{:?}", world.plan(&Mode::Run));
-    let fix = world.plan(&Mode::Fix { hook: true });
+    let fix = world.plan(&Mode::Fix { hook: true, publish: true });
     assert!(proves(&fix), "{fix:?}");
 }
