@@ -11,8 +11,8 @@ mod options;
 
 pub use hint::hint;
 pub use options::{
-    Completions, Discover, Explain, Fix, Init, Man, Plan, Profile, Rollback, Roots, Run, Setup,
-    Verify,
+    Bare, Completions, Discover, Explain, Fix, Init, Man, Plan, Profile, Rollback, Roots, Run,
+    Setup, Verify,
 };
 
 /// Right certificates for every mail host name, and the proof that Gmail accepts them.

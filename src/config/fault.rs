@@ -90,6 +90,11 @@ impl Trouble {
         self
     }
 
+    /// What is wrong and what is expected, in one line.
+    pub(super) fn sentence(self) -> String {
+        format!("{}; {}", self.message, self.label)
+    }
+
     /// The same, with the known word nearest to the one found, if one is near.
     pub(super) fn nearest(self, found: &str, known: &[&str]) -> Self {
         match nearest(found, known) {

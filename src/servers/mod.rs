@@ -4,6 +4,7 @@
 //! the lines of the admin's own configuration, and the `*_settings` modules read what the servers
 //! say of themselves. Nothing here looks at a disk; `survey` looks and `deploy` writes.
 
+pub mod claims;
 pub mod dovecot_settings;
 pub mod exim_settings;
 pub mod hook_in;

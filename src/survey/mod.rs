@@ -5,6 +5,7 @@
 //! who may read its keys. Live TLS is not looked at here; that is `verify`.
 
 mod adopt;
+mod claims;
 mod dovecot;
 mod exim;
 mod files;
@@ -16,6 +17,7 @@ mod postfix;
 mod tlsa;
 
 pub use adopt::adoptable;
+pub use claims::{Claims, by_name, claims};
 pub use files::{Lying, file_print, files};
 pub use observe::{Anew, Earlier, Look, Observation, damaged, edits, held, is_edited, observe};
 pub use tlsa::pins;
@@ -69,6 +71,12 @@ pub async fn servers(tables: &[ServerTable], reached: &[IpAddr]) -> (Vec<Asked>,
     // Dovecot first: others ask it for SASL, and it is better told before they start anew.
     all.sort_by_key(|asked| !matches!(asked.server.kind, Kind::Dovecot(_)));
     (all, findings)
+}
+
+/// The servers that are set up on this machine and reach its addresses in `reached`, running or
+/// not.
+pub async fn standing(reached: &[IpAddr]) -> Vec<Asked> {
+    find::standing(Path::new("/"), reached).await
 }
 
 async fn in_any_order(tables: &[ServerTable], reached: &[IpAddr]) -> (Vec<Asked>, Vec<Finding>) {

@@ -6,6 +6,11 @@ use crate::case::Case;
 
 /// A machine with an Exim that does not use our files yet, for two MX hosts.
 pub(crate) fn world() -> Case {
+    world_with("")
+}
+
+/// The same with more of a configuration in front.
+pub(crate) fn world_with(config: &str) -> Case {
     Case::new()
         .zone(
             "example.org MX 10 mx1.example.org
@@ -13,16 +18,7 @@ pub(crate) fn world() -> Case {
              mx1.example.org A 127.0.33.7
              mx2.example.org A 127.0.33.7",
         )
-        .config(
-            "[machine]
-             addresses = [\"127.0.33.7\"]
-             [[domain]]
-             name = \"example.org\"
-             [[exim]]
-             binary = \"{dir}/bin/exim4\"
-             directory = \"{dir}/tls\"
-             reload = [\"{dir}/bin/reload\"]",
-        )
+        .config(&format!("{config}{CONFIG}"))
         .file("tls/.keep", "")
         .fake("reload", "")
         .fake(
@@ -38,6 +34,15 @@ pub(crate) fn world() -> Case {
         )
         .file("exim.conf", "tls_certificate = /etc/ssl/snakeoil.pem\n")
 }
+
+const CONFIG: &str = "[machine]
+    addresses = [\"127.0.33.7\"]
+    [[domain]]
+    name = \"example.org\"
+    [[exim]]
+    binary = \"{dir}/bin/exim4\"
+    directory = \"{dir}/tls\"
+    reload = [\"{dir}/bin/reload\"]";
 
 #[test]
 fn a_plan_is_told_with_its_reasons_and_nothing_is_written() {
