@@ -5,14 +5,15 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
+mod fix;
 mod hint;
 pub mod man;
 mod options;
 
+pub use fix::{Bare, Fix};
 pub use hint::hint;
 pub use options::{
-    Bare, Completions, Discover, Explain, Fix, Init, Man, Plan, Profile, Rollback, Roots, Run,
-    Setup, Verify,
+    Completions, Discover, Explain, Init, Man, Plan, Profile, Rollback, Roots, Run, Setup, Verify,
 };
 
 /// Right certificates for every mail host name, and the proof that Gmail accepts them.

@@ -134,7 +134,13 @@ async fn work(
     let code = if stopped { 1 } else { exit_code(&done, looked_at, session.strict) };
     let Done { outcomes, wake, findings, .. } = done;
     let findings = [before.notes, findings, fix::silent(&before.asked, &verified)].concat();
-    let body = Body::Run { before: before.verified, outcomes, verified, wake, ok: code == 0 };
+    let body = Body::Run {
+        before: before.verified.map(Box::new),
+        outcomes,
+        verified,
+        wake,
+        ok: code == 0,
+    };
     output.answer(&Report::new(command, body, findings))?;
     Ok(code)
 }

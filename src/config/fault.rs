@@ -73,9 +73,9 @@ impl fmt::Display for Note {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Trouble {
     /// What was found: one lower-case sentence.
-    message: String,
+    pub(super) message: String,
     /// What is expected instead: stands at the caret.
-    label: String,
+    pub(super) label: String,
     /// What to do about it.
     help: Option<String>,
 }
@@ -88,11 +88,6 @@ impl Trouble {
     pub(super) fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
-    }
-
-    /// What is wrong and what is expected, in one line.
-    pub(super) fn sentence(self) -> String {
-        format!("{}; {}", self.message, self.label)
     }
 
     /// The same, with the known word nearest to the one found, if one is near.

@@ -8,7 +8,7 @@ use super::value;
 /// # Errors
 /// What is wrong with it and what is expected, in one line.
 pub fn acme_directory(text: &str) -> Result<String, String> {
-    value::acme_directory(text).map_err(Trouble::sentence)
+    value::acme_directory(text).map_err(sentence)
 }
 
 /// A mail address, with `mailto:` in front or without, as the CA wants it (RFC 8555 section 7.3).
@@ -17,7 +17,11 @@ pub fn acme_directory(text: &str) -> Result<String, String> {
 /// What is wrong with it and what is expected, in one line.
 pub fn contact(text: &str) -> Result<String, String> {
     let address = text.strip_prefix("mailto:").unwrap_or(text);
-    value::contact(&format!("mailto:{address}")).map_err(Trouble::sentence)
+    value::contact(&format!("mailto:{address}")).map_err(sentence)
+}
+
+fn sentence(trouble: Trouble) -> String {
+    format!("{}; {}", trouble.message, trouble.label)
 }
 
 #[cfg(test)]

@@ -26,7 +26,7 @@ pub fn json(report: &Report) -> impl Serialize + '_ {
             verify: Whole::new("verify", verified, &[]),
         },
         Body::Run { before, outcomes, verified, wake, ok } => Said::Run {
-            before: before.as_ref().map(|verified| Whole::new("verify", verified, &[])),
+            before: before.as_deref().map(|verified| Whole::new("verify", verified, &[])),
             steps: super::plan::outcomes_json(outcomes),
             verify: Whole::new("verify", verified, &[]),
             wake: *wake,

@@ -81,7 +81,7 @@ pub enum Body {
     /// `run`, `fix`, `rollback`.
     Run {
         /// What was served here before, where somebody looked: `fix`.
-        before: Option<Verified>,
+        before: Option<Box<Verified>>,
         /// What became of each step.
         outcomes: Vec<Outcome>,
         /// What is served here now.
