@@ -6,7 +6,8 @@ use std::time::Duration;
 use futures_util::StreamExt;
 
 use crate::flow::carry_out::{Round, text};
-use crate::flow::{Done, Means};
+use crate::flow::told::Told;
+use crate::flow::{Done, Event, Means};
 use crate::issue::{self, Issued, Order, Refusal};
 use crate::model::{CertName, Code, Finding, Hostname, Version, again_at};
 use crate::plan::{Action, HeldVersion, Step};
@@ -39,6 +40,7 @@ impl Round<'_> {
             .buffered(ORDERS);
         let mut results = Vec::with_capacity(steps.len());
         while let Some((certificate, answer)) = answers.next().await {
+            (means.tell)(&Event::Answered(certificate.clone()));
             results.push(match answer.and_then(|issued| keep(means, certificate, issued)) {
                 Ok((version, left_out, found)) => {
                     self.findings.extend(found);
@@ -135,7 +137,8 @@ async fn order(
     let acme = &means.config.acme;
     let (key_type, profile) = (acme.key_type, acme.profile.clone());
     let order = Order { names: names.to_vec(), key_type, key, profile };
-    issue::issue(order, means.ca, means.dns, means.http, means.solver).await
+    let solver = Told { solver: means.solver, tell: means.tell };
+    issue::issue(order, means.ca, means.dns, means.http, &solver).await
 }
 
 /// Keeps what the CA issued; beside the version stand what was left out and what was noticed.

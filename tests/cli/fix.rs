@@ -185,6 +185,20 @@ fn an_edit_that_a_reload_would_publish_is_shown_and_asked_for() {
     assert_eq!(reloads(), 3);
 }
 
+#[test]
+fn orders_are_told_as_they_are_answered_in_a_log_and_in_one_moving_line_on_a_terminal() {
+    let case = world_with("[[domain]]\nname = \"example.net\"\n").zone(
+        "example.org MX 10 mx.example.org\nexample.net MX 10 mx.example.net\n\
+               mx.example.org A 127.0.33.7\nmx.example.net A 127.0.33.7",
+    );
+    let log = case.run("fix --yes").stderr;
+    let told: Vec<&str> = log.lines().filter(|line| line.starts_with("order ")).collect();
+    assert_eq!(told, ["order 1 of 2 answered: example.net", "order 2 of 2 answered: example.org"]);
+    assert!(!log.contains('\r'), "{log}");
+    let screen = on_a_terminal(&world(), "fix --yes", &[]);
+    assert!(screen.contains("\r\x1b[K0 of 1 order answered"), "{screen}");
+}
+
 /// The world with a certificate of its own beside the server, and an Exim that reads its
 /// configuration.
 fn ready() -> Case {
