@@ -23,6 +23,7 @@ mod debian;
 mod fix;
 mod killed;
 mod local;
+mod nothing;
 mod outset;
 mod second;
 mod store;
