@@ -10,7 +10,7 @@ use crate::cli;
 use crate::config::{self, Config, Domain, init};
 use crate::discover::{self, Discovered, Rules};
 use crate::flow::{Event, QUESTIONS};
-use crate::model::{Finding, Hostname, NotOurs, Why};
+use crate::model::{Finding, Host, Hostname, NotOurs, Why};
 use crate::{report, survey};
 
 /// The configuration that the options and the machine itself make.
@@ -177,9 +177,9 @@ fn domain(name: &Hostname) -> Domain {
 
 /// Whether it is a host and no mail domain: the DNS names no mail host for it but itself.
 fn is_bare_host(found: &Discovered) -> bool {
-    let itself = |why: &Why| matches!(why, Why::NoMx | Why::Guess(_));
-    let included = found.hosts.iter().filter(|host| host.included);
-    included.flat_map(|host| &host.reasons).all(itself)
+    let itself =
+        |host: &Host| host.host == found.domain && host.reasons.iter().all(|why| *why == Why::NoMx);
+    found.hosts.iter().filter(|host| host.included).all(itself)
 }
 
 /// The first of its hosts that is here.

@@ -22,6 +22,7 @@ mod issuers;
 mod local;
 mod mail;
 mod nowhere;
+mod others;
 mod plan;
 mod policy;
 mod proxied;

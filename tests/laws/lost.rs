@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use mailcert::model::{Code, Level};
 use mailcert::plan::{Action, Mode, Plan, Reason, Step, layout};
 use mailcert::servers::Part;
 
@@ -83,4 +84,26 @@ fn what_shows_only_after_a_deferred_reload_is_proved_after_it() {
     assert!(!proves(&world.plan(&Mode::Run)), "{:?}", world.plan(&Mode::Run));
     let fix = world.plan(&Mode::Fix { hook: true, publish: true });
     assert!(proves(&fix), "{fix:?}");
+}
+
+#[test]
+fn an_edit_is_named_and_a_reload_publishes_it_with_consent_only() {
+    let (mut world, _) = literal::one_domain(2);
+    world.come_to_rest();
+    for seen in &mut world.observed.servers {
+        (seen.owed, seen.edited) = (true, edits());
+    }
+    for (mode, reloads, level) in [
+        (Mode::Run, false, Level::Warn),
+        (Mode::Fix { hook: true, publish: false }, false, Level::Warn),
+        (Mode::Fix { hook: false, publish: true }, true, Level::Note),
+    ] {
+        let plan = world.plan(&mode);
+        let reload = |step: &Step| matches!(step.action, Action::Reload { .. });
+        assert_eq!(plan.steps.iter().any(reload), reloads, "{mode:?}: {plan:?}");
+        let found = plan.findings.iter().find(|found| found.code == Code::UnpublishedEdit).unwrap();
+        assert_eq!(found.level, level, "{mode:?}");
+        let named = "/etc/some.cf (edited 1970-01-01T00:00:01Z): newer than the last reload of ";
+        assert!(found.message.starts_with(named), "{}", found.message);
+    }
 }

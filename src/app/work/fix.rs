@@ -133,3 +133,52 @@ fn closed(asked: &[Asked], look: &Inspection) -> Option<Finding> {
     let silent = NotOurs::PortSilent { host: &look.host, at, server };
     Some(Finding::new(silent.code(), &look.host, silent.to_string()).at(Level::Unknown))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Asked, Verified, silent};
+    use crate::config::EximLayout;
+    use crate::model::Inspection;
+    use crate::plan::Hook;
+    use crate::servers::entries::samples::server;
+    use crate::servers::{Exim, Kind, Listener};
+
+    /// An endpoint of 192.0.2.7 that nobody could connect to, or that said nothing.
+    fn look(port: u16, connect: &str) -> Inspection {
+        let text = r#"{"host":"mx.a.test","service":"smtp","port":PORT,"address":"192.0.2.7",
+            "verdict":"unknown","stages":{"connect":"CONNECT"},"millis":10000,
+            "proved_at":"2026-01-02T03:04:05Z","problems":[{"code":"timeout","level":"unknown",
+            "expected":null,"found":[],"sender_says":null,"why":null}]}"#;
+        let text = text.replace("PORT", &port.to_string()).replace("CONNECT", connect);
+        serde_json::from_str(&text).unwrap()
+    }
+
+    #[test]
+    fn a_port_where_a_server_listens_and_nobody_gets_through_is_behind_a_firewall() {
+        let (binary, layout) = ("/usr/sbin/exim4".into(), EximLayout::Combined);
+        let exim = Exim { binary, config_file: None, layout, fixed_path: false };
+        let mut server = server(Kind::Exim(exim), "/d");
+        let (port, service, proxy) = (25, crate::model::Service::Smtp, false);
+        server.listeners = vec![Listener { address: None, port, service, proxy }];
+        let asked = |running| Asked {
+            server: server.clone(),
+            hook: Hook::There,
+            running,
+            edited_at: None,
+            proxied: Vec::new(),
+        };
+        for (running, port, connect, expected) in [
+            (true, 25, "unknown", 1),
+            // It is down, or nothing of ours listens there, or it is slow.
+            (false, 25, "unknown", 0),
+            (true, 465, "unknown", 0),
+            (true, 25, "ok", 0),
+        ] {
+            let verified = Verified::of("gmail", vec![look(port, connect)]);
+            let found = silent(&[asked(running)], &verified);
+            assert_eq!(found.len(), expected, "{running} {port} {connect}");
+            let named = found.iter().all(|found| found.message.contains("192.0.2.7:25"));
+            assert!(named, "{found:?}");
+        }
+    }
+}
