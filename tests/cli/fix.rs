@@ -181,8 +181,11 @@ fn an_edit_that_a_reload_would_publish_is_shown_and_asked_for() {
         assert_eq!(reloads(), expected, "{second:?}: {said}");
     }
     edit();
-    case.run("fix --yes");
-    assert_eq!(reloads(), 3);
+    let said = on_a_terminal(&case, "fix", &["n\n"]);
+    assert_eq!((said.matches("[y/N]").count(), reloads()), (1, 2), "{said}");
+    let log = case.run("fix --yes").stderr;
+    let warning = "WARN {dir}/exim.conf (edited TIME): newer than the last reload of exim";
+    assert!(reloads() == 3 && log.contains(warning), "{log}");
 }
 
 #[test]

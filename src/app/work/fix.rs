@@ -11,7 +11,7 @@ use crate::app::{Failure, setup};
 use crate::discover::Discovered;
 use crate::flow::{self, Fresh, Means, Notes, Scene};
 use crate::model::{Code, Finding, Inspection, Level, NotOurs, StageMark};
-use crate::plan::{Mode, Plan};
+use crate::plan::{self, Mode, Plan};
 use crate::report::{self, Body, Report, Verified};
 use crate::store::Store;
 use crate::survey::{Anew, Asked};
@@ -100,8 +100,11 @@ async fn consent(session: &Session, scene: &Scene) -> Mode {
         say(&format!("\n{}", lines.trim_end()));
         ask_consent("Apply these lines?")
     };
+    // Without the lines there may be nothing to reload.
+    let mode = Mode::Fix { hook, publish: true };
+    let plan = plan::plan(&scene.desired, &scene.observed, &mode, session.how.moment());
     let edits: Vec<&Finding> =
-        scene.findings.iter().filter(|found| found.code == Code::UnpublishedEdit).collect();
+        plan.findings.iter().filter(|found| found.code == Code::UnpublishedEdit).collect();
     let publish = edits.is_empty() || {
         for edit in edits {
             say(report::wrapped(&edit.message, "").trim_end());
