@@ -37,8 +37,11 @@ pub struct Fix {
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Without a configuration file")]
 pub struct Bare {
-    /// Agree to the terms of the CA, those of https://letsencrypt.org/repository/
-    #[arg(long)]
+    /// Agree to the terms of the CA.
+    #[arg(
+        long,
+        help = "Agree to the terms of the CA, those of https://letsencrypt.org/repository/"
+    )]
     pub agree_to_terms: bool,
     /// A mail address for the CA's notices
     #[arg(long, value_name = "ADDRESS")]
