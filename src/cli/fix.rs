@@ -14,7 +14,7 @@ use crate::model::Hostname;
     mailcert fix                    everything\n  \
     mailcert fix mx1.example.org    only this host\n  \
     mailcert fix --yes              without a question, hook-in lines included\n  \
-    mailcert fix --agree-to-terms   with no configuration file: this machine's domains")]
+    mailcert fix --agree-to-terms   without a configuration file")]
 pub struct Fix {
     /// Domains or hosts to repair [default: all]
     #[arg(value_name = "DOMAIN|HOST", value_parser = host)]

@@ -9,6 +9,7 @@ use crate::model::Hostname;
 use crate::servers::claims::{
     Claim, OF_DOVECOT, OF_EXIM, OF_POSTFIX, names_of_file, of_exim, of_postfix,
 };
+use crate::servers::postfix_settings::values as values_of;
 use crate::servers::{Kind, Server};
 use crate::survey::question;
 
@@ -42,10 +43,8 @@ async fn settings(server: &Server) -> Vec<(&'static str, String)> {
     match &server.kind {
         Kind::Postfix(postfix) => {
             let at = postfix.config_directory.to_string_lossy();
-            for setting in OF_POSTFIX {
-                let words = ["postconf", "-c", &at, "-x", "-h", setting];
-                values.extend(answer(server, &words).await.map(|text| (setting, text)));
-            }
+            let words = [&["postconf", "-c", &at, "-x"], &OF_POSTFIX[..]].concat();
+            values.extend(of_lines(answer(server, &words).await, &OF_POSTFIX));
         }
         Kind::Exim(exim) => {
             let (binary, config) = (exim.binary.to_string_lossy(), exim.config_file.as_ref());
@@ -62,13 +61,17 @@ async fn settings(server: &Server) -> Vec<(&'static str, String)> {
         }
         Kind::Dovecot(dovecot) => {
             let at = dovecot.config_file.to_string_lossy();
-            for setting in OF_DOVECOT {
-                let words = ["doveconf", "-c", &at, "-h", setting];
-                values.extend(answer(server, &words).await.map(|text| (setting, text)));
-            }
+            let words = [&["doveconf", "-c", &at], &OF_DOVECOT[..]].concat();
+            values.extend(of_lines(answer(server, &words).await, &OF_DOVECOT));
         }
     }
     values
+}
+
+/// The values of these settings, of lines `name = value`.
+fn of_lines(said: Option<String>, names: &[&'static str]) -> Vec<(&'static str, String)> {
+    let mut values = values_of(&said.unwrap_or_default());
+    names.iter().filter_map(|name| Some((*name, values.remove(*name)?))).collect()
 }
 
 async fn answer(server: &Server, words: &[&str]) -> Option<String> {

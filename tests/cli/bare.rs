@@ -33,12 +33,13 @@ fn machine() -> Case {
              *' -M') echo 'smtp inet n - y - - smtpd';;
              *' -P') ;;
              *' -m') echo lmdb;;
-             *' -h myhostname') echo mx.example.org;;
-             *' -h mydomain') echo example.org;;
-             *' -h mydestination') echo 'mx.example.org, example.org, localhost';;
-             *' -h relay_domains') echo example.net;;
-             *' -h virtual_alias_domains') echo hash:/etc/postfix/virtual;;
-             *' -h virtual_mailbox_domains') echo mysql:/etc/postfix/domains.cf;;
+             *' -x mydestination '*)
+                echo 'mydestination = mx.example.org, example.org, localhost'
+                echo 'virtual_mailbox_domains = mysql:/etc/postfix/domains.cf'
+                echo 'virtual_alias_domains = hash:/etc/postfix/virtual'
+                echo 'relay_domains = example.net'
+                echo 'mydomain = example.org'
+                echo 'myhostname = mx.example.org';;
              *) echo 'mail_version = 3.7.11'
                 echo 'default_database_type = lmdb'
                 echo 'myhostname = mx.example.org'

@@ -73,8 +73,10 @@ async fn look(
     };
     let means = session.means(&tell);
     let found = flow::discover(&means, Fresh::Anew, Notes::None).await.map_err(Failure::store)?;
-    let scene = flow::look(&means, &found, mode, None).await.map_err(Failure::store)?;
-    let seen = flow::verify(&means, &published(&means, &found)).await;
+    let asks = published(&means, &found);
+    let (scene, seen) =
+        tokio::join!(flow::look(&means, &found, mode, None), flow::verify(&means, &asks));
+    let scene = scene.map_err(Failure::store)?;
     progress.end();
     Ok((scene, Verified::of(session.config.verify.profile.as_str(), seen)))
 }
