@@ -1,6 +1,7 @@
 //! One short function per subcommand; the only reader of clock, environment and terminal, and the
 //! only printer. Exit codes are decided here.
 
+mod bare;
 mod environment;
 mod lock;
 mod look;
@@ -12,6 +13,7 @@ mod state;
 mod texts;
 mod work;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -21,7 +23,7 @@ use crate::flow::Fresh;
 use crate::plan::Mode;
 use crate::report;
 use output::{Failure, Output, log, say};
-use session::{Session, load, load_if_any};
+use session::{Loaded, Session, load, load_if_any};
 
 /// Runs the command line and returns its exit code.
 #[must_use]
@@ -88,6 +90,25 @@ fn typed_wrong(answer: &clap::Error) -> ExitCode {
     ExitCode::from(u8::try_from(answer.exit_code()).unwrap_or(2))
 }
 
+/// The configuration of `fix`, which can do without a file.
+async fn to_fix(
+    named: Option<&Path>,
+    typed: &cli::Fix,
+    output: &Output,
+) -> Result<Loaded, Failure> {
+    if bare::is_needed(named) {
+        let config = bare::config(typed, output).await?;
+        return Ok(Loaded { config, findings: Vec::new() });
+    }
+    if let Some((option, key)) = typed.bare.first() {
+        return Err(Failure::helped(
+            format_args!("{option} is for a machine without a configuration, and here is one"),
+            format_args!("say it there: {key}"),
+        ));
+    }
+    load(named, output)
+}
+
 async fn command(cli: Cli) -> Result<u8, Failure> {
     let output = Output::new(&cli.global);
     let named = cli.global.config.as_deref();
@@ -117,16 +138,13 @@ async fn command(cli: Cli) -> Result<u8, Failure> {
             work::run(&session, &output, loaded.findings).await
         }
         Command::Fix(typed) => {
-            let loaded = load(named, &output)?;
+            let loaded = to_fix(named, &typed, &output).await?;
             session::known(&loaded.config, &typed.names)?;
+            let how = work::How { yes: typed.yes, dry_run: typed.dry_run };
             let session = Session::open(loaded.config)?;
             let session = session.for_names(typed.names).strictly(typed.strict);
             let session = session.waiting(typed.patience);
-            if typed.dry_run {
-                let mode = Mode::Fix { hook: typed.yes };
-                return work::plan(&session, Fresh::Anew, &mode, &output, loaded.findings).await;
-            }
-            work::fix(&session, typed.yes, &output, loaded.findings).await
+            work::fix(&session, how, &output, loaded.findings).await
         }
         Command::Rollback(typed) => {
             let loaded = load(named, &output)?;

@@ -5,13 +5,15 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
+mod fix;
 mod hint;
 pub mod man;
 mod options;
 
+pub use fix::{Bare, Fix};
 pub use hint::hint;
 pub use options::{
-    Completions, Discover, Explain, Fix, Init, Man, Patience, Plan, Profile, Rollback, Roots, Run,
+    Completions, Discover, Explain, Init, Man, Patience, Plan, Profile, Rollback, Roots, Run,
     Setup, Verify,
 };
 

@@ -4,10 +4,14 @@
 //! [`Event`] values. Every command of mailcert is a cut through it.
 
 mod carry_out;
+mod event;
 mod order;
 mod prove;
 mod published;
+mod told;
 mod wanted;
+
+pub use event::Event;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -21,7 +25,7 @@ use crate::dns::Dns;
 use crate::http::Http;
 use crate::issue::{Ca, Solver};
 use crate::model::{Code, Finding, Host, Hostname, Inspection, Sha256, Timestamp};
-use crate::plan::{self, Action, Desired, Fate, Mode, Observed, Outcome, Plan, Step};
+use crate::plan::{self, Action, Desired, Fate, Mode, Observed, Outcome, Plan};
 use crate::store::{Entry, Remembered, Store, StoreError};
 use crate::survey::{self, Anew, Asked, Earlier, Look};
 use crate::verify::{self, How};
@@ -61,25 +65,6 @@ pub struct Means<'a> {
     pub tell: &'a (dyn Fn(&Event) + Send + Sync),
     /// Set by a signal; looked at between steps.
     pub stop: &'a AtomicBool,
-}
-
-/// What happens, for a person to follow.
-#[derive(Debug)]
-pub enum Event {
-    /// Domains are asked for.
-    Discovering(usize),
-    /// The machine is looked at.
-    Surveying,
-    /// A plan was made.
-    Planned(usize),
-    /// A step begins.
-    Begins(Step),
-    /// A step ended.
-    Ended(Outcome),
-    /// Endpoints are looked at.
-    Verifying(usize),
-    /// One was.
-    Verified,
 }
 
 /// Whether what is remembered counts.

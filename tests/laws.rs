@@ -39,8 +39,8 @@ fn for_many_worlds(first: u64, law: impl Fn(&mut Chance) -> Result<(), String>) 
 
 fn some_mode(chance: &mut Chance) -> Mode {
     match chance.below(8) {
-        0 | 1 => Mode::Fix { hook: true },
-        2 => Mode::Fix { hook: false },
+        0 | 1 => Mode::Fix { hook: true, publish: true },
+        2 => Mode::Fix { hook: false, publish: false },
         _ => Mode::Run,
     }
 }
@@ -73,7 +73,7 @@ fn carried_out_it_leaves_nothing_to_plan() {
         let fates = world.carry_out(&plan, &mode, usize::MAX);
         for (step, fate) in plan.steps.iter().zip(fates) {
             let hooks = matches!(step.action, Action::Hook { .. });
-            let is_consented = !hooks || mode == Mode::Fix { hook: true };
+            let is_consented = !hooks || mode == Mode::Fix { hook: true, publish: true };
             let expected = if is_consented { Fate::Done } else { Fate::Skipped };
             if fate != expected {
                 return Err(format!("in {mode:?} {fate:?} instead of {expected:?}: {step:?}"));
@@ -240,7 +240,8 @@ fn installs_precede_checks(plan: &Plan) -> Result<(), String> {
 fn a_name_that_works_is_never_dropped() {
     for_many_worlds(300_000, |chance| {
         let mut world = random(chance);
-        let mode = if chance.once_in(3) { Mode::Fix { hook: true } } else { Mode::Run };
+        let mode =
+            if chance.once_in(3) { Mode::Fix { hook: true, publish: true } } else { Mode::Run };
         let works = world.works_by_its_own();
         for _ in 0..3 {
             let plan = world.plan(&mode);

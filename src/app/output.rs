@@ -103,6 +103,17 @@ impl Output {
         }
     }
 
+    /// A part of the answer for a person; a program gets all of it at the end.
+    ///
+    /// # Errors
+    /// [`Failure::Work`] when it cannot be written.
+    pub(super) fn part(&self, report: &Report) -> Result<(), Failure> {
+        if self.is_for_programs() || self.quiet() {
+            return Ok(());
+        }
+        self.print(&self.for_people(report)).map(|_| ())
+    }
+
     fn for_people(&self, report: &Report) -> String {
         let text = report::human(report, self.detail);
         if self.coloured { painted(&text) } else { text }
@@ -175,9 +186,14 @@ pub(super) fn unknown_to_nagios(text: &str) -> ExitCode {
     ExitCode::from(nagios::State::Unknown.code())
 }
 
+/// Whether somebody is there to be asked.
+pub(super) fn can_ask() -> bool {
+    std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
+}
+
 /// Asks a person; without a terminal the answer is no.
 pub(super) fn ask_consent(question: &str) -> bool {
-    if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
+    if !can_ask() {
         return false;
     }
     let mut stderr = std::io::stderr().lock();

@@ -109,15 +109,14 @@ pub(super) async fn undo(
 }
 
 /// The hook-in lines that are missing and could be applied, as text.
-pub(super) async fn missing(session: &Session) -> Result<String, Failure> {
-    let (asked, _) = survey::servers(&session.config.servers, &session.machine).await;
+pub(super) async fn missing(session: &Session, asked: &[Asked]) -> String {
     let mut text = String::new();
     for asked in asked.iter().filter(|asked| asked.hook == Hook::Missing) {
         if let Ok(Some(shown)) = shown(session, asked).await {
             text.push_str(&shown.text);
         }
     }
-    Ok(text)
+    text
 }
 
 /// Brings the files the lines name, as copies of what is shown today where there is no

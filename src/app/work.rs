@@ -1,17 +1,29 @@
 //! `run`, `fix`, `rollback`, `plan`: the flow, and the exit code of what it did.
 
-use std::io::IsTerminal;
+mod fix;
 
-use crate::app::output::Progress;
-use crate::app::output::{Output, ask_consent, say};
+use crate::app::Failure;
+use crate::app::output::{Output, Progress};
 use crate::app::session::Session;
-use crate::app::{Failure, setup};
 use crate::flow::{self, Done, Fresh, Notes};
 use crate::model::{CertName, Code, Finding, Level, Verdict, Version};
 use crate::plan::{Mode, Plan};
 use crate::report::{Body, Report, Verified};
 use crate::store::{Entry, Store};
-use crate::survey;
+use crate::survey::{self, Asked};
+
+pub(super) use fix::{How, fix};
+
+/// What was seen and said before the flow began.
+#[derive(Default)]
+struct Before {
+    /// What is to be told with the answer.
+    notes: Vec<Finding>,
+    /// What was served.
+    verified: Option<Verified>,
+    /// The servers as they answered.
+    asked: Vec<Asked>,
+}
 
 /// `plan`, and `run --dry-run`.
 pub(super) async fn plan(
@@ -48,19 +60,8 @@ pub(super) async fn run(
     notes: Vec<Finding>,
 ) -> Result<u8, Failure> {
     let _lock = session.lock(output).await?;
-    work(session, "run", &Mode::Run, output, notes).await
-}
-
-/// `fix`: what is wrong is shown first; consent to hook-in lines comes from `--yes` or a person.
-pub(super) async fn fix(
-    session: &Session,
-    yes: bool,
-    output: &Output,
-    notes: Vec<Finding>,
-) -> Result<u8, Failure> {
-    let _lock = session.lock(output).await?;
-    let hook = yes || consent(session).await?;
-    work(session, "fix", &Mode::Fix { hook }, output, notes).await
+    let before = Before { notes, ..Before::default() };
+    work(session, "run", &Mode::Run, output, before).await
 }
 
 /// `rollback NAME`: the newest version is not to be shown; the flow does the rest.
@@ -78,7 +79,9 @@ pub(super) async fn rollback(
     let certificate = name.clone();
     let at = session.now;
     session.store.note(&Entry::Bad { certificate, version, at, why }).map_err(Failure::store)?;
-    work(session, "rollback", &Mode::Fix { hook: false }, output, notes).await
+    // Who goes back wants to see it: the reload is not left to anybody.
+    let mode = Mode::Fix { hook: false, publish: true };
+    work(session, "rollback", &mode, output, Before { notes, ..Before::default() }).await
 }
 
 /// The version that is shown now, if there is an earlier one that can take its place.
@@ -117,7 +120,7 @@ async fn work(
     command: &'static str,
     mode: &Mode,
     output: &Output,
-    notes: Vec<Finding>,
+    before: Before,
 ) -> Result<u8, Failure> {
     session.heed_signals()?;
     let progress = Progress::new(output.quiet());
@@ -132,8 +135,15 @@ async fn work(
     let stopped = session.stopped();
     let code = if stopped { 1 } else { exit_code(&done, looked_at, session.strict) };
     let Done { outcomes, wake, findings, .. } = done;
-    let body = Body::Run { outcomes, verified, wake, ok: code == 0 };
-    output.answer(&Report::new(command, body, [notes, findings].concat()))?;
+    let findings = [before.notes, findings, fix::silent(&before.asked, &verified)].concat();
+    let body = Body::Run {
+        before: before.verified.map(Box::new),
+        outcomes,
+        verified,
+        wake,
+        ok: code == 0,
+    };
+    output.answer(&Report::new(command, body, findings))?;
     Ok(code)
 }
 
@@ -156,17 +166,4 @@ fn exit_code(done: &Done, verdict: Verdict, strict: bool) -> u8 {
 /// others' hosts is at most a warning.
 fn ours(findings: &[Finding]) -> bool {
     findings.iter().any(|finding| finding.level == Level::Fail)
-}
-
-/// On a terminal, shows the hook-in lines that are missing and asks; elsewhere the answer is no.
-async fn consent(session: &Session) -> Result<bool, Failure> {
-    if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
-        return Ok(false);
-    }
-    let shown = setup::missing(session).await?;
-    if shown.is_empty() {
-        return Ok(false);
-    }
-    say(&shown);
-    Ok(ask_consent("Apply these lines?"))
 }

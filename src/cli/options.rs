@@ -132,7 +132,7 @@ pub enum Roots {
 }
 
 impl Roots {
-    fn parse(text: &str) -> Result<Self, String> {
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
         match text {
             "" => Err("expected mozilla, system or the path of a PEM file".to_owned()),
             "mozilla" => Ok(Self::Mozilla),
@@ -185,31 +185,6 @@ pub struct Plan {
     order that was about to be finalized: no certificate is ordered twice.")]
 pub struct Run {
     /// Do as `plan` does: show what is to be done, change nothing
-    #[arg(long)]
-    pub dry_run: bool,
-    /// Fail for what is wrong elsewhere, too: a broken domain, a backup MX
-    #[arg(long)]
-    pub strict: bool,
-    /// How long another mailcert is waited for.
-    #[command(flatten)]
-    pub patience: Patience,
-}
-
-/// `fix`.
-#[derive(Args, Clone, Debug)]
-#[command(after_help = "Examples:\n  \
-    mailcert fix                    everything\n  \
-    mailcert fix mx1.example.org    only this host\n  \
-    mailcert fix --yes              without a question, hook-in lines included\n\n\
-    Ctrl-C and SIGTERM end it with 1, as they end `mailcert run`.")]
-pub struct Fix {
-    /// Domains or hosts to repair [default: all]
-    #[arg(value_name = "DOMAIN|HOST", value_parser = host)]
-    pub names: Vec<Hostname>,
-    /// Apply the hook-in lines of `setup` where they are missing, without a question
-    #[arg(long)]
-    pub yes: bool,
-    /// Verify and show what would be done; change nothing
     #[arg(long)]
     pub dry_run: bool,
     /// Fail for what is wrong elsewhere, too: a broken domain, a backup MX
@@ -363,12 +338,12 @@ where
 }
 
 /// A resolver's address and port.
-fn resolver(text: &str) -> Result<SocketAddr, String> {
+pub(super) fn resolver(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| "expected ADDR:PORT, such as 127.0.0.1:53 or [::1]:53".to_owned())
 }
 
 /// An address to connect to, with brackets or without.
-fn address(text: &str) -> Result<IpAddr, String> {
+pub(super) fn address(text: &str) -> Result<IpAddr, String> {
     let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
     bare.parse().map_err(|_| {
         "expected an IPv4 or IPv6 address without a port, such as 192.0.2.7 or 2001:db8::7"
@@ -383,7 +358,7 @@ fn time(text: &str) -> Result<Timestamp, String> {
 }
 
 /// A host name as it is typed: umlauts are taken.
-fn host(text: &str) -> Result<Hostname, String> {
+pub(super) fn host(text: &str) -> Result<Hostname, String> {
     if address(text).is_ok() {
         return Err("an address; expected a name, such as mx1.example.org".to_owned());
     }

@@ -73,9 +73,9 @@ impl fmt::Display for Note {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Trouble {
     /// What was found: one lower-case sentence.
-    message: String,
+    pub(super) message: String,
     /// What is expected instead: stands at the caret.
-    label: String,
+    pub(super) label: String,
     /// What to do about it.
     help: Option<String>,
 }

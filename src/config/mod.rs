@@ -17,12 +17,14 @@ pub mod init;
 mod raw;
 mod read;
 mod servers;
+mod typed;
 mod value;
 
 pub use access::unsafe_access;
 pub use fault::{Fault, Faults, Note};
 pub use file_paths::{FilePaths, FilePattern};
 pub use read::{decode, read};
+pub use typed::{acme_directory, contact};
 
 /// What holds without any configuration file: the defaults and no domain. `verify` and `discover`
 /// run with it; nothing can be ordered, since no terms are agreed to.

@@ -7,7 +7,7 @@ use futures_util::future::join;
 use crate::discover::records::{MOST_RECORDS, cure, failure_code, quoted};
 use crate::discover::{list, sort_addresses};
 use crate::dns::{Absence, Answer, Dns, Failure, Kind, Record, Reply};
-use crate::model::{Code, Finding, Host, Hostname, Points, Why};
+use crate::model::{Code, Finding, Host, Hostname, NotOurs, Points, Why};
 
 /// The A and AAAA answers of one host.
 #[derive(Debug, Default)]
@@ -109,7 +109,7 @@ pub(super) fn judge(
             }
             (None, Points::None) => {
                 undecided = addresses.found.is_empty() && !addresses.gone;
-                Some(tell_elsewhere(&host, addresses, &mut findings))
+                Some(tell_elsewhere(&host, addresses, machine, &mut findings))
             }
             (_, Points::Some) => {
                 tell_partly(&host, &reasons, addresses, machine, &mut findings);
@@ -175,7 +175,12 @@ fn tell_oddities(
 }
 
 /// Why a host that does not point here is left out.
-fn tell_elsewhere(host: &Hostname, addresses: &Addresses, findings: &mut Vec<Finding>) -> String {
+fn tell_elsewhere(
+    host: &Hostname,
+    addresses: &Addresses,
+    machine: &[IpAddr],
+    findings: &mut Vec<Finding>,
+) -> String {
     if addresses.found.is_empty() {
         let (found, short) = if addresses.gone {
             ("does not exist in the DNS (NXDOMAIN)", "it does not exist in the DNS")
@@ -192,11 +197,7 @@ fn tell_elsewhere(host: &Hostname, addresses: &Addresses, findings: &mut Vec<Fin
     findings.push(Finding::new(
         Code::PointsElsewhere,
         host,
-        format!(
-            "{host} points to {}, and none of these is this machine's: the certificate is that \
-             machine's affair; if it is this one behind NAT, state it in [machine] addresses",
-            list(&addresses.found)
-        ),
+        NotOurs::PointsElsewhere { host, found: &addresses.found, machine }.to_string(),
     ));
     "none of its addresses is this machine's".to_owned()
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::disk::Access;
 use crate::flow::{Event, Means, Scene};
 use crate::hook;
-use crate::model::{CertName, Finding, Host, Hostname, Sha256, StageMark};
+use crate::model::{CertName, Code, Finding, Host, Hostname, Sha256, StageMark};
 use crate::plan::{
     self, Action, Fate, Held, HeldVersion, Layout, Mode, Observed, Outcome, Seen, Step,
 };
@@ -136,6 +136,7 @@ impl Round<'_> {
             Action::Tighten { server, path } => self.tighten(server, path),
             Action::Check { server } => deploy::check(self.server(server)).await.map_err(text),
             Action::Reload { server } => {
+                self.tell_of_edits(server);
                 let told = deploy::reload(self.server(server), store, now).await.map_err(text);
                 self.wait_for_sasl(server).await;
                 told
@@ -144,7 +145,7 @@ impl Round<'_> {
                 let seen = self.seen(server);
                 let state = self.means.state();
                 let applied = hook::apply(&seen.server, state, store, now).await;
-                if applied.is_ok() && !seen.edited {
+                if applied.is_ok() && seen.edited.is_empty() {
                     self.note(&hook::known(&seen.server, self.means.how.moment()))?;
                 }
                 applied.map_err(text)
@@ -171,6 +172,16 @@ impl Round<'_> {
                 return;
             }
             tokio::time::sleep(BETWEEN_GREETINGS).await;
+        }
+    }
+
+    /// Before a reload publishes an edit of the admin's, it is in the journal whose edit that was.
+    fn tell_of_edits(&self, id: &ServerId) {
+        let of_server = |found: &&Finding| {
+            found.code == Code::UnpublishedEdit && found.subject == id.0.as_str()
+        };
+        for found in self.scene.plan.findings.iter().filter(of_server) {
+            tracing::warn!("{}", found.message);
         }
     }
 

@@ -6,9 +6,10 @@ use std::time::Duration;
 use futures_util::StreamExt;
 
 use crate::flow::carry_out::{Round, text};
-use crate::flow::{Done, Means};
+use crate::flow::told::Told;
+use crate::flow::{Done, Event, Means};
 use crate::issue::{self, Book, Issued, Order, Refusal};
-use crate::model::{CertName, Code, Finding, Hostname, Version};
+use crate::model::{CertName, Code, Finding, Hostname, Version, again_at};
 use crate::plan::{Action, HeldVersion, Step};
 use crate::store::{Entry, StoreError, Wait};
 use crate::verify;
@@ -49,6 +50,7 @@ impl Round<'_> {
                 () = interrupted(means) => None,
             };
             let Some((certificate, answer)) = next else { break };
+            (means.tell)(&Event::Answered(certificate.clone()));
             let kept = answer.map(|issued| keep(means, certificate, issued));
             results.push(match kept {
                 // The order is in the diary: the next run need not wait to fetch it again.
@@ -59,11 +61,7 @@ impl Round<'_> {
                     self.note_wait(certificate, left_out)?;
                     Ok(())
                 }
-                Err(refusal) => {
-                    let said = refusal.sentence();
-                    self.note_wait(certificate, Some(refusal))?;
-                    Err(said)
-                }
+                Err(refusal) => Err(self.note_wait(certificate, Some(refusal))?),
             });
         }
         // What was presented is taken away as the orders go; those about to be finalized are in
@@ -74,28 +72,29 @@ impl Round<'_> {
     }
 
     /// Writes down what was refused and until when the next try waits; nothing refused ends the
-    /// wait.
+    /// wait. Returns what was refused in one line.
     fn note_wait(
         &mut self,
         certificate: &CertName,
         refusal: Option<Refusal>,
-    ) -> Result<(), StoreError> {
+    ) -> Result<String, StoreError> {
         let before = self.means.store.diary()?.waits.get(certificate).map(|wait| wait.refusals);
         if refusal.is_none() && before.is_none() {
-            return Ok(());
+            return Ok(String::new());
         }
         let now = self.means.how.moment();
-        let wait = refusal.map(|refusal| {
+        let mut said = String::new();
+        let wait = refusal.map(|mut refusal| {
             let refusals = before.unwrap_or(0) + 1;
             let pause = backoff(refusals).max(refusal.retry_after.unwrap_or_default());
-            Wait {
-                until: now.plus(pause.min(LONGEST_WAIT)),
-                refusals,
-                findings: refusal.findings,
-                refused: refusal.names,
-            }
+            let until = now.plus(pause.min(LONGEST_WAIT));
+            let limited = refusal.findings.iter_mut().filter(|f| f.code == Code::RateLimited);
+            limited.for_each(|finding| finding.message.push_str(&again_at(until)));
+            said = refusal.sentence();
+            Wait { until, refusals, findings: refusal.findings, refused: refusal.names }
         });
-        self.note(&Entry::Wait { certificate: certificate.clone(), wait })
+        self.note(&Entry::Wait { certificate: certificate.clone(), wait })?;
+        Ok(said)
     }
 }
 
@@ -172,7 +171,8 @@ async fn order(
     let (key_type, profile) = (acme.key_type, acme.profile.clone());
     let order = Order { names: names.to_vec(), key_type, key, profile };
     let book = Book { store: means.store, certificate, now: means.how.moment() };
-    issue::issue(order, means.ca, means.dns, means.http, means.solver, &book).await
+    let solver = Told { solver: means.solver, tell: means.tell };
+    issue::issue(order, means.ca, means.dns, means.http, &solver, &book).await
 }
 
 /// Keeps what the CA issued; beside the version stand what was left out and what was noticed.

@@ -3,7 +3,7 @@
 
 use crate::dns::{Answer, Dns, Kind, Record, Reply};
 use crate::issue::CaIdentity;
-use crate::model::{Code, DnsId, Finding};
+use crate::model::{Code, DnsId, Finding, NotOurs};
 
 /// What the CAA records say of one name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,11 +66,9 @@ fn judge(name: &DnsId, at: &str, records: &[Record], ca: &CaIdentity) -> Caa {
             // They restrict other things than certificates for TLS (RFC 8659, RFC 9495).
             "iodef" | "issuemail" => {}
             unknown if *critical => {
-                return forbids(format!(
-                    "{name}: the CAA record `128 {unknown} \"{}\"` at {at} is critical and no CA \
-                     knows its tag (RFC 8659 section 4.5): remove it",
-                    visible(value)
-                ));
+                let record = format!("128 {unknown} \"{value}\"");
+                let name = &name.to_string();
+                return forbids(NotOurs::CaaUnknown { name, at, record: &record }.to_string());
             }
             _ => {}
         }
@@ -104,7 +102,8 @@ fn explain(name: &DnsId, at: &str, tag: &str, values: &[&str], ca: &CaIdentity) 
         ),
         None => (format!("does not name {wanted}"), wanted.clone()),
     };
-    format!("{name}: the CAA set at {at} ({there}) {why}; add: {at}. CAA 0 {tag} \"{line}\"")
+    let (why, record) = (format!("({there}) {why}"), format!("{at}. CAA 0 {tag} \"{line}\""));
+    NotOurs::CaaForbids { name: &name.to_string(), at, why: &why, record: &record }.to_string()
 }
 
 /// Records come from strangers: nothing but printable ASCII, and not without end, reaches a
@@ -241,12 +240,12 @@ mod tests {
             (
                 "mx.a.example",
                 &[("a.example", &["0 issue ;"])],
-                "forbids: mx.a.example: the CAA set at a.example (`0 issue \";\"`) does not name letsencrypt.org; add: a.example. CAA 0 issue \"letsencrypt.org\"",
+                "forbids: mx.a.example: the CAA set at a.example (`0 issue \";\"`) does not name letsencrypt.org: whoever keeps that zone has to publish `a.example. CAA 0 issue \"letsencrypt.org\"`",
             ),
             (
                 "mx.a.example",
                 &[("example", &["0 issue other.example"])],
-                "forbids: mx.a.example: the CAA set at example (`0 issue \"other.example\"`) does not name letsencrypt.org; add: example. CAA 0 issue \"letsencrypt.org\"",
+                "forbids: mx.a.example: the CAA set at example (`0 issue \"other.example\"`) does not name letsencrypt.org: whoever keeps that zone has to publish `example. CAA 0 issue \"letsencrypt.org\"`",
             ),
             (
                 "mx.a.example",
@@ -277,11 +276,11 @@ mod tests {
         }
         let set = "forbids: mx.a.example: the CAA set at a.example";
         for (lines, expected) in [
-            (&["128 surprise x\u{1b}"][..], "forbids: mx.a.example: the CAA record `128 surprise \"x?\"` at a.example is critical and no CA knows its tag (RFC 8659 section 4.5): remove it".to_owned()),
-            (&["0 issue"], format!("{set} (`0 issue \"\"`) does not name letsencrypt.org; add: a.example. CAA 0 issue \"letsencrypt.org\"")),
-            (&["0 issue letsencrypt.org; nonsense"], format!("{set} (`0 issue \"letsencrypt.org; nonsense\"`) does not name letsencrypt.org; add: a.example. CAA 0 issue \"letsencrypt.org\"")),
-            (&["0 issue letsencrypt.org; accounturi=https://ca/acct/2"], format!("{set} (`0 issue \"letsencrypt.org; accounturi=https://ca/acct/2\"`) names letsencrypt.org with another account than ours (https://ca/acct/1); add: a.example. CAA 0 issue \"letsencrypt.org; accounturi=https://ca/acct/1\"")),
-            (&["0 issue letsencrypt.org; validationmethods=dns-01"], format!("{set} (`0 issue \"letsencrypt.org; validationmethods=dns-01\"`) names letsencrypt.org without the method http-01; add: a.example. CAA 0 issue \"letsencrypt.org; validationmethods=http-01\"")),
+            (&["128 surprise x\u{1b}"][..], "forbids: mx.a.example: the CAA record `128 surprise \"x?\"` at a.example is critical and no CA knows its tag (RFC 8659 section 4.5): whoever keeps that zone has to remove it".to_owned()),
+            (&["0 issue"], format!("{set} (`0 issue \"\"`) does not name letsencrypt.org: whoever keeps that zone has to publish `a.example. CAA 0 issue \"letsencrypt.org\"`")),
+            (&["0 issue letsencrypt.org; nonsense"], format!("{set} (`0 issue \"letsencrypt.org; nonsense\"`) does not name letsencrypt.org: whoever keeps that zone has to publish `a.example. CAA 0 issue \"letsencrypt.org\"`")),
+            (&["0 issue letsencrypt.org; accounturi=https://ca/acct/2"], format!("{set} (`0 issue \"letsencrypt.org; accounturi=https://ca/acct/2\"`) names letsencrypt.org with another account than ours (https://ca/acct/1): whoever keeps that zone has to publish `a.example. CAA 0 issue \"letsencrypt.org; accounturi=https://ca/acct/1\"`")),
+            (&["0 issue letsencrypt.org; validationmethods=dns-01"], format!("{set} (`0 issue \"letsencrypt.org; validationmethods=dns-01\"`) names letsencrypt.org without the method http-01: whoever keeps that zone has to publish `a.example. CAA 0 issue \"letsencrypt.org; validationmethods=http-01\"`")),
         ] {
             assert_eq!(said("mx.a.example", &[("a.example", lines)]).await, expected);
         }
@@ -294,7 +293,7 @@ mod tests {
             (&["0 issue letsencrypt.org"], "permits"),
             (
                 &["0 issue letsencrypt.org", "0 issuewild ;"],
-                "forbids: *.a.example: the CAA set at a.example (`0 issuewild \";\"`) does not name letsencrypt.org; add: a.example. CAA 0 issuewild \"letsencrypt.org\"",
+                "forbids: *.a.example: the CAA set at a.example (`0 issuewild \";\"`) does not name letsencrypt.org: whoever keeps that zone has to publish `a.example. CAA 0 issuewild \"letsencrypt.org\"`",
             ),
         ] {
             assert_eq!(said("*.a.example", &[("a.example", lines)]).await, expected);

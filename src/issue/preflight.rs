@@ -8,14 +8,14 @@ use std::time::Duration;
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use futures_util::future::join_all;
-use http::header::LOCATION;
+use http::header::{LOCATION, SERVER};
 use http::{StatusCode, Uri};
 
 use crate::dns::{Dns, Kind, Record, Reply};
 use crate::http::{Http, HttpError};
 use crate::issue::presented::Presented;
 use crate::issue::{CHALLENGE_PATH, Solver};
-use crate::model::{Code, Finding, Hostname};
+use crate::model::{Code, Finding, Hostname, NotOurs};
 
 /// What the preflight saw of one name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -159,11 +159,16 @@ async fn ask(asked: &Asked<'_>, dns: &dyn Dns, http: &Http) -> Look {
         if answer.status() == StatusCode::OK && body == asked.answer.as_bytes() {
             return Look::Right;
         }
-        let status = answer.status();
-        return Look::Wrong(format!(
-            "another server answers at {address}: {status} instead of the token; the CA would \
-             be told the same (let that server serve a webroot, or point the name here)"
-        ));
+        let status = answer.status().to_string();
+        let server = answer.headers().get(SERVER).map(|value| value.as_bytes());
+        let server = server.map(String::from_utf8_lossy);
+        let other = NotOurs::OtherServer {
+            at: address,
+            here: is_ours(address.ip()),
+            status: &status,
+            server: server.as_deref(),
+        };
+        return Look::Wrong(other.to_string());
     }
     Look::Wrong(format!("{address} redirects more than {MOST_REDIRECTS} times"))
 }

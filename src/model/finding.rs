@@ -235,6 +235,10 @@ codes! {
     HeldBack = "held-back", Fail;
     /// A published TLSA record does not match the key (RFC 7672).
     TlsaMismatch = "tlsa-mismatch", Fail;
+    /// The CA gives no answer.
+    CaUnreachable = "ca-unreachable", Fail;
+    /// The CA issues no more for now.
+    RateLimited = "rate-limited", Fail;
 
     // What the survey finds.
     /// A server does not use the files mailcert writes.
@@ -295,6 +299,8 @@ codes! {
     SourceFound = "source-found", Note;
     /// So many `local_name` blocks that they slow Dovecot down.
     ManyBlocks = "many-blocks", Warn;
+    /// A server listens on a published port and nobody gets an answer there.
+    PortSilent = "port-silent", Unknown;
 }
 
 impl Code {

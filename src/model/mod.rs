@@ -9,6 +9,7 @@ mod host;
 mod hostname;
 mod inspection;
 mod key;
+mod not_ours;
 mod owner;
 mod policies;
 mod service;
@@ -22,6 +23,7 @@ pub use inspection::{
     CertificateSeen, Details, Inspection, Problem, Stage, StageMark, Stages, Tls, Verdict,
 };
 pub use key::{Bundle, PrivateKey};
+pub use not_ours::{NotOurs, again_at};
 pub use owner::Owner;
 pub use policies::{Dane, MtaSts, Policies, StsHost, StsMode, TlsRpt, TlsaSeen};
 pub use service::{Endpoint, Service, TlsMode};

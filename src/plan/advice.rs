@@ -63,7 +63,7 @@ mod tests {
             files: BTreeMap::new(),
             hook: Hook::There,
             owed: false,
-            edited: false,
+            edited: Vec::new(),
             proofs: BTreeMap::new(),
             stale: BTreeSet::new(),
             running: true,

@@ -1,6 +1,7 @@
 //! Decides. Pure: what is wanted and what is there go in, a [`Plan`] comes out.
 
 mod advice;
+mod edits;
 mod group;
 mod held;
 mod issue;
@@ -15,7 +16,8 @@ pub use held::{due_at, version_to_show};
 pub use layout::{Layout, layout};
 pub use sourced::{Having, wishes};
 pub use world::{
-    Adoptable, Desired, FileSeen, Held, HeldVersion, Hook, Observed, Pins, Seen, Sourced, Wish,
+    Adoptable, Desired, Edit, FileSeen, Held, HeldVersion, Hook, Observed, Pins, Seen, Sourced,
+    Wish,
 };
 
 use std::collections::{BTreeSet, HashSet};
@@ -33,11 +35,13 @@ pub enum Mode {
     /// The timer's: the admin's configuration is not touched, waits are kept, aged proofs are
     /// renewed, a reload that would publish an unfinished edit is deferred.
     Run,
-    /// After a breakage, and after a rollback: no reload is deferred; `hook` when the admin
-    /// consented to hook-in lines.
+    /// After a breakage, and after a rollback; what touches the admin's configuration is done as
+    /// far as the admin consented to it.
     Fix {
         /// Whether hook-in lines may be applied.
         hook: bool,
+        /// Whether a reload may publish an edit of the admin's own.
+        publish: bool,
     },
 }
 
@@ -46,7 +50,7 @@ impl Mode {
     /// in the plan to be seen, and is skipped.
     #[must_use]
     pub fn consents_to(&self, action: &Action) -> bool {
-        !matches!(action, Action::Hook { .. }) || *self == Self::Fix { hook: true }
+        !matches!(action, Action::Hook { .. }) || matches!(self, Self::Fix { hook: true, .. })
     }
 }
 

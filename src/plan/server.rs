@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::model::{CertName, Code, Finding, Hostname};
 use crate::plan::advice;
+use crate::plan::edits::unpublished;
 use crate::plan::layout::{Pending, Scene};
 use crate::plan::{Action, Draft, FileSeen, Hook, Mode, Reason, Seen};
 use crate::servers::{Part, Shown, Want, needs_reload, wants};
@@ -278,16 +279,16 @@ impl<'a> Sheet<'a> {
             Some(because) if self.hooked && can => because,
             _ => return,
         };
-        if seen.edited && *scene.mode == Mode::Run && !self.is_urgent(scene, draft) {
-            self.deferred = true;
-            let message = format!(
-                "the configuration of {} was edited after its last reload, so mailcert leaves \
-                 the reload to you; until then it shows the old certificates (mailcert fix \
-                 reloads it)",
-                seen.id()
-            );
-            draft.findings.push(Finding::new(Code::UnpublishedEdit, seen.id(), message));
-            return;
+        if !seen.edited.is_empty() {
+            let publishes = match scene.mode {
+                Mode::Run => self.is_urgent(scene, draft),
+                Mode::Fix { publish, .. } => *publish,
+            };
+            draft.findings.push(unpublished(seen, publishes));
+            if !publishes {
+                self.deferred = true;
+                return;
+            }
         }
         let on_its_own = matches!(because, Reason::ReloadOwed | Reason::Stale);
         let hoped = on_its_own && stands_on.iter().all(|step| follows_order(draft, *step));

@@ -134,8 +134,8 @@ pub struct Seen {
     pub files: BTreeMap<PathBuf, FileSeen>,
     /// A reload is owed.
     pub owed: bool,
-    /// Its configuration is newer than its last reload.
-    pub edited: bool,
+    /// What of its configuration is newer than its last reload, the newest first.
+    pub edited: Vec<Edit>,
     /// The age of the last proof that still stands, by certificate; `None`: without SNI. A proof
     /// that is void is not here.
     pub proofs: BTreeMap<Option<CertName>, (Version, Timestamp)>,
@@ -143,6 +143,15 @@ pub struct Seen {
     pub stale: BTreeSet<CertName>,
     /// Whether it answers at all; `false` leaves reload and proof for when it runs.
     pub running: bool,
+}
+
+/// A file of a server's own configuration that somebody changed after the last reload.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Edit {
+    /// The file.
+    pub path: PathBuf,
+    /// When.
+    pub at: Timestamp,
 }
 
 impl Seen {

@@ -136,6 +136,8 @@ pub fn explain(code: Code) -> &'static str {
         Code::OrderFailed => text!("order-failed"),
         Code::HeldBack => text!("held-back"),
         Code::TlsaMismatch => text!("tlsa-mismatch"),
+        Code::CaUnreachable => text!("ca-unreachable"),
+        Code::RateLimited => text!("rate-limited"),
         Code::HookMissing => text!("hook-missing"),
         Code::ProgramMissing => text!("program-missing"),
         Code::DirectoryMissing => text!("directory-missing"),
@@ -165,6 +167,7 @@ pub fn explain(code: Code) -> &'static str {
         Code::SourceMissing => text!("source-missing"),
         Code::SourceFound => text!("source-found"),
         Code::ManyBlocks => text!("many-blocks"),
+        Code::PortSilent => text!("port-silent"),
     }
 }
 

@@ -21,7 +21,12 @@ pub fn json(report: &Report) -> impl Serialize + '_ {
         Body::Verify(verified) => Said::Verify(verified),
         Body::Discover(hosts) => Said::Discover { hosts },
         Body::Plan(plan) => Said::Plan(super::plan::plan_json(plan)),
-        Body::Run { outcomes, verified, wake, ok } => Said::Run {
+        Body::Diagnosis { verified, plan } => Said::Diagnosis {
+            plan: super::plan::plan_json(plan),
+            verify: Whole::new("verify", verified, &[]),
+        },
+        Body::Run { before, outcomes, verified, wake, ok } => Said::Run {
+            before: before.as_deref().map(|verified| Whole::new("verify", verified, &[])),
             steps: super::plan::outcomes_json(outcomes),
             verify: Whole::new("verify", verified, &[]),
             wake: *wake,
@@ -131,14 +136,40 @@ impl<'a, B> Whole<'a, B> {
 #[serde(untagged)]
 enum Said<'a> {
     Verify(&'a Verified),
-    Discover { hosts: &'a [HostRow] },
+    Discover {
+        hosts: &'a [HostRow],
+    },
     Plan(Value),
-    Run { steps: Value, verify: Whole<'a, &'a Verified>, wake: Option<Timestamp>, ok: bool },
-    Status { certificates: &'a [CertificateRow] },
-    Check { servers: &'a [ServerRow] },
-    Setup { changes: &'a [ChangeRow], listeners: &'a [ListenerRow] },
-    Explain { codes: Value },
-    Text { text: &'a str, files: &'a [PathBuf] },
+    Diagnosis {
+        #[serde(flatten)]
+        plan: Value,
+        verify: Whole<'a, &'a Verified>,
+    },
+    Run {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        before: Option<Whole<'a, &'a Verified>>,
+        steps: Value,
+        verify: Whole<'a, &'a Verified>,
+        wake: Option<Timestamp>,
+        ok: bool,
+    },
+    Status {
+        certificates: &'a [CertificateRow],
+    },
+    Check {
+        servers: &'a [ServerRow],
+    },
+    Setup {
+        changes: &'a [ChangeRow],
+        listeners: &'a [ListenerRow],
+    },
+    Explain {
+        codes: Value,
+    },
+    Text {
+        text: &'a str,
+        files: &'a [PathBuf],
+    },
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 
 mod batch;
 mod check;
+mod diagnosis;
 pub mod explain;
 mod hosts;
 pub mod json;
@@ -29,7 +30,7 @@ use std::sync::Arc;
 use serde::{Serialize, Serializer};
 
 use crate::local::{Local, is_of_machine};
-use crate::model::{Code, Finding, Inspection, Level, Policies, Timestamp, Verdict};
+use crate::model::{Code, Finding, Inspection, Level, NotOurs, Policies, Timestamp, Verdict};
 use crate::plan::{Outcome, Plan};
 
 pub use batch::{Counts, Kept, Noted, Stopped};
@@ -70,8 +71,17 @@ pub enum Body {
     Discover(Vec<HostRow>),
     /// `plan`.
     Plan(Plan),
+    /// `fix --dry-run`, and `fix` before it begins.
+    Diagnosis {
+        /// What is served here now.
+        verified: Verified,
+        /// What is to be done about it.
+        plan: Plan,
+    },
     /// `run`, `fix`, `rollback`.
     Run {
+        /// What was served here before, where somebody looked: `fix`.
+        before: Option<Box<Verified>>,
         /// What became of each step.
         outcomes: Vec<Outcome>,
         /// What is served here now.
@@ -216,8 +226,13 @@ pub fn human(report: &Report, detail: Detail) -> String {
         }
         Body::Discover(hosts) => hosts::text(hosts),
         Body::Plan(plan) => plan::plan_text(plan, &report.findings),
-        Body::Run { outcomes, verified, wake, ok } => {
-            let mut text = plan::run_text(outcomes, *wake, *ok, detail == Detail::Verbose);
+        Body::Diagnosis { verified, plan } => {
+            return diagnosis::text(verified, plan, &report.findings, detail);
+        }
+        Body::Run { before, outcomes, verified, wake, ok } => {
+            // What was seen before stands above.
+            let mut text = String::from(if before.is_some() { "\n" } else { "" });
+            text.push_str(&plan::run_text(outcomes, *wake, *ok, detail == Detail::Verbose));
             if !verified.endpoints.is_empty() {
                 text.push('\n');
                 text.push_str(&verdict::served(verified, detail));
@@ -234,7 +249,20 @@ pub fn human(report: &Report, detail: Detail) -> String {
         },
         Body::Text { text, .. } => text.clone(),
     };
-    body + &findings(&told_once(report), detail_of_findings(report, detail))
+    let (others, own): (Vec<Finding>, Vec<Finding>) =
+        told_once(report).into_iter().partition(|found| is_of_others(report, found));
+    let detail = detail_of_findings(report, detail);
+    let mut text = body + &findings(&own, detail);
+    let others = findings(&others, detail);
+    if !others.is_empty() {
+        text += &format!("\n{}{others}", diagnosis::OTHERS);
+    }
+    text
+}
+
+/// What a run found and somebody else has to cure stands apart.
+fn is_of_others(report: &Report, found: &Finding) -> bool {
+    matches!(report.body, Body::Run { .. }) && NotOurs::holds(found.code)
 }
 
 /// The findings without those that the report of `verify` tells already: a host without an

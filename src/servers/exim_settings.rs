@@ -156,7 +156,7 @@ pub fn configuration_file(output: &str) -> Option<&str> {
 
 /// An Exim list: separated by colons, a doubled one stands for itself; `<;` in front names
 /// another separator.
-fn list(text: &str) -> Vec<String> {
+pub(super) fn list(text: &str) -> Vec<String> {
     let text = text.trim();
     let (separator, text) = match text.strip_prefix('<').and_then(|rest| rest.chars().next()) {
         Some(other) => (other, &text[1 + other.len_utf8()..]),

@@ -6,6 +6,7 @@
 //! say of themselves; [`lint`] judges what else they say. Nothing here looks at a disk; `survey` looks
 //! and `deploy` writes.
 
+pub mod claims;
 pub mod dovecot_settings;
 pub mod exim_settings;
 pub mod hook_in;

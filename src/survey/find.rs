@@ -41,6 +41,18 @@ pub(super) async fn servers(root: &Path, reached: &[IpAddr]) -> (Vec<Asked>, Vec
     (all, findings)
 }
 
+/// The servers at their standard places below `root` that would listen on an address in `reached`,
+/// running or not; none where a panel is in charge.
+pub(super) async fn standing(root: &Path, reached: &[IpAddr]) -> Vec<Asked> {
+    let mut all = Vec::new();
+    let tables = if panel(root).is_some() { Vec::new() } else { tables(root) };
+    for table in &tables {
+        let asked = ask(table, id(table, &tables)).await.map(|(asked, _)| asked);
+        all.extend(asked.ok().filter(|asked| reaches(&asked.server.listeners, reached)));
+    }
+    all
+}
+
 /// The tables an admin would write for what lies at the standard places.
 fn tables(root: &Path) -> Vec<ServerTable> {
     let common = Common::default;

@@ -10,7 +10,9 @@ use rustix::process::{Pid, test_kill_process};
 use crate::command;
 use crate::config::Account;
 use crate::model::Timestamp;
+use crate::plan::Edit;
 use crate::servers::hook_in::managed_by;
+use crate::survey::Edits;
 
 /// The number of a user.
 pub(super) fn uid(account: &Account) -> Result<u32, String> {
@@ -88,10 +90,10 @@ pub(super) fn by_hand(config: &Path) -> Option<String> {
     Some(format!("{shown} is managed by {manager}"))
 }
 
-/// When the newest of these files was changed; directories stand for the files in them and below,
-/// except for `own`, which holds ours.
-pub(super) fn newest(paths: &[PathBuf], own: &Path) -> Option<Timestamp> {
-    let mut newest = None;
+/// When these files were changed; directories stand for the files in them and below, except for
+/// `own`, which holds ours. `None` where there is none.
+pub(super) fn newest(paths: &[PathBuf], own: &Path) -> Option<Edits> {
+    let mut files = Vec::new();
     let mut open: Vec<(PathBuf, usize)> = paths.iter().map(|path| (path.clone(), 0)).collect();
     while let Some((path, depth)) = open.pop() {
         // The link's target counts: it is what the server reads.
@@ -106,10 +108,16 @@ pub(super) fn newest(paths: &[PathBuf], own: &Path) -> Option<Timestamp> {
         }
         let age = metadata.modified().ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok());
         let seconds = age.and_then(|age| i64::try_from(age.as_secs()).ok());
-        newest = newest.max(seconds.map(Timestamp::from_unix));
+        files.extend(seconds.map(|at| Edit { path, at: Timestamp::from_unix(at) }));
     }
-    newest
+    files.sort_by(|one, other| (other.at, &one.path).cmp(&(one.at, &other.path)));
+    files.truncate(MOST_EDITS);
+    let at = files.first()?.at;
+    Some(Edits { at, files })
 }
+
+/// So many of the newest files are remembered: a report names a few.
+const MOST_EDITS: usize = 16;
 
 /// How deep configuration directories are looked into: `conf.d/main/`, and one more.
 const DEEPEST: usize = 3;

@@ -5,6 +5,7 @@
 //! who may read its keys. Live TLS is not looked at here; that is `verify`.
 
 mod adopt;
+mod claims;
 mod dovecot;
 mod exim;
 mod files;
@@ -18,8 +19,9 @@ mod surroundings;
 mod tlsa;
 
 pub use adopt::adoptable;
+pub use claims::{Claims, by_name, claims};
 pub use files::{Lying, file_print, files_of};
-pub use observe::{Anew, Earlier, Look, Observation, damaged, held, is_edited, observe};
+pub use observe::{Anew, Earlier, Look, Observation, damaged, edits, held, is_edited, observe};
 pub use sourced::{Others, sourced, unsearchable_places};
 pub use surroundings::{Judge, of_held, surroundings, unasked};
 pub use tlsa::pins;
@@ -31,7 +33,7 @@ use std::time::Duration;
 use crate::command::{self, CommandError, Ran};
 use crate::config::{Common, FilePaths, Listen, ServerTable};
 use crate::model::{Code, Finding, Level, Timestamp};
-use crate::plan::Hook;
+use crate::plan::{Edit, Hook};
 use crate::servers::{Files, Kind, Listener, Server, ServerId, is_plain_path};
 
 /// A configured or found server with what its own settings say, and the state of its hook.
@@ -44,9 +46,18 @@ pub struct Asked {
     /// Whether it runs.
     pub running: bool,
     /// When its configuration was last edited.
-    pub edited_at: Option<Timestamp>,
+    pub edited_at: Option<Edits>,
     /// Addresses of a proxy or NAT in front of it (`proxy_interfaces`): this machine's as well.
     pub proxied: Vec<IpAddr>,
+}
+
+/// When the files of a server's own configuration were changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Edits {
+    /// The last time.
+    pub at: Timestamp,
+    /// The newest files, the newest first.
+    pub files: Vec<Edit>,
 }
 
 impl Asked {
@@ -65,6 +76,12 @@ pub async fn servers(tables: &[ServerTable], reached: &[IpAddr]) -> (Vec<Asked>,
     // Dovecot first: others ask it for SASL, and it is better told before they start anew.
     all.sort_by_key(|asked| !matches!(asked.server.kind, Kind::Dovecot(_)));
     (all, findings)
+}
+
+/// The servers that are set up on this machine and reach its addresses in `reached`, running or
+/// not.
+pub async fn standing(reached: &[IpAddr]) -> Vec<Asked> {
+    find::standing(Path::new("/"), reached).await
 }
 
 async fn in_any_order(tables: &[ServerTable], reached: &[IpAddr]) -> (Vec<Asked>, Vec<Finding>) {

@@ -11,7 +11,7 @@ use crate::model::{
     Bundle, CertName, Code, DnsId, Facts, Finding, Host, Hostname, Level, Timestamp,
 };
 use crate::plan::{
-    self, Adoptable, Desired, FileSeen, Held, HeldVersion, Layout, Observed, Pins, Seen,
+    self, Adoptable, Desired, Edit, FileSeen, Held, HeldVersion, Layout, Observed, Pins, Seen,
 };
 use crate::servers::{self, Kind, Part, Server, Shown};
 use crate::store::{Diary, FilePrint, Kept, Proof};
@@ -183,7 +183,7 @@ fn seen(asked: &Asked, files: BTreeMap<PathBuf, FileSeen>, diary: &Diary) -> See
         server: asked.server.clone(),
         hook: asked.hook.clone(),
         owed: diary.owed.contains_key(id),
-        edited: is_edited(asked, diary),
+        edited: edits(asked, diary),
         proofs: BTreeMap::new(),
         stale: BTreeSet::new(),
         running: asked.running,
@@ -194,10 +194,17 @@ fn seen(asked: &Asked, files: BTreeMap<PathBuf, FileSeen>, diary: &Diary) -> See
 /// mailcert: a reload would publish that edit. Where mailcert never reloaded it, nobody can tell.
 #[must_use]
 pub fn is_edited(asked: &Asked, diary: &Diary) -> bool {
+    !edits(asked, diary).is_empty()
+}
+
+/// What was edited so, the newest first.
+#[must_use]
+pub fn edits(asked: &Asked, diary: &Diary) -> Vec<Edit> {
     let id = &asked.server.id.0;
-    let Some(reloaded) = diary.reloaded.get(id) else { return false };
+    let Some(reloaded) = diary.reloaded.get(id) else { return Vec::new() };
     let known = diary.known.get(id).unwrap_or(reloaded).max(reloaded);
-    asked.edited_at.is_some_and(|edited| edited > *known)
+    let files = asked.edited_at.iter().flat_map(|edits| &edits.files);
+    files.filter(|edit| edit.at > *known).cloned().collect()
 }
 
 /// Fills in `proofs` and `stale` of every server: from the diary where a proof stands, else from
@@ -218,6 +225,7 @@ async fn look_where_no_proof_stands(
     for (index, asked) in asked.iter().enumerate() {
         let layout = plan::layout(desired, observed, &observed.servers[index], look.now);
         let void = voided(&asked.server, &layout, &touched[index]);
+        let edited_at = asked.edited_at.as_ref().map(|edits| edits.at);
         let default =
             layout.shown.iter().find(|shown| Some(&shown.name) == layout.default.as_ref());
         let subjects = layout.shown.iter().map(|shown| (Some(shown.name.clone()), shown));
@@ -225,7 +233,7 @@ async fn look_where_no_proof_stands(
             let key = (asked.server.id.0.clone(), subject.clone());
             let of_this_run = look.earlier.looked_at.contains(&key);
             let standing = diary.proofs.get(&key).filter(|proof| {
-                !void.contains(&subject) && stands(proof, of_this_run, shown, asked.edited_at, look)
+                !void.contains(&subject) && stands(proof, of_this_run, shown, edited_at, look)
             });
             if let Some(proof) = standing {
                 observed.servers[index].proofs.insert(subject, (proof.version, proof.at));
@@ -315,11 +323,12 @@ fn print_at(path: &Path) -> Option<FilePrint> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Asked, Diary, Timestamp, is_edited};
+    use super::{Asked, Diary, Edit, Timestamp, is_edited};
     use crate::plan::Hook;
     use crate::servers::entries::samples::server;
     use crate::servers::{Dovecot, Kind};
     use crate::store::Entry;
+    use crate::survey::Edits;
 
     #[test]
     fn only_edits_that_are_not_ours_and_after_the_last_reload_count() {
@@ -345,7 +354,8 @@ mod tests {
         ] {
             let mut diary = Diary::default();
             entries.clone().into_iter().for_each(|entry| diary.add(entry));
-            let edited_at = Some(at(edited));
+            let files = vec![Edit { path: "/d.conf".into(), at: at(edited) }];
+            let edited_at = Some(Edits { at: at(edited), files });
             let server = server.clone();
             let asked =
                 Asked { server, hook: Hook::There, running: true, edited_at, proxied: vec![] };

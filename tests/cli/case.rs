@@ -5,7 +5,7 @@ use std::fs::{self, Permissions};
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 
 use expect_test::Expect;
 use serde_json::Value;
@@ -113,6 +113,22 @@ impl Case {
         self.dns.heard()
     }
 
+    /// A process that looks like the daemon of this name, with its number in a file; it ends with
+    /// what is given back.
+    pub(crate) fn daemon(&self, name: &str, pid_file: &str) -> impl Drop {
+        let program = self.path(&format!("daemons/{name}"));
+        // Another process writes what is run: a fork of another test could hold it open for
+        // writing otherwise, and the kernel would not run it (ETXTBSY).
+        let mut install = Command::new("install");
+        install.args(["-D", "-m", "755", "/bin/sleep"]).arg(&program);
+        assert!(install.status().unwrap().success());
+        let child = Command::new(&program).arg("600").spawn().unwrap();
+        let path = self.path(pid_file);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, format!("{}\n", child.id())).unwrap();
+        Daemon(child)
+    }
+
     /// The call, not yet made, for what [`Self::run`] cannot do.
     pub(crate) fn command(&self, arguments: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_mailcert"));
@@ -179,6 +195,16 @@ impl Case {
             words.push(((*name).to_owned(), server.port().to_string(), (10_001 + at).to_string()));
         }
         words
+    }
+}
+
+/// Ends with the test.
+struct Daemon(Child);
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
     }
 }
 

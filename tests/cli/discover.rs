@@ -74,7 +74,7 @@ fn the_json_has_one_row_for_each_host_and_domain() {
             {
               "code": "points-elsewhere",
               "level": "note",
-              "message": "mx2.example.org points to 198.51.100.9, and none of these is this machine's: the certificate is that machine's affair; if it is this one behind NAT, state it in [machine] addresses",
+              "message": "mx2.example.org points to 198.51.100.9, and none of these is this machine's: if its mail is to come here, whoever keeps its zone has to publish `mx2.example.org. A 192.0.2.7`, else the certificate is that machine's affair; if it is this one behind NAT, state it in [machine] addresses",
               "subject": "mx2.example.org"
             }
           ],

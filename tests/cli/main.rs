@@ -8,12 +8,14 @@
     reason = "a test makes its own world and calls the program from outside"
 )]
 
+mod bare;
 mod batch;
 mod case;
 mod configuration;
 mod discover;
 mod exposition;
 mod files;
+mod fix;
 mod formats;
 mod input;
 mod issuers;
@@ -21,6 +23,7 @@ mod lint;
 mod local;
 mod mail;
 mod nowhere;
+mod others;
 mod plan;
 mod policy;
 mod proxied;

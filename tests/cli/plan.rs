@@ -6,6 +6,11 @@ use crate::case::Case;
 
 /// A machine with an Exim that does not use our files yet, for two MX hosts.
 pub(crate) fn world() -> Case {
+    world_with("")
+}
+
+/// The same with more of a configuration in front.
+pub(crate) fn world_with(config: &str) -> Case {
     Case::new()
         .zone(
             "example.org MX 10 mx1.example.org
@@ -13,16 +18,7 @@ pub(crate) fn world() -> Case {
              mx1.example.org A 127.0.33.7
              mx2.example.org A 127.0.33.7",
         )
-        .config(
-            "[machine]
-             addresses = [\"127.0.33.7\"]
-             [[domain]]
-             name = \"example.org\"
-             [[exim]]
-             binary = \"{dir}/bin/exim4\"
-             directory = \"{dir}/tls\"
-             reload = [\"{dir}/bin/reload\"]",
-        )
+        .config(&format!("{config}{CONFIG}"))
         .file("tls/.keep", "")
         .fake("reload", "")
         .fake(
@@ -38,6 +34,15 @@ pub(crate) fn world() -> Case {
         )
         .file("exim.conf", "tls_certificate = /etc/ssl/snakeoil.pem\n")
 }
+
+const CONFIG: &str = "[machine]
+    addresses = [\"127.0.33.7\"]
+    [[domain]]
+    name = \"example.org\"
+    [[exim]]
+    binary = \"{dir}/bin/exim4\"
+    directory = \"{dir}/tls\"
+    reload = [\"{dir}/bin/reload\"]";
 
 #[test]
 fn a_plan_is_told_with_its_reasons_and_nothing_is_written() {
@@ -196,8 +201,10 @@ fn a_run_tells_each_step_on_stderr_and_what_failed_in_its_answer() {
         --- stdout
         0 of 4 steps worked.
         failed  issue example.org for mx1.example.org and mx2.example.org
-                the CA cannot be asked: cannot connect to 127.0.0.1:1: Connection
-                refused (os error 111)
+                the CA at https://127.0.0.1:1/directory cannot be asked: cannot connect
+                to 127.0.0.1:1: Connection refused (os error 111): either its operator
+                has to bring it back, or whoever keeps the firewall has to let this
+                machine reach it; `mailcert run` tries again by itself
         skipped install example.org on exim
                 step 1 did not work
         skipped install default on exim
@@ -227,10 +234,6 @@ fn a_run_tells_each_step_on_stderr_and_what_failed_in_its_answer() {
 
         In Gmail: no server can be entered yet: each one is refused (see above)
 
-        FAIL order-failed: https://127.0.0.1:1/directory
-          the CA cannot be asked: cannot connect to 127.0.0.1:1: Connection refused (os
-          error 111)
-
         FAIL held-back: example.org
           the last order failed; the next try is at TIME (mailcert fix
           tries at once)
@@ -240,9 +243,17 @@ fn a_run_tells_each_step_on_stderr_and_what_failed_in_its_answer() {
 
         FAIL server-not-running: exim
           exim is set up here but does not run; start it, then run mailcert again
+
+        For somebody else to cure:
+
+        FAIL ca-unreachable: https://127.0.0.1:1/directory
+          the CA at https://127.0.0.1:1/directory cannot be asked: cannot connect to
+          127.0.0.1:1: Connection refused (os error 111): either its operator has to
+          bring it back, or whoever keeps the firewall has to let this machine reach it;
+          `mailcert run` tries again by itself
         --- stderr
         4 steps
-        FAILED   issue example.org for mx1.example.org and mx2.example.org: the CA cannot be asked: cannot connect to 127.0.0.1:1: Connection refused (os error 111)
+        FAILED   issue example.org for mx1.example.org and mx2.example.org: the CA at https://127.0.0.1:1/directory cannot be asked: cannot connect to 127.0.0.1:1: Connection refused (os error 111): either its operator has to bring it back, or whoever keeps the firewall has to let this machine reach it; `mailcert run` tries again by itself
         skipped  install example.org on exim: step 1 did not work
         skipped  install default on exim: step 2 did not work
         skipped  hook our files into the configuration of exim: step 2 did not work

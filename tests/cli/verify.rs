@@ -175,7 +175,7 @@ fn the_json_says_everything_of_an_endpoint() {
             {
               "code": "points-elsewhere",
               "level": "note",
-              "message": "smtp.example.org points to 127.0.0.1, and none of these is this machine's: the certificate is that machine's affair; if it is this one behind NAT, state it in [machine] addresses",
+              "message": "smtp.example.org points to 127.0.0.1, and none of these is this machine's: if its mail is to come here, whoever keeps its zone has to publish `smtp.example.org. A 192.0.2.2`, else the certificate is that machine's affair; if it is this one behind NAT, state it in [machine] addresses",
               "subject": "smtp.example.org"
             }
           ],

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use mailcert::model::{Code, Level};
 use mailcert::plan::{Action, Mode, Plan, Reason, Step, layout};
 use mailcert::servers::Part;
 
 use super::literal;
+use super::sheet::edits;
 use super::world::name;
 
 /// Rounds of a run, and some more.
@@ -63,7 +65,7 @@ fn a_rollback_to_a_version_that_is_due_is_not_undone_at_once() {
     let plan = world.plan(&Mode::Run);
     assert!(plan.steps.iter().any(|step| step.because == Reason::RolledBack), "{plan:?}");
     assert_eq!(issues(&plan), 0, "{plan:?}");
-    assert_eq!(issues(&world.plan(&Mode::Fix { hook: true })), 0);
+    assert_eq!(issues(&world.plan(&Mode::Fix { hook: true, publish: true })), 0);
     world.now = world.now.plus(Duration::from_secs(86_400));
     assert_eq!(issues(&world.plan(&Mode::Run)), 1);
 }
@@ -76,10 +78,32 @@ fn what_shows_only_after_a_deferred_reload_is_proved_after_it() {
         |plan: &Plan| plan.steps.iter().any(|step| matches!(step.action, Action::Prove { .. }));
     for seen in &mut world.observed.servers {
         // Hook-in lines were applied; then the admin began an edit.
-        (seen.owed, seen.edited) = (true, true);
+        (seen.owed, seen.edited) = (true, edits());
         seen.proofs.clear();
     }
     assert!(!proves(&world.plan(&Mode::Run)), "{:?}", world.plan(&Mode::Run));
-    let fix = world.plan(&Mode::Fix { hook: true });
+    let fix = world.plan(&Mode::Fix { hook: true, publish: true });
     assert!(proves(&fix), "{fix:?}");
+}
+
+#[test]
+fn an_edit_is_named_and_a_reload_publishes_it_with_consent_only() {
+    let (mut world, _) = literal::one_domain(2);
+    world.come_to_rest();
+    for seen in &mut world.observed.servers {
+        (seen.owed, seen.edited) = (true, edits());
+    }
+    for (mode, reloads, level) in [
+        (Mode::Run, false, Level::Warn),
+        (Mode::Fix { hook: true, publish: false }, false, Level::Warn),
+        (Mode::Fix { hook: false, publish: true }, true, Level::Note),
+    ] {
+        let plan = world.plan(&mode);
+        let reload = |step: &Step| matches!(step.action, Action::Reload { .. });
+        assert_eq!(plan.steps.iter().any(reload), reloads, "{mode:?}: {plan:?}");
+        let found = plan.findings.iter().find(|found| found.code == Code::UnpublishedEdit).unwrap();
+        assert_eq!(found.level, level, "{mode:?}");
+        let named = "/etc/some.cf (edited 1970-01-01T00:00:01Z): newer than the last reload of ";
+        assert!(found.message.starts_with(named), "{}", found.message);
+    }
 }

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use mailcert::config::{EximLayout, FilePaths, FilePattern};
-use mailcert::model::{Hostname, Service};
-use mailcert::plan::{Hook, Seen};
+use mailcert::model::{Hostname, Service, Timestamp};
+use mailcert::plan::{Edit, Hook, Seen};
 use mailcert::servers::{Dovecot, Exim, Files, Kind, Listener, Postfix, Server, ServerId};
 
 use super::chance::Chance;
@@ -33,11 +33,16 @@ pub(crate) fn server(id: &str, kind: Kind, service: Service) -> Seen {
         hook: Hook::There,
         files: BTreeMap::new(),
         owed: false,
-        edited: false,
+        edited: Vec::new(),
         proofs: BTreeMap::new(),
         stale: BTreeSet::new(),
         running: true,
     }
+}
+
+/// An edit of the admin's that awaits a reload.
+pub(crate) fn edits() -> Vec<Edit> {
+    vec![Edit { path: PathBuf::from("/etc/some.cf"), at: Timestamp::from_unix(1) }]
 }
 
 pub(crate) fn postfix(tlsproxy: bool) -> Seen {
@@ -94,7 +99,7 @@ pub(crate) fn some(chance: &mut Chance, hosts: &[Hostname]) -> Vec<Seen> {
             seen.server.files_only = true;
         }
         seen.owed = chance.once_in(4);
-        seen.edited = chance.once_in(4);
+        seen.edited = if chance.once_in(4) { edits() } else { Vec::new() };
         seen.running = !chance.once_in(6);
         if chance.once_in(4) {
             seen.server.default = hosts.get(chance.below(hosts.len())).cloned();

@@ -196,7 +196,7 @@ impl World {
             Action::Check { .. } => {}
             Action::Reload { server } => {
                 let seen = self.seen(server);
-                (seen.owed, seen.edited) = (false, false);
+                (seen.owed, seen.edited) = (false, Vec::new());
                 seen.stale.clear();
             }
             Action::Prove { server, certificate } => {

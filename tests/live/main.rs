@@ -31,6 +31,7 @@ mod interrupted;
 mod killed;
 mod lint;
 mod local;
+mod nothing;
 mod outset;
 mod programs;
 mod second;

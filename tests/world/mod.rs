@@ -91,6 +91,22 @@ impl World {
         world
     }
 
+    /// A machine whose Postfix and Dovecot are at their usual places below /etc, and no
+    /// configuration of mailcert. It is for a process in mount and network namespaces of its own.
+    pub(crate) fn at_the_usual_places(wish: Wish) -> Self {
+        let mut world = Self::without_mail(wish);
+        papers::self_signed(&world.path("snakeoil.pem"), &world.path("snakeoil.key"));
+        for (place, own) in [("/etc/postfix", "postfix/etc"), ("/etc/dovecot", "dovecot")] {
+            let own = world.directory_of(own, "root:root", 0o755);
+            // What comes with the package and is no configuration.
+            daemons::run("cp", &["-a", &format!("{place}/."), text(&own)]);
+            daemons::run("mount", &["--bind", text(&own), place]);
+        }
+        dovecot::start(&mut world);
+        postfix::start(&mut world);
+        world
+    }
+
     /// Starts the DNS server and the CA alone.
     pub(crate) fn without_mail(wish: Wish) -> Self {
         let block = Block::take(wish.blocks.clone());

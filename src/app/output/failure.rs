@@ -28,6 +28,11 @@ impl Failure {
         Self::Usage(sentence(error) + &Self::hint(help))
     }
 
+    /// The same below what was found out before.
+    pub(in crate::app) fn told(before: &str, error: impl Display, help: impl Display) -> Self {
+        Self::Usage(format!("{before}{}{}", sentence(error), Self::hint(help)))
+    }
+
     /// Our work failed.
     pub(in crate::app) fn work(error: impl Display) -> Self {
         Self::Work(sentence(error))

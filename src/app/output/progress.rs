@@ -2,9 +2,10 @@
 
 use std::io::{IsTerminal, Write};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use crate::flow::Event;
-use crate::plan::Fate;
+use crate::plan::{Action, Fate, Step};
 use crate::report;
 
 /// Writes what happens to stderr.
@@ -13,12 +14,34 @@ pub(in crate::app) struct Progress {
     terminal: bool,
     total: AtomicUsize,
     seen: AtomicUsize,
+    orders: Mutex<Orders>,
+}
+
+/// How far the orders of a round are.
+#[derive(Clone, Copy, Debug, Default)]
+struct Orders {
+    begun: usize,
+    answered: usize,
+    /// Hosts whose validation is waited for.
+    waiting: usize,
+}
+
+impl Orders {
+    fn line(self) -> String {
+        let Self { begun, answered, waiting } = self;
+        let waits = match waiting {
+            0 => String::new(),
+            some => format!(", waiting for the validation of {}", count(some, "host")),
+        };
+        format!("{answered} of {} answered{waits}", count(begun, "order"))
+    }
 }
 
 impl Progress {
     pub(in crate::app) fn new(quiet: bool) -> Self {
         let terminal = std::io::stderr().is_terminal();
-        Self { quiet, terminal, total: AtomicUsize::new(0), seen: AtomicUsize::new(0) }
+        let (total, seen) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        Self { quiet, terminal, total, seen, orders: Mutex::default() }
     }
 
     pub(in crate::app) fn tell(&self, event: &Event) {
@@ -30,9 +53,36 @@ impl Progress {
                 self.moving(&format!("asking the DNS for {}", count(*domains, "domain")));
             }
             Event::Surveying => self.moving("looking at the servers"),
-            Event::Planned(steps) if *steps > 0 => self.line(&count(*steps, "step")),
-            Event::Planned(_) => self.clear(),
+            Event::Planned(steps) => {
+                self.orders(|orders| *orders = Orders::default());
+                match steps {
+                    0 => self.clear(),
+                    steps => self.line(&count(*steps, "step")),
+                }
+            }
+            Event::Begins(Step { action: Action::Issue { .. }, .. }) => {
+                let orders = self.orders(|orders| orders.begun += 1);
+                self.moving(&orders.line());
+            }
             Event::Begins(step) => self.moving(&report::step_text(step)),
+            Event::Presented(_) => {
+                let orders = self.orders(|orders| orders.waiting += 1);
+                self.moving(&orders.line());
+            }
+            Event::Cleared(_) => {
+                let orders =
+                    self.orders(|orders| orders.waiting = orders.waiting.saturating_sub(1));
+                self.moving(&orders.line());
+            }
+            Event::Answered(certificate) => {
+                let orders = self.orders(|orders| orders.answered += 1);
+                // One order alone is told of by its end.
+                if orders.begun > 1 && !self.terminal {
+                    let Orders { begun, answered, .. } = orders;
+                    self.line(&format!("order {answered} of {begun} answered: {certificate}"));
+                }
+                self.moving(&orders.line());
+            }
             Event::Ended(outcome) => {
                 let line = report::step_text(&outcome.step);
                 match (outcome.fate, &outcome.error) {
@@ -69,6 +119,13 @@ impl Progress {
         }
     }
 
+    /// Counts, and says how far that is.
+    fn orders(&self, change: impl FnOnce(&mut Orders)) -> Orders {
+        let mut orders = self.orders.lock().unwrap_or_else(PoisonError::into_inner);
+        change(&mut orders);
+        *orders
+    }
+
     /// A line that the next one overwrites on a terminal, and that a log does not get.
     fn moving(&self, text: &str) {
         if self.terminal {
@@ -97,4 +154,19 @@ impl Progress {
 
 fn count(number: usize, thing: &str) -> String {
     if number == 1 { format!("1 {thing}") } else { format!("{number} {thing}s") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Orders;
+
+    #[test]
+    fn the_line_says_how_many_orders_are_answered_and_what_is_waited_for() {
+        let line = |begun, answered, waiting| Orders { begun, answered, waiting }.line();
+        assert_eq!(line(1, 0, 0), "0 of 1 order answered");
+        assert_eq!(line(1, 0, 1), "0 of 1 order answered, waiting for the validation of 1 host");
+        let most = line(10_000, 9_999, 8_000);
+        assert_eq!(most, "9999 of 10000 orders answered, waiting for the validation of 8000 hosts");
+        assert!(most.len() < 79);
+    }
 }

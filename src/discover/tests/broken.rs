@@ -215,10 +215,10 @@ two.example",
         expect![[r#"
             one.example
               mx.example.net <mx 10> [198.51.100.9] none out: none of its addresses is this machine's
-              points-elsewhere: mx.example.net: mx.example.net points to 198.51.100.9, and none of these is this machine's: the certificate is that machine's affair; if it is this one behind NAT, state it in [machine] addresses
+              points-elsewhere: mx.example.net: mx.example.net points to 198.51.100.9, and none of these is this machine's: if its mail is to come here, whoever keeps its zone has to publish `mx.example.net. A 192.0.2.7`, else the certificate is that machine's affair; if it is this one behind NAT, state it in [machine] addresses
             two.example
               mx.example.net <mx 10> [198.51.100.9] none out: none of its addresses is this machine's
-              points-elsewhere: mx.example.net: mx.example.net points to 198.51.100.9, and none of these is this machine's: the certificate is that machine's affair; if it is this one behind NAT, state it in [machine] addresses
+              points-elsewhere: mx.example.net: mx.example.net points to 198.51.100.9, and none of these is this machine's: if its mail is to come here, whoever keeps its zone has to publish `mx.example.net. A 192.0.2.7`, else the certificate is that machine's affair; if it is this one behind NAT, state it in [machine] addresses
         "#]];
 
     letters_are_lower_case_and_names_come_once: "example.org mx.example.org",

@@ -23,7 +23,7 @@ cases! {
               backup.example.net <mx 20> [198.51.100.9] none out: none of its addresses is this machine's
               imap.example.org <srv _imaps 993, srv _sieve 4190, guess imap> [192.0.2.7] all included
               smtp.example.org <config, guess smtp> [192.0.2.7] all included
-              points-elsewhere: backup.example.net: backup.example.net points to 198.51.100.9, and none of these is this machine's: the certificate is that machine's affair; if it is this one behind NAT, state it in [machine] addresses
+              points-elsewhere: backup.example.net: backup.example.net points to 198.51.100.9, and none of these is this machine's: if its mail is to come here, whoever keeps its zone has to publish `backup.example.net. A 192.0.2.7`, else the certificate is that machine's affair; if it is this one behind NAT, state it in [machine] addresses
         "#]];
 
     no_mx_means_the_domain_itself: "example.org",
@@ -40,7 +40,7 @@ cases! {
             example.org
               example.org <address (no mx)> [198.51.100.1] none out: none of its addresses is this machine's
               no-mx: example.org: example.org has no MX record, so mail goes to its own address (RFC 5321 section 5.1); publish one that names the mail host, or the null MX 0 . if it takes no mail
-              points-elsewhere: example.org: example.org points to 198.51.100.1, and none of these is this machine's: the certificate is that machine's affair; if it is this one behind NAT, state it in [machine] addresses
+              points-elsewhere: example.org: example.org points to 198.51.100.1, and none of these is this machine's: if its mail is to come here, whoever keeps its zone has to publish `example.org. A 192.0.2.7`, else the certificate is that machine's affair; if it is this one behind NAT, state it in [machine] addresses
         "#]];
 
     no_mx_and_no_address: "example.org",

@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::spy::CaFault;
 use crate::issue::Refusal;
-use crate::model::{Code, Finding, Hostname};
+use crate::model::{Code, Finding, Hostname, NotOurs};
 
 /// A problem document.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -84,8 +84,13 @@ impl From<&instant_acme::Problem> for Problem {
 
 /// The finding about one name the CA refused.
 pub(super) fn about_name(name: &Hostname, problem: &Problem) -> Finding {
+    let said = problem.to_string();
+    if problem.is("connection") {
+        let locked_out = NotOurs::CaLockedOut { host: name, said: &said };
+        return Finding::new(locked_out.code(), name, locked_out.to_string());
+    }
     let code = if problem.is("caa") { Code::CaaForbids } else { Code::NameRefused };
-    Finding::new(code, name, format!("{name}: the CA refused it: {problem}"))
+    Finding::new(code, name, format!("{name}: the CA refused it: {said}"))
 }
 
 /// What a failure during an order of `names` at `directory` means.
@@ -102,12 +107,15 @@ pub(super) fn refusal(directory: &str, names: &[Hostname], error: Error) -> Refu
                     by_ca: status.is_client_error(),
                     ..of_problem(directory, names, &problem, retry_after)
                 },
+                CaFault::Answer { status, retry_after, .. } if status.is_server_error() => {
+                    Refusal { retry_after, ..down(directory, &fault.to_string(), true) }
+                }
                 CaFault::Answer { status, retry_after, .. } => Refusal {
                     by_ca: status.is_client_error(),
                     retry_after,
                     ..whole(fault.to_string())
                 },
-                CaFault::Unreachable(_) => whole(fault.to_string()),
+                CaFault::Unreachable(error) => down(directory, &error.to_string(), false),
             },
             Err(other) => {
                 whole(format!("the order failed: {}", printable(&other.to_string(), 300)))
@@ -118,6 +126,13 @@ pub(super) fn refusal(directory: &str, names: &[Hostname], error: Error) -> Refu
             printable(&other.to_string(), 300)
         )),
     }
+}
+
+/// Nothing came of asking the CA.
+fn down(directory: &str, why: &str, answered: bool) -> Refusal {
+    let down = NotOurs::CaDown { directory, why, answered };
+    let findings = vec![Finding::new(down.code(), directory, down.to_string())];
+    Refusal { findings, names: Vec::new(), retry_after: None, by_ca: false }
 }
 
 /// Whether the library gave up over nonces; asking again signs with a fresh one.
@@ -151,8 +166,17 @@ fn of_problem(
         .collect();
     let (names, mut findings): (Vec<_>, Vec<_>) = faults.into_iter().unzip();
     if findings.is_empty() {
-        let message = format!("the CA refused the order: {problem}");
-        findings.push(Finding::new(Code::OrderFailed, directory, message));
+        let said = problem.to_string();
+        findings.push(match problem.is("rateLimited") {
+            true => {
+                let limited = NotOurs::RateLimited { said: &said };
+                Finding::new(limited.code(), directory, limited.to_string())
+            }
+            false => {
+                let message = format!("the CA refused the order: {said}");
+                Finding::new(Code::OrderFailed, directory, message)
+            }
+        });
     }
     Refusal { findings, names, retry_after, by_ca: true }
 }
@@ -262,7 +286,7 @@ mod tests {
         assert_eq!(
             findings,
             [
-                "order-failed https://ca/dir: the CA refused the order: too many certificates for a.example (urn:ietf:params:acme:error:rateLimited); see https://ca/unpause"
+                "rate-limited https://ca/dir: the CA's limit is reached: too many certificates for a.example (urn:ietf:params:acme:error:rateLimited); see https://ca/unpause"
             ]
         );
     }

@@ -190,7 +190,10 @@ async fn a_maintenance_page_is_reported_as_one_after_three_tries() {
     answers.insert("/order", (503, "content-type: text/html", "<h1>Down</h1> for maintenance"));
     let mock = Mock::start(answers).await;
     let (said, refusal) = mock.order(&mock.acme(|_| ()), None).await;
-    assert_eq!(said, "the CA answered 503 Service Unavailable (HTML): Down for maintenance");
+    let said = said.split_once(" cannot be asked: ").unwrap().1;
+    let expected = "the CA answered 503 Service Unavailable (HTML): Down for maintenance: its \
+                    operator has to bring it back; `mailcert run` tries again by itself";
+    assert_eq!(said, expected);
     assert!(!refusal.by_ca && refusal.names.is_empty());
     assert_eq!(mock.times_asked("/order"), 3);
     assert_eq!(mock.times_asked("/dir"), 1, "the directory is asked for once");
@@ -206,7 +209,7 @@ async fn a_ca_that_says_when_to_come_back_is_not_asked_before() {
         let (said, refusal) = mock.order(&mock.acme(|_| ()), None).await;
         assert_eq!(
             said,
-            "the CA refused the order: slow down (urn:ietf:params:acme:error:rateLimited)"
+            "the CA's limit is reached: slow down (urn:ietf:params:acme:error:rateLimited)"
         );
         assert_eq!(refusal.retry_after, Some(Duration::from_secs(3600)));
         assert_eq!(refusal.by_ca, by_ca);
@@ -321,7 +324,7 @@ async fn an_invalid_order_is_explained_by_its_authorizations() {
     let (said, refusal) = mock.order(&mock.acme(|_| ()), None).await;
     assert_eq!(
         said,
-        "b.example: the CA refused it: 192.0.2.7: Timeout during connect (urn:ietf:params:acme:error:connection)"
+        "b.example: the CA refused it: 192.0.2.7: Timeout during connect (urn:ietf:params:acme:error:connection): whoever keeps the firewall or router before this machine has to let TCP port 80 in from everywhere, since the CA asks from several places"
     );
     assert_eq!(refusal.names.len(), 1);
     assert!(refusal.by_ca);
@@ -359,7 +362,7 @@ async fn a_ca_that_is_not_there_cannot_be_asked() {
     assert_eq!(
         said,
         format!(
-            "the CA cannot be asked: cannot connect to {closed}: Connection refused (os error 111)"
+            "the CA at http://{closed}/dir cannot be asked: cannot connect to {closed}: Connection refused (os error 111): either its operator has to bring it back, or whoever keeps the firewall has to let this machine reach it; `mailcert run` tries again by itself"
         )
     );
     assert!(!refusal.by_ca);

@@ -101,13 +101,14 @@ async fn our_own_answer_is_right_and_gone_afterwards() {
 
 #[tokio::test]
 async fn another_server_is_wrong() {
-    let page = "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n".to_owned();
+    let page =
+        "HTTP/1.1 404 Not Found\r\nServer: nginx/1.22\r\nContent-Length: 0\r\n\r\n".to_owned();
     let at = server("127.0.26.5:0", page).await;
     let names = Names(vec![("mx.a.example", vec!["127.0.26.5"])]);
     assert_eq!(
         seen(at.port(), names, &Nowhere).await,
         format!(
-            "wrong: mx.a.example: another server answers at {at}: 404 Not Found instead of the token; the CA would be told the same (let that server serve a webroot, or point the name here)"
+            "wrong: mx.a.example: another server (Server: nginx/1.22) answers at {at} with 404 Not Found instead of the token, and the CA would get the same: whoever keeps that server, on this machine, has to serve /.well-known/acme-challenge/ from a directory, which becomes webroot in [challenge.http-01]"
         )
     );
 }

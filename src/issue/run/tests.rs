@@ -121,7 +121,7 @@ async fn nothing_left_is_a_refusal_that_names_every_name() {
     assert_eq!(
         text(&made(order(&["closed.example"]), &ca, &Shows(Ok(()))).await),
         "refused by us\n\
-         caa-forbids: closed.example: the CAA set at closed.example (`0 issue \";\"`) does not name ca.example; add: closed.example. CAA 0 issue \"ca.example\"\n\
+         caa-forbids: closed.example: the CAA set at closed.example (`0 issue \";\"`) does not name ca.example: whoever keeps that zone has to publish `closed.example. CAA 0 issue \"ca.example\"`\n\
          names: closed.example"
     );
     assert_eq!(ca.orders().len(), 0, "a hopeless order is not made");

@@ -1,0 +1,33 @@
+//! A solver that says what it does: while an order waits for the CA, what is shown to it is all
+//! that a person can be told of.
+
+use async_trait::async_trait;
+
+use crate::flow::Event;
+use crate::issue::Solver;
+use crate::model::Hostname;
+
+/// The solver, and who is told.
+pub(super) struct Told<'a> {
+    pub(super) solver: &'a dyn Solver,
+    pub(super) tell: &'a (dyn Fn(&Event) + Send + Sync),
+}
+
+#[async_trait]
+impl Solver for Told<'_> {
+    async fn present(
+        &self,
+        host: &Hostname,
+        token: &str,
+        key_authorization: &str,
+    ) -> Result<(), String> {
+        self.solver.present(host, token, key_authorization).await?;
+        (self.tell)(&Event::Presented(host.clone()));
+        Ok(())
+    }
+
+    async fn clear(&self, host: &Hostname, token: &str) {
+        self.solver.clear(host, token).await;
+        (self.tell)(&Event::Cleared(host.clone()));
+    }
+}
