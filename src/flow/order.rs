@@ -11,7 +11,7 @@ use crate::issue::{self, Issued, Order, Refusal};
 use crate::model::{CertName, Code, Finding, Hostname, Version};
 use crate::plan::{Action, HeldVersion, Step};
 use crate::store::{Entry, StoreError, Wait};
-use crate::verify;
+use crate::{survey, verify};
 
 /// Orders under way at once: more make Debian's Pebble deadlock, and no CA is faster for it.
 const ORDERS: usize = 8;
@@ -42,9 +42,11 @@ impl Round<'_> {
             results.push(match answer.and_then(|issued| keep(means, certificate, issued)) {
                 Ok((version, left_out, found)) => {
                     self.findings.extend(found);
+                    let unfit = version.unfit.clone();
                     self.learned(certificate, version);
                     self.note_wait(certificate, left_out)?;
-                    Ok(())
+                    let refused = |why| format!("issued, and not to be shown: {why}");
+                    unfit.map_or(Ok(()), |why| Err(refused(why)))
                 }
                 Err(refusal) => {
                     let said = refusal.sentence();
@@ -149,13 +151,15 @@ fn keep(
 ) -> Result<(HeldVersion, Option<Refusal>, Vec<Finding>), Refusal> {
     let failed = |why: String| ours(certificate, Code::OrderFailed, why);
     let facts = verify::facts(&issued.bundle).map_err(|e| failed(text(e)))?;
+    let (known, now) = (means.how.known(), means.how.moment());
+    let unfit = survey::unfit(&issued.bundle, &facts, known, now);
     let kept = means.store.keep(certificate, &issued.bundle, &facts);
     let version = kept.map_err(|e| failed(text(e)))?;
     let left_out = (!issued.left_out.is_empty()).then(|| {
         let (names, findings) = issued.left_out.iter().cloned().unzip();
         Refusal { findings, names, retry_after: None, by_ca: true }
     });
-    Ok((HeldVersion { version, facts, bad: None }, left_out, issued.findings))
+    Ok((HeldVersion { version, facts, bad: None, unfit }, left_out, issued.findings))
 }
 
 /// A failure of our own, in the form of a refusal: it waits like one.

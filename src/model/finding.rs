@@ -265,6 +265,10 @@ codes! {
     NoServer = "no-server", Warn;
     /// A certificate that cannot be used: the pair does not match, or it is damaged.
     StoreDamaged = "store-damaged", Warn;
+    /// A new certificate that senders would refuse is not installed.
+    ChainRefused = "chain-refused", Fail;
+    /// A service of master.cf has TLS files of its own.
+    ServiceOverride = "service-override", Warn;
 }
 
 impl Code {

@@ -150,6 +150,8 @@ pub fn explain(code: Code) -> &'static str {
         Code::NotAvailableYet => text!("not-available-yet"),
         Code::NoServer => text!("no-server"),
         Code::StoreDamaged => text!("store-damaged"),
+        Code::ChainRefused => text!("chain-refused"),
+        Code::ServiceOverride => text!("service-override"),
     }
 }
 

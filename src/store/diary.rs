@@ -116,6 +116,13 @@ pub enum Entry {
         /// Why.
         why: String,
     },
+    /// A version that was marked is not bad after all.
+    Cleared {
+        /// The certificate.
+        certificate: CertName,
+        /// The version.
+        version: Version,
+    },
     /// What a server's configuration says up to this moment holds no unfinished edit of the
     /// admin: mailcert itself wrote the last one.
     Known {
@@ -202,6 +209,9 @@ impl Diary {
             }
             Entry::Bad { certificate, version, at, why } => {
                 self.bad.insert((certificate, version), (at, why));
+            }
+            Entry::Cleared { certificate, version } => {
+                self.bad.remove(&(certificate, version));
             }
             Entry::Known { server, until } => {
                 self.known.insert(server, until);
@@ -292,7 +302,8 @@ mod tests {
     }
 
     fn proof(version: u32) -> Proof {
-        Proof { version: Version(version), at: at(50), void: false, inspections: Vec::new() }
+        let (version, at, inspections) = (Version(version), at(50), Vec::new());
+        Proof { version, at, void: false, inspections, before: None }
     }
 
     fn wait(refusals: u32) -> Wait {

@@ -36,16 +36,19 @@ pub fn asks(server: &Server, shown: &Shown, known: Known<'_>) -> Vec<Ask> {
     asks
 }
 
-/// One look without SNI on every listener of `server`; it must show `default`.
+/// One look without SNI on every listener of `server`; it must show `default`. A listener that no
+/// record of the host leads to is looked at as well: somebody has set it up for clients.
 #[must_use]
 pub fn asks_without_sni(server: &Server, default: &Shown, known: Known<'_>) -> Vec<Ask> {
     let Some(name) = names(default).into_iter().next() else { return Vec::new() };
     let host = known.hosts.get(&name).copied();
     let listeners = server.listeners.iter();
     listeners
-        .flat_map(|listener| {
-            let address = addresses(listener, host, known.machine).into_iter().next();
-            address.map(|address| ask(&name, host, listener, address, Sni::None))
+        .filter_map(|listener| {
+            let reached = addresses(listener, host, known.machine).into_iter().next();
+            let origin = reached.is_none().then(|| format!("listener of {}", server.id));
+            let address = reached.or(listener.address)?;
+            Some(Ask { origin, ..ask(&name, host, listener, address, Sni::None) })
         })
         .collect()
 }

@@ -5,10 +5,12 @@
 //! who may read its keys. Live TLS is not looked at here; that is `verify`.
 
 mod adopt;
+mod aged;
 mod dovecot;
 mod exim;
 mod files;
 mod find;
+mod gate;
 pub mod live;
 mod machine;
 mod observe;
@@ -17,6 +19,7 @@ mod tlsa;
 
 pub use adopt::adoptable;
 pub use files::{Lying, file_print, files};
+pub use gate::{gated, unfit};
 pub use observe::{Anew, Earlier, Look, Observation, damaged, held, is_edited, observe};
 pub use tlsa::pins;
 

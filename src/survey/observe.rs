@@ -7,17 +7,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::model::{
-    Bundle, CertName, Code, DnsId, Facts, Finding, Host, Hostname, Level, Timestamp,
-};
+use crate::model::{CertName, Code, Facts, Finding, Host, Hostname, Inspection, Timestamp};
 use crate::plan::{
-    self, Adoptable, Desired, FileSeen, Held, HeldVersion, Layout, Observed, Pins, Seen,
+    self, Adoptable, Desired, FileSeen, Held, HeldVersion, Hook, Layout, Observed, Pins, Seen,
 };
 use crate::servers::{self, Part, Server, Shown};
 use crate::store::{Diary, FilePrint, Kept, Proof};
+use crate::survey::aged::Thinned;
 use crate::survey::live::{self, Known};
-use crate::survey::{Asked, Lying, adoptable, file_print, files};
-use crate::verify::{self, Ask, How, judge};
+use crate::survey::{Asked, Lying, adoptable, file_print, files, unfit};
+use crate::verify::{self, Ask, How};
 
 /// How to look.
 pub struct Look<'a> {
@@ -86,6 +85,7 @@ pub fn held(kept: &[Kept], diary: &Diary) -> Vec<Held> {
         version: *version,
         facts: Facts::clone(facts),
         bad: diary.bad.get(&(name.clone(), *version)).map(|(at, _)| *at),
+        unfit: None,
     };
     kept.iter()
         .map(|kept| Held {
@@ -155,21 +155,8 @@ fn lost(desired: &Desired, asked: &[Asked], look: &Look<'_>) -> Vec<Adoptable> {
     let directories = asked.iter().map(|asked| asked.server.directory.as_path());
     adoptable(directories, &wanted, &|bundle| {
         let facts = verify::facts(bundle).ok()?;
-        is_trusted(bundle, &facts, look).then_some(facts)
+        unfit(bundle, &facts, look.how.known(), look.now).is_none().then_some(facts)
     })
-}
-
-/// Whether the chain alone leads to a root: a self-signed pair of the right name is no find.
-fn is_trusted(bundle: &Bundle, facts: &Facts, look: &Look<'_>) -> bool {
-    let Ok(sent) = judge::chain_of_pem(&bundle.chain) else { return false };
-    let host = match facts.names.first() {
-        Some(DnsId::Host(host)) => Some(host.clone()),
-        Some(DnsId::Wildcard(domain)) => Hostname::parse(&format!("any.{domain}")).ok(),
-        None => None,
-    };
-    let Some(host) = host else { return false };
-    let judged = judge::judge(&sent, &host, look.how.known(), look.now);
-    judged.faults.iter().all(|fault| fault.code.level() != Level::Fail)
 }
 
 fn seen(asked: &Asked, files: BTreeMap<PathBuf, FileSeen>, diary: &Diary) -> Seen {
@@ -182,6 +169,7 @@ fn seen(asked: &Asked, files: BTreeMap<PathBuf, FileSeen>, diary: &Diary) -> See
         edited: is_edited(asked, diary),
         proofs: BTreeMap::new(),
         stale: BTreeSet::new(),
+        doubted: BTreeSet::new(),
         running: asked.running,
     }
 }
@@ -209,8 +197,7 @@ async fn look_where_no_proof_stands(
     let hosts: BTreeMap<&Hostname, &Host> =
         desired.hosts.iter().map(|host| (&host.host, host)).collect();
     let known = Known { hosts: &hosts, machine: look.machine };
-    let mut asks: Vec<Ask> = Vec::new();
-    let mut groups: Vec<(usize, Option<CertName>, Shown, usize)> = Vec::new();
+    let mut groups: Vec<Group> = Vec::new();
     for (index, asked) in asked.iter().enumerate() {
         let layout = plan::layout(desired, observed, &observed.servers[index], look.now);
         let void = voided(&asked.server, &layout, &touched[index]);
@@ -220,35 +207,88 @@ async fn look_where_no_proof_stands(
         for (subject, shown) in subjects.chain(default.map(|shown| (None, shown))) {
             let key = (asked.server.id.0.clone(), subject.clone());
             let of_this_run = look.earlier.looked_at.contains(&key);
-            let standing = diary.proofs.get(&key).filter(|proof| {
-                !void.contains(&subject) && stands(proof, of_this_run, shown, asked.edited_at, look)
-            });
+            let proof = diary.proofs.get(&key);
+            let unvoided = proof.filter(|_| !void.contains(&subject));
+            let standing =
+                unvoided.filter(|proof| stands(proof, of_this_run, shown, asked.edited_at, look));
             if let Some(proof) = standing {
-                observed.servers[index].proofs.insert(subject, (proof.version, proof.at));
-            } else if asked.can_be_looked_at() {
+                let seen = &mut observed.servers[index];
+                seen.proofs.insert(subject, (proof.version, proof.at));
+                if !live::shows(&proof.inspections, &shown.facts.leaf) {
+                    seen.doubted.insert(shown.name.clone());
+                }
+            } else if asked.can_be_looked_at() && proof.is_none_or(is_settled(shown)) {
                 let own = match subject {
                     Some(_) => live::asks(&asked.server, shown, known),
                     None => live::asks_without_sni(&asked.server, shown, known),
                 };
-                groups.push((index, subject, shown.clone(), own.len()));
-                asks.extend(own);
+                let aged = unvoided.filter(|proof| speaks(proof, shown, asked.edited_at, look));
+                let own = match aged {
+                    Some(proof) => Thinned::of(own, proof, look.now),
+                    None => Thinned::nothing(own),
+                };
+                groups.push(Group { index, subject, shown: shown.clone(), own });
+            } else if asked.hook != Hook::Unknown {
+                observed.servers[index].doubted.insert(shown.name.clone());
             }
         }
     }
-    let mut inspections = verify::inspect_all(&asks, look.how, &|_| {}).await.into_iter();
     let mut proofs = Vec::new();
-    for (index, subject, shown, count) in groups {
-        let inspections: Vec<_> = inspections.by_ref().take(count).map(Arc::new).collect();
+    for (group, inspections) in look_at(groups, look).await {
+        let Group { index, subject, shown, .. } = group;
         let seen = &mut observed.servers[index];
         if live::shows_another(&inspections, &shown.facts.leaf) {
             seen.stale.insert(shown.name.clone());
             continue;
         }
-        let proof = Proof { version: shown.version, at: look.now, void: false, inspections };
+        if !live::shows(&inspections, &shown.facts.leaf) {
+            seen.doubted.insert(shown.name.clone());
+        }
+        let (version, at) = (shown.version, look.now);
+        let proof = Proof { version, at, void: false, inspections, before: None };
         seen.proofs.insert(subject.clone(), (proof.version, proof.at));
         proofs.push((seen.server.id.0.clone(), subject, proof));
     }
     proofs
+}
+
+/// One certificate on one server, and what is looked at of it.
+struct Group {
+    index: usize,
+    subject: Option<CertName>,
+    shown: Shown,
+    own: Thinned,
+}
+
+/// Looks at every group in one bounded round. Where a few looks were to renew a proof and not all
+/// is as it should be, the others are taken in a second one.
+async fn look_at(groups: Vec<Group>, look: &Look<'_>) -> Vec<(Group, Vec<Arc<Inspection>>)> {
+    let asks: Vec<Ask> = groups.iter().flat_map(|group| group.own.asks.clone()).collect();
+    let mut seen = verify::inspect_all(&asks, look.how, &|_| {}).await.into_iter().map(Arc::new);
+    let mut looked: Vec<(Group, Vec<_>)> = Vec::with_capacity(groups.len());
+    for group in groups {
+        let own = seen.by_ref().take(group.own.asks.len()).collect();
+        looked.push((group, own));
+    }
+    let is_right = |(group, own): &(Group, Vec<_>)| live::shows(own, &group.shown.facts.leaf);
+    let rest = looked.iter().filter(|one| !is_right(one));
+    let rest: Vec<Ask> =
+        rest.flat_map(|(group, _)| group.own.rest.iter().map(|(ask, _)| ask.clone())).collect();
+    let mut seen = verify::inspect_all(&rest, look.how, &|_| {}).await.into_iter().map(Arc::new);
+    for (group, own) in &mut looked {
+        match live::shows(own, &group.shown.facts.leaf) {
+            true => own.extend(group.own.rest.iter().map(|(_, known)| Arc::clone(known))),
+            false => own.extend(seen.by_ref().take(group.own.rest.len())),
+        }
+    }
+    looked
+}
+
+/// Whether a proof says how this version fares, or how it will: while it is another version's, a
+/// step of the plan looks, which can tell whether a name is worse than it was.
+fn is_settled(shown: &Shown) -> impl Fn(&Proof) -> bool + use<> {
+    let version = shown.version;
+    move |proof| proof.version == version && proof.before.is_none()
 }
 
 /// Whether what was seen once still speaks for today.
@@ -259,13 +299,20 @@ fn stands(
     edited: Option<Timestamp>,
     look: &Look<'_>,
 ) -> bool {
-    proof.version == shown.version
-        && !proof.void
-        && (of_this_run
-            || (!live::names(shown).iter().any(|host| look.anew.takes_in(host))
-                && look.now.since(proof.at) < look.every
-                && edited.is_none_or(|edited| edited <= proof.at)
-                && live::shows(&proof.inspections, &shown.facts.leaf)))
+    let is_recent = || look.now.since(proof.at) < look.every;
+    (of_this_run && is_of(proof, shown)) || (speaks(proof, shown, edited, look) && is_recent())
+}
+
+/// The same, but for its age.
+fn speaks(proof: &Proof, shown: &Shown, edited: Option<Timestamp>, look: &Look<'_>) -> bool {
+    is_of(proof, shown)
+        && !live::names(shown).iter().any(|host| look.anew.takes_in(host))
+        && edited.is_none_or(|edited| edited <= proof.at)
+        && live::shows(&proof.inspections, &shown.facts.leaf)
+}
+
+fn is_of(proof: &Proof, shown: &Shown) -> bool {
+    proof.version == shown.version && !proof.void
 }
 
 /// The subjects whose proof a touched file voids.

@@ -33,10 +33,7 @@ impl<'a> Proxied<'a> {
                 continue;
             }
             let known = self.known.get_or_init(|| self.ask(config)).await;
-            ask.proxy_header = known.iter().any(|listener| {
-                let here = listener.address.is_none_or(|address| address == at);
-                here && listener.port == ask.endpoint.port
-            });
+            ask.proxy_header = known.iter().any(|listener| listener.is_at(at, ask.endpoint.port));
         }
     }
 
