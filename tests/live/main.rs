@@ -27,4 +27,5 @@ mod outset;
 mod second;
 mod store;
 mod tlsa;
+mod transaction;
 mod verify;
