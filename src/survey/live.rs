@@ -70,6 +70,23 @@ pub fn asks_as_it_is(server: &Server, machine: &[IpAddr]) -> Vec<Ask> {
         .collect()
 }
 
+/// One look at every listener of `server` that other machines can reach, for the name that clients
+/// without SNI are shown: that of the default certificate, else the server's own.
+#[must_use]
+pub fn asks_of_listeners(server: &Server, machine: &[IpAddr]) -> Vec<Ask> {
+    let shown = default_names(server).and_then(|names| Hostname::parse(names.first()?).ok());
+    let Some(name) = shown.or_else(|| server.own_name.clone()) else { return Vec::new() };
+    let mut asks = Vec::new();
+    for listener in &server.listeners {
+        let own = |address: &&IpAddr| listener.address.is_none_or(|own| own == **address);
+        for address in machine.iter().filter(own) {
+            let origin = Some(format!("listener of {}", server.id));
+            asks.push(Ask { origin, ..ask(&name, None, listener, *address, Sni::Host) });
+        }
+    }
+    asks
+}
+
 /// The names of the default certificate that lies in the server's directory; `None` where there
 /// is none yet.
 #[must_use]
