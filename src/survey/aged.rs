@@ -6,9 +6,11 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::model::{Hostname, Inspection, Timestamp};
+use crate::model::{CertName, Hostname, Inspection, Timestamp};
+use crate::servers::Shown;
 use crate::store::Proof;
-use crate::verify::Ask;
+use crate::survey::live;
+use crate::verify::{self, Ask, How};
 
 /// No name is left out for longer than this (contract.md, `[verify] every`).
 const EACH_NAME: Duration = Duration::from_secs(7 * 24 * 60 * 60);
@@ -35,8 +37,7 @@ impl Thinned {
             let known = seen.get(&place(ask)).copied();
             known.filter(|known| now.since(known.proved_at) < EACH_NAME)
         };
-        let mut oldest: BTreeMap<(Option<IpAddr>, u16), Option<(Timestamp, &Hostname)>> =
-            BTreeMap::new();
+        let mut oldest: BTreeMap<(Option<IpAddr>, u16), Option<Turn<'_>>> = BTreeMap::new();
         for ask in &asks {
             let turn = fresh(ask).map(|known| (known.proved_at, &ask.endpoint.host));
             let listener = oldest.entry((ask.endpoint.address, ask.endpoint.port)).or_insert(turn);
@@ -61,6 +62,41 @@ impl Thinned {
         thinned
     }
 }
+
+/// One certificate on one server, and what is looked at of it.
+pub(super) struct Group {
+    pub(super) index: usize,
+    pub(super) subject: Option<CertName>,
+    pub(super) shown: Shown,
+    pub(super) own: Thinned,
+}
+
+/// Looks at every group in one bounded round. Where a few looks were to renew a proof and not all
+/// is as it should be, the others are taken in a second one.
+pub(super) async fn look_at(groups: Vec<Group>, how: &How) -> Vec<(Group, Vec<Arc<Inspection>>)> {
+    let asks: Vec<Ask> = groups.iter().flat_map(|group| group.own.asks.clone()).collect();
+    let mut seen = verify::inspect_all(&asks, how, &|_| {}).await.into_iter().map(Arc::new);
+    let mut looked: Vec<(Group, Vec<_>)> = Vec::with_capacity(groups.len());
+    for group in groups {
+        let own = seen.by_ref().take(group.own.asks.len()).collect();
+        looked.push((group, own));
+    }
+    let is_right = |(group, own): &(Group, Vec<_>)| live::shows(own, &group.shown.facts.leaf);
+    let rest = looked.iter().filter(|one| !is_right(one));
+    let rest: Vec<Ask> =
+        rest.flat_map(|(group, _)| group.own.rest.iter().map(|(ask, _)| ask.clone())).collect();
+    let mut seen = verify::inspect_all(&rest, how, &|_| {}).await.into_iter().map(Arc::new);
+    for (group, own) in &mut looked {
+        match live::shows(own, &group.shown.facts.leaf) {
+            true => own.extend(group.own.rest.iter().map(|(_, known)| Arc::clone(known))),
+            false => own.extend(seen.by_ref().take(group.own.rest.len())),
+        }
+    }
+    looked
+}
+
+/// When a name was seen: the least has its turn.
+type Turn<'a> = (Timestamp, &'a Hostname);
 
 /// What tells one endpoint from another.
 type Place<'a> = (&'a Hostname, Option<IpAddr>, u16);

@@ -7,16 +7,18 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::model::{CertName, Code, Facts, Finding, Host, Hostname, Inspection, Timestamp};
+use crate::model::{
+    CertName, Code, Facts, Finding, Host, Hostname, Inspection, Timestamp, Verdict,
+};
 use crate::plan::{
     self, Adoptable, Desired, FileSeen, Held, HeldVersion, Hook, Layout, Observed, Pins, Seen,
 };
 use crate::servers::{self, Part, Server, Shown};
 use crate::store::{Diary, FilePrint, Kept, Proof};
-use crate::survey::aged::Thinned;
+use crate::survey::aged::{Group, Thinned, look_at};
 use crate::survey::live::{self, Known};
 use crate::survey::{Asked, Lying, adoptable, file_print, files, unfit};
-use crate::verify::{self, Ask, How};
+use crate::verify::{self, How};
 
 /// How to look.
 pub struct Look<'a> {
@@ -233,55 +235,39 @@ async fn look_where_no_proof_stands(
             }
         }
     }
+    let looked = look_at(groups, look.how).await;
+    learn(observed, looked, look.now)
+}
+
+/// Puts what was seen where the planner finds it; the proofs are worth noting.
+fn learn(
+    observed: &mut Observed,
+    looked: Vec<(Group, Vec<Arc<Inspection>>)>,
+    at: Timestamp,
+) -> Vec<(String, Option<CertName>, Proof)> {
     let mut proofs = Vec::new();
-    for (group, inspections) in look_at(groups, look).await {
+    for (group, inspections) in looked {
         let Group { index, subject, shown, .. } = group;
         let seen = &mut observed.servers[index];
-        if live::shows_another(&inspections, &shown.facts.leaf) {
+        let is_stale = live::shows_another(&inspections, &shown.facts.leaf);
+        if is_stale {
             seen.stale.insert(shown.name.clone());
+        }
+        // What is accepted though it is another certificate is as it was; a refusal is told.
+        if is_stale && inspections.iter().all(|seen| seen.verdict != Verdict::Refused) {
             continue;
         }
         if !live::shows(&inspections, &shown.facts.leaf) {
             seen.doubted.insert(shown.name.clone());
         }
-        let (version, at) = (shown.version, look.now);
+        let version = shown.version;
         let proof = Proof { version, at, void: false, inspections, before: None };
-        seen.proofs.insert(subject.clone(), (proof.version, proof.at));
+        if !is_stale {
+            seen.proofs.insert(subject.clone(), (proof.version, proof.at));
+        }
         proofs.push((seen.server.id.0.clone(), subject, proof));
     }
     proofs
-}
-
-/// One certificate on one server, and what is looked at of it.
-struct Group {
-    index: usize,
-    subject: Option<CertName>,
-    shown: Shown,
-    own: Thinned,
-}
-
-/// Looks at every group in one bounded round. Where a few looks were to renew a proof and not all
-/// is as it should be, the others are taken in a second one.
-async fn look_at(groups: Vec<Group>, look: &Look<'_>) -> Vec<(Group, Vec<Arc<Inspection>>)> {
-    let asks: Vec<Ask> = groups.iter().flat_map(|group| group.own.asks.clone()).collect();
-    let mut seen = verify::inspect_all(&asks, look.how, &|_| {}).await.into_iter().map(Arc::new);
-    let mut looked: Vec<(Group, Vec<_>)> = Vec::with_capacity(groups.len());
-    for group in groups {
-        let own = seen.by_ref().take(group.own.asks.len()).collect();
-        looked.push((group, own));
-    }
-    let is_right = |(group, own): &(Group, Vec<_>)| live::shows(own, &group.shown.facts.leaf);
-    let rest = looked.iter().filter(|one| !is_right(one));
-    let rest: Vec<Ask> =
-        rest.flat_map(|(group, _)| group.own.rest.iter().map(|(ask, _)| ask.clone())).collect();
-    let mut seen = verify::inspect_all(&rest, look.how, &|_| {}).await.into_iter().map(Arc::new);
-    for (group, own) in &mut looked {
-        match live::shows(own, &group.shown.facts.leaf) {
-            true => own.extend(group.own.rest.iter().map(|(_, known)| Arc::clone(known))),
-            false => own.extend(seen.by_ref().take(group.own.rest.len())),
-        }
-    }
-    looked
 }
 
 /// Whether a proof says how this version fares, or how it will: while it is another version's, a

@@ -136,6 +136,35 @@ fn load_takes_nothing_back() {
     compare(&second, |_| true, &shown(&world));
 }
 
+#[test]
+#[ignore = "needs root and mail servers; tests/run runs it"]
+fn every_listener_counts_and_a_service_with_files_of_its_own_is_named() {
+    let world = World::start(Wish { exim: Exim::Combined, ..Wish::default() });
+    let (master, etc) = (world.read("postfix/etc/master.cf"), world.path("postfix/etc"));
+    let reload = || run("postfix", &["-c", text(&etc), "reload"]);
+    fix(&world);
+    let answer = world.mailcert(&["verify", "--json"]).exits(0).json();
+    let endpoints = answer["endpoints"].as_array().unwrap();
+    let is_sieve = |one: &Value| one["port"] == 4190 && one["origin"] == "listener of dovecot";
+    assert!(endpoints.iter().any(is_sieve), "{answer}");
+
+    let own = "-o tls_server_sni_maps=";
+    let submission = ":587 inet n - n - - smtpd\n";
+    let overridden = master.replacen(submission, &format!("{submission}  {own}\n"), 1);
+    assert!(overridden.contains(own), "{overridden}");
+    world.write("postfix/etc/master.cf", &overridden, 0o644);
+    reload();
+    let ran = world.mailcert(&["run", "--json"]).exits(1);
+    let service = format!("{}:587/inet", world.postfix());
+    let cure = format!("postconf -c {} -PX '{service}/tls_server_sni_maps'", text(&etc));
+    assert!(finds(&ran.json(), &["service-override", &service, &cure]), "{ran}");
+    run("sh", &["-c", &cure]);
+    reload();
+    let ran = world.mailcert(&["fix", "--yes", "--json"]).exits(0);
+    assert!(!finds(&ran.json(), &["service-override"]), "{ran}");
+    everything_verifies(&world);
+}
+
 /// Every endpoint shows another certificate than before, or the same, by its name.
 fn compare(
     before: &[(&'static str, u16, Option<String>)],
