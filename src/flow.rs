@@ -122,13 +122,13 @@ pub async fn run(means: &Means<'_>, mode: &Mode) -> Result<Done, StoreError> {
     let discovered = discover(means, fresh, Notes::Written).await?;
     let mut done = Done::default();
     let mut earlier = Earlier::default();
-    let mut servers = BTreeSet::new();
+    let mut servers = Vec::new();
     let (mut noticed, mut offered) = (Vec::new(), BTreeSet::new());
     let mut wished = BTreeSet::new();
     for _ in 0..ROUNDS {
         let scene = look(means, &discovered, mode, Some(&mut earlier)).await?;
         done.wake = scene.plan.wake;
-        servers = scene.asked.iter().map(|asked| asked.server.id.0.clone()).collect();
+        servers = scene.asked.iter().map(|asked| asked.server.clone()).collect();
         let wishes = scene.desired.certificates.iter();
         wished = wishes.flat_map(|wish| wish.names.iter().cloned()).collect();
         // What others could bring is offered before it is ordered, and told once.
@@ -151,7 +151,7 @@ pub async fn run(means: &Means<'_>, mode: &Mode) -> Result<Done, StoreError> {
     done.inspections =
         published::served_here(means, &discovered, &servers, idle && *mode == Mode::Run).await?;
     done.findings.retain(|found| !offered.contains(found));
-    done.findings.extend(noticed.into_iter().chain(offered));
+    done.findings.extend(prove::settled(means, noticed)?.into_iter().chain(offered));
     let refused = order::refusals(means, &done, &wished)?;
     done.findings.extend(refused);
     Ok(done)
@@ -185,7 +185,9 @@ pub async fn look(
     (means.tell)(&Event::Surveying);
     let diary = means.store.diary()?;
     let kept = means.store.certificates()?;
+    let (how, now) = (&means.how, means.how.moment());
     let held = survey::held(&kept, &diary);
+    let held = survey::gated(held, &diary, means.store, how.known(), now);
     let others = wanted::others(means, discovered, &held);
     let mut desired = wanted::desire(means, discovered, (&held, &others.sourced), &[]);
     let reached = reached(&desired.hosts, &means.machine);
@@ -198,7 +200,7 @@ pub async fn look(
         anew: if fix { means.anew() } else { Anew::Nothing },
         pins: Vec::new(),
         earlier: earlier.as_deref().cloned().unwrap_or_default(),
-        now: means.how.moment(),
+        now,
     };
     let seen = survey::observe(&desired, held, &asked, &diary, &look).await;
     if let Some(earlier) = earlier {

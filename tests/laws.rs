@@ -20,7 +20,7 @@ use laws::chance::Chance;
 use laws::random::{leave_out, random};
 use laws::world::{World, rests};
 use mailcert::model::{CertName, Code, DnsId, Hostname};
-use mailcert::plan::{Action, Fate, Hook, Mode, Plan, Step, Wish};
+use mailcert::plan::{Action, Fate, Hook, Mode, Plan, Reason, Step, Wish};
 use mailcert::servers::{Part, ServerId};
 
 /// Worlds tried for each of the seven laws on random worlds.
@@ -178,6 +178,20 @@ fn well_formed(world: &World, mode: &Mode, plan: &Plan) -> Result<(), String> {
                 let there = version.is_some_and(|version| world.holds(name, version));
                 if !(there || version.is_none() && stands_on(&comes)) {
                     return fault("no install of a certificate nobody has");
+                }
+                let is_unfit = version.is_some_and(|version| world.is_unfit(name, version));
+                if is_unfit && step.because != Reason::Access {
+                    return fault("nothing that senders refuse is installed");
+                }
+            }
+            Action::Prune { certificate, version } => {
+                let mut servers = world.observed.servers.iter();
+                if servers.any(|seen| seen.doubted.contains(certificate)) {
+                    return fault("nothing is forgotten before the one shown is accepted");
+                }
+                let kept = world.previous(certificate);
+                if kept == Some(*version) {
+                    return fault("the version to go back to stays");
                 }
             }
             Action::Hook { server } => {

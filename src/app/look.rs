@@ -2,8 +2,8 @@
 
 mod batch;
 mod files;
+mod listening;
 mod machine;
-mod proxied;
 mod targets;
 mod unit;
 
@@ -80,8 +80,11 @@ pub(super) async fn verify(
     let stop = Stop::default();
     stop.heed()?;
     let bar = Bar::new(output.quiet(), targets.count());
-    let mut sink = Sink::new(output, typed.strict, targets.count(), findings);
     let stated = is_stated.then_some(&config);
+    // The whole of this machine: its listeners are one more target.
+    let own = stated.filter(|_| targets.are_all_domains()).map(|_| targets.count());
+    let count = targets.count() + usize::from(own.is_some());
+    let mut sink = Sink::new(output, typed.strict, count, findings);
     let batch = Batch::new(&world, stated, &how, &typed, stop, &bar);
     let mut looks = std::pin::pin!(batch.looks(&targets, output.in_order()));
     let mut ticks = bar.ticks();
@@ -98,6 +101,9 @@ pub(super) async fn verify(
         if sink.take(looked)? == Reader::Gone {
             break;
         }
+    }
+    if let Some(at) = own {
+        sink.take(batch.look_at_listeners(at).await)?;
     }
     sink.end(how.profile.as_str(), &bar)
 }

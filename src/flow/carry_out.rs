@@ -204,7 +204,7 @@ impl Round<'_> {
         };
         let facts = verify::facts(&bundle).map_err(text)?;
         let version = self.means.store.keep(certificate, &bundle, &facts).map_err(text)?;
-        self.learned(certificate, HeldVersion { version, facts, bad: None });
+        self.learned(certificate, HeldVersion { version, facts, bad: None, unfit: None });
         Ok(())
     }
 

@@ -12,7 +12,7 @@ use crate::issue::{self, Book, Issued, Order, Refusal};
 use crate::model::{CertName, Code, Finding, Hostname, Version, again_at};
 use crate::plan::{Action, HeldVersion, Step};
 use crate::store::{Entry, StoreError, Wait};
-use crate::verify;
+use crate::{survey, verify};
 
 /// Orders under way at once: more make Debian's Pebble deadlock, and no CA is faster for it.
 const ORDERS: usize = 8;
@@ -57,9 +57,11 @@ impl Round<'_> {
                 Ok(Err(why)) => Err(why),
                 Ok(Ok((version, left_out, found))) => {
                     self.findings.extend(found);
+                    let unfit = version.unfit.clone();
                     self.learned(certificate, version);
                     self.note_wait(certificate, left_out)?;
-                    Ok(())
+                    let refused = |why| format!("issued, and not to be shown: {why}");
+                    unfit.map_or(Ok(()), |why| Err(refused(why)))
                 }
                 Err(refusal) => Err(self.note_wait(certificate, Some(refusal))?),
             });
@@ -182,12 +184,14 @@ fn keep(
     issued: Issued,
 ) -> Result<(HeldVersion, Option<Refusal>, Vec<Finding>), String> {
     let facts = verify::facts(&issued.bundle).map_err(text)?;
+    let (known, now) = (means.how.known(), means.how.moment());
+    let unfit = survey::unfit(&issued.bundle, &facts, known, now);
     let version = means.store.keep(certificate, &issued.bundle, &facts).map_err(text)?;
     let left_out = (!issued.left_out.is_empty()).then(|| {
         let (names, findings) = issued.left_out.iter().cloned().unzip();
         Refusal { findings, names, retry_after: None, by_ca: true }
     });
-    Ok((HeldVersion { version, facts, bad: None }, left_out, issued.findings))
+    Ok((HeldVersion { version, facts, bad: None, unfit }, left_out, issued.findings))
 }
 
 /// A failure of our own, in the form of a refusal: it waits like one.

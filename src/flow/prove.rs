@@ -4,8 +4,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::flow::Means;
 use crate::flow::carry_out::Round;
-use crate::model::{CertName, Code, Inspection, StageMark, Verdict};
+use crate::model::{CertName, Code, Finding, Inspection, Level, StageMark, Verdict, Version};
 use crate::plan::{Action, Step};
 use crate::servers::{ServerId, Shown};
 use crate::store::{Entry, Proof, StoreError};
@@ -90,47 +91,121 @@ impl Round<'_> {
             Some(seen) => Err(sentence(seen, refused.len())),
             None => Ok(()),
         };
+        let version = look.shown.version;
         let subject = (look.server.0.clone(), look.subject.clone());
-        let before = self.means.store.diary()?.proofs.get(&subject).cloned();
-        let worse = self.worse(&look, before.as_ref(), &refused);
-        if let Some(why) = &worse {
-            let (certificate, version) = (look.shown.name.clone(), look.shown.version);
-            let (at, why) = (self.means.how.moment(), why.clone());
-            self.note(&Entry::Bad { certificate, version, at, why })?;
+        let known = self.means.store.diary()?.proofs.get(&subject).cloned();
+        let earlier = known.and_then(|known| known.of_another(version));
+        let worse = earlier.as_ref().map_or_else(Vec::new, |old| worse(old, &inspections));
+        let back = earlier.as_ref().filter(|old| !worse.is_empty() && self.leads_back(&look, old));
+        if let Some(earlier) = back {
+            self.take_back(&look.shown, earlier.version, &sentence(worse[0], worse.len()))?;
         }
-        let (version, at) = (look.shown.version, self.means.how.moment());
+        let void = back.is_some();
+        let before = earlier.filter(|_| !void && inspections.iter().any(says_nothing));
+        let (at, before) = (self.means.how.moment(), before.map(Box::new));
         let inspections = inspections.into_iter().map(Arc::new).collect();
-        let proof = Some(Proof { version, at, void: worse.is_some(), inspections });
+        let proof = Some(Proof { version, at, void, inspections, before });
         self.note(&Entry::Proof { server: look.server.0, certificate: look.subject, proof })?;
         Ok(result)
     }
 
-    /// What refuses this version, after several looks, where an earlier one was accepted and there
-    /// is a good one to go back to (design rule 8).
-    fn worse(
-        &self,
-        look: &Look,
-        before: Option<&Proof>,
-        refused: &[&Inspection],
-    ) -> Option<String> {
-        let before = before?;
-        let held = self.held.iter().find(|held| held.name == look.shown.name)?;
+    /// Whether there is a version to go back to: the one that worked before, or an older one that
+    /// is not bad. Nothing goes back to what has ended (design rule 8).
+    fn leads_back(&self, look: &Look, earlier: &Proof) -> bool {
         let now = self.means.how.moment();
-        let better = held.versions.iter().any(|one| {
-            one.version < look.shown.version && !one.is_bad() && one.facts.valid_at(now)
-        });
-        if before.version == look.shown.version || !better {
-            return None;
-        }
-        let worked = |seen: &&&Inspection| {
-            before
-                .inspections
-                .iter()
-                .any(|old| old.verdict == Verdict::Accepted && endpoint(old) == endpoint(seen))
-        };
-        let worse: Vec<_> = refused.iter().filter(worked).collect();
-        worse.first().map(|seen| sentence(seen, worse.len()))
+        let held = self.held.iter().filter(|held| held.name == look.shown.name);
+        held.flat_map(|held| &held.versions).any(|one| {
+            let is_it = one.version == earlier.version;
+            let is_older = one.version < look.shown.version && !one.is_bad();
+            one.version != look.shown.version
+                && (is_it || is_older)
+                && one.unfit.is_none()
+                && one.facts.valid_at(now)
+        })
     }
+
+    /// Marks a version, so that the next round plans the one that worked. Where that is newer (a
+    /// rollback went wrong), it is bad no more.
+    fn take_back(&mut self, shown: &Shown, worked: Version, why: &str) -> Result<(), StoreError> {
+        let (certificate, version, at) =
+            (shown.name.clone(), shown.version, self.means.how.moment());
+        if worked > version {
+            self.note(&Entry::Cleared { certificate: certificate.clone(), version: worked })?;
+        }
+        let message = format!(
+            "version {version} was refused where version {worked} had been accepted: {why}"
+        );
+        self.findings.push(Finding::new(Code::RolledBack, &certificate, message));
+        self.note(&Entry::Bad { certificate, version, at, why: why.to_owned() })
+    }
+}
+
+/// Completes what is said of versions that were taken back: what is served now, and whether it is
+/// accepted.
+pub(super) fn settled(
+    means: &Means<'_>,
+    mut noticed: Vec<Finding>,
+) -> Result<Vec<Finding>, StoreError> {
+    let diary = means.store.diary()?;
+    for found in noticed.iter_mut().filter(|found| found.code == Code::RolledBack) {
+        let of_it = |key: &(String, Option<CertName>)| {
+            key.1.as_ref().is_some_and(|name| name.as_str() == found.subject)
+        };
+        let proofs: Vec<&Proof> = (diary.proofs.iter())
+            .filter(|(key, proof)| of_it(key) && !proof.void)
+            .map(|(_, proof)| proof)
+            .collect();
+        let version = proofs.iter().map(|proof| proof.version).max();
+        let looks: Vec<&Inspection> =
+            proofs.iter().flat_map(|proof| &proof.inspections).map(AsRef::as_ref).collect();
+        let accepted = looks.iter().filter(|seen| seen.verdict == Verdict::Accepted).count();
+        let now = match version {
+            None => "it is still served, and the next run takes it back".to_owned(),
+            Some(version) if accepted == looks.len() => {
+                format!(
+                    "version {version} is served again and accepted at all {accepted} endpoints"
+                )
+            }
+            Some(version) => format!(
+                "version {version} is served again and accepted at {accepted} of {} endpoints",
+                looks.len()
+            ),
+        };
+        found.message = format!("{}; {now}", found.message);
+    }
+    Ok(noticed)
+}
+
+/// The looks that are refused where the same endpoint was accepted before.
+fn worse<'a>(before: &Proof, seen: &'a [Inspection]) -> Vec<&'a Inspection> {
+    let worked = |seen: &Inspection| {
+        let mut old = before.inspections.iter().filter(|old| endpoint(old) == endpoint(seen));
+        old.any(|old| old.verdict == Verdict::Accepted)
+    };
+    seen.iter().filter(|seen| refuses(seen) && is_of_certificate(seen) && worked(seen)).collect()
+}
+
+/// Whether a look says neither that a sender accepts nor that it refuses the certificate: load, a
+/// time-out, a server that is down.
+fn says_nothing(seen: &Inspection) -> bool {
+    seen.verdict != Verdict::Accepted && !(refuses(seen) && is_of_certificate(seen))
+}
+
+/// Whether a refusal speaks of the certificate. A server that has too many connections closes one
+/// more, or says so in plain text where TLS was to begin (measured: Exim's 421 on port 465).
+fn is_of_certificate(seen: &Inspection) -> bool {
+    let of_load = |code| {
+        matches!(
+            code,
+            Code::ConnectionClosed
+                | Code::ConnectionRefused
+                | Code::GreetingRefused
+                | Code::NotTls
+                | Code::Timeout
+                | Code::TemporaryRefusal
+        )
+    };
+    seen.problems.iter().any(|problem| problem.level == Level::Fail && !of_load(problem.code))
 }
 
 /// How long to wait before a further look. Exim's restart after a HUP takes 0.06 s, Dovecot's
@@ -160,4 +235,85 @@ fn sentence(seen: &Inspection, count: usize) -> String {
     let codes: Vec<&str> = seen.problems.iter().map(|problem| problem.code.as_str()).collect();
     let more = if count > 1 { format!(" (and {} more)", count - 1) } else { String::new() };
     format!("{} port {}: {}{more}", seen.host, seen.port, codes.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{says_nothing, worse};
+    use crate::model::{Code, Inspection, Level, Version};
+    use crate::store::Proof;
+
+    /// `host port code stage`; an empty code is accepted.
+    fn look(text: &str) -> Inspection {
+        let words: Vec<&str> = text.split(' ').collect();
+        let [host, port, code, stage] = words[..] else { panic!("{text}") };
+        let level = Code::parse(code).map(Code::level);
+        let verdict = match level {
+            None => "accepted",
+            Some(Level::Fail) => "refused",
+            Some(_) => "unknown",
+        };
+        let mark = if verdict == "refused" { "fail" } else { "unknown" };
+        let problem = format!(
+            r#"{{"code":"{code}","level":"{mark}","expected":null,"found":[],"sender_says":null}}"#
+        );
+        let (problems, stages) = match level {
+            None => (String::new(), String::new()),
+            Some(_) => (problem, format!("\"{stage}\":\"{mark}\"")),
+        };
+        let text = format!(
+            r#"{{"host":"{host}","domain":null,"service":"smtp","port":{port},
+            "address":"192.0.2.7","sni":null,"ours":true,"verdict":"{verdict}",
+            "stages":{{{stages}}},"problems":[{problems}],"tls":null,"certificate":null,
+            "proved_at":"2026-01-01T00:00:00Z","millis":1}}"#
+        );
+        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
+    }
+
+    #[test]
+    fn only_what_worked_and_is_refused_for_its_certificate_is_worse() {
+        let accepted = look("mx.a.test 25 - -").into();
+        let proof = |inspections| {
+            let at = crate::model::Timestamp::from_unix(1);
+            Proof { version: Version(1), at, void: true, inspections, before: None }
+        };
+        let before = proof(vec![accepted]);
+        for (now, is_worse, says) in [
+            ("mx.a.test 25 - -", false, true),
+            ("mx.a.test 25 untrusted-root chain", true, true),
+            ("mx.a.test 25 name-mismatch name", true, true),
+            ("mx.a.test 25 starttls-refused starttls", true, true),
+            ("mx.a.test 25 tls-alert handshake", true, true),
+            ("mx.a.test 465 untrusted-root chain", false, true),
+            ("mx.b.test 25 untrusted-root chain", false, true),
+            ("mx.a.test 25 temporary-refusal greeting", false, false),
+            ("mx.a.test 25 timeout handshake", false, false),
+            ("mx.a.test 25 connection-closed handshake", false, false),
+            ("mx.a.test 25 not-tls handshake", false, false),
+            ("mx.a.test 25 connection-refused connect", false, false),
+        ] {
+            let seen = [look(now)];
+            assert_eq!(!worse(&before, &seen).is_empty(), is_worse, "{now}");
+            assert_eq!(!says_nothing(&seen[0]), says, "{now}");
+        }
+        let nothing = proof(vec![look("mx.a.test 25 timeout handshake").into()]);
+        assert!(worse(&nothing, &[look("mx.a.test 25 untrusted-root chain")]).is_empty());
+    }
+
+    #[test]
+    fn what_worked_is_remembered_until_a_look_says_something() {
+        let proof = |version, look_at: &str, before: Option<Proof>| {
+            let at = crate::model::Timestamp::from_unix(1);
+            let inspections = vec![look(look_at).into()];
+            let before = before.map(Box::new);
+            Proof { version: Version(version), at, void: false, inspections, before }
+        };
+        let first = proof(1, "mx.a.test 25 - -", None);
+        let second = proof(2, "mx.a.test 25 timeout greeting", Some(first.clone()));
+        assert_eq!(second.clone().of_another(Version(2)), Some(first.clone()));
+        assert_eq!(second.of_another(Version(3)), Some(first.clone()));
+        let third = proof(3, "mx.a.test 25 - -", None);
+        assert_eq!(third.clone().of_another(Version(3)), None);
+        assert_eq!(third.clone().of_another(Version(4)), Some(third));
+    }
 }

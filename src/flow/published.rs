@@ -8,6 +8,7 @@ use std::sync::Arc;
 use crate::discover::Discovered;
 use crate::flow::Means;
 use crate::model::{Hostname, Inspection, Verdict, Version};
+use crate::servers::Server;
 use crate::store::{Diary, Entry, Proof, StoreError};
 use crate::verify::{self, Ask};
 
@@ -23,11 +24,12 @@ type Place = (Hostname, Option<IpAddr>, u16);
 pub(super) async fn served_here(
     means: &Means<'_>,
     discovered: &[Discovered],
-    servers: &BTreeSet<String>,
+    servers: &[Server],
     idle: bool,
 ) -> Result<Vec<Arc<Inspection>>, StoreError> {
     let diary = means.store.diary()?;
-    let mut served = proved(&diary, servers);
+    let ids = servers.iter().map(|server| server.id.0.as_str()).collect();
+    let mut served = proved(&diary, &ids);
     let asks: Vec<Ask> = discovered
         .iter()
         .flat_map(|found| {
@@ -35,6 +37,7 @@ pub(super) async fn served_here(
             verify::asks_of(&found.domain, &found.hosts, &found.not_offered, machine)
         })
         .filter(|ask| ask.ours == Some(true) && !served.contains_key(&place_of(ask)))
+        .map(|ask| Ask { proxy_header: wants_header(&ask, servers), ..ask })
         .collect();
     let key = (PUBLISHED.to_owned(), None);
     let known = diary.proofs.get(&key);
@@ -47,7 +50,8 @@ pub(super) async fn served_here(
             let seen: Vec<_> = seen.into_iter().map(Arc::new).collect();
             if !asks.is_empty() || diary.proofs.contains_key(&key) {
                 let (version, at) = (Version(0), means.how.moment());
-                let proof = Proof { version, at, void: false, inspections: seen.clone() };
+                let inspections = seen.clone();
+                let proof = Proof { version, at, void: false, inspections, before: None };
                 let (server, certificate) = key;
                 means.store.note(&Entry::Proof { server, certificate, proof: Some(proof) })?;
             }
@@ -58,19 +62,30 @@ pub(super) async fn served_here(
     Ok(served.into_values().collect())
 }
 
-/// What the proofs of these servers saw with SNI, each endpoint once.
-fn proved(diary: &Diary, servers: &BTreeSet<String>) -> BTreeMap<Place, Arc<Inspection>> {
+/// Whether the listener that answers there wants a PROXY header first.
+fn wants_header(ask: &Ask, servers: &[Server]) -> bool {
+    let mut listeners = servers.iter().flat_map(|server| &server.listeners);
+    ask.endpoint.address.is_some_and(|address| {
+        listeners.any(|own| own.proxy && own.is_at(address, ask.endpoint.port))
+    })
+}
+
+/// What the proofs of these servers saw, each endpoint once: with SNI, and without where no name
+/// leads to a listener.
+fn proved(diary: &Diary, servers: &BTreeSet<&str>) -> BTreeMap<Place, Arc<Inspection>> {
     let mut newest: BTreeMap<Place, Arc<Inspection>> = BTreeMap::new();
-    let with_sni = diary
-        .proofs
-        .iter()
-        .filter(|((server, certificate), _)| certificate.is_some() && servers.contains(server));
-    for seen in with_sni.flat_map(|(_, proof)| &proof.inspections) {
+    let proofs = diary.proofs.iter().filter(|((server, _), _)| servers.contains(server.as_str()));
+    let (named, default): (Vec<_>, Vec<_>) = proofs.partition(|((_, name), _)| name.is_some());
+    for seen in named.iter().flat_map(|(_, proof)| &proof.inspections) {
         match newest.get(&place(seen)) {
             Some(known) if known.proved_at >= seen.proved_at => {}
             _ => drop(newest.insert(place(seen), Arc::clone(seen))),
         }
     }
+    let reached: BTreeSet<_> = newest.keys().map(|(_, address, port)| (*address, *port)).collect();
+    let beside = default.iter().flat_map(|(_, proof)| &proof.inspections);
+    let beside = beside.filter(|seen| !reached.contains(&(seen.address, seen.port)));
+    newest.extend(beside.map(|seen| (place(seen), Arc::clone(seen))));
     newest
 }
 

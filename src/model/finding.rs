@@ -301,6 +301,10 @@ codes! {
     ManyBlocks = "many-blocks", Warn;
     /// A server listens on a published port and nobody gets an answer there.
     PortSilent = "port-silent", Unknown;
+    /// A new certificate that senders would refuse is not installed.
+    ChainRefused = "chain-refused", Fail;
+    /// A service of master.cf has TLS files of its own.
+    ServiceOverride = "service-override", Warn;
 }
 
 impl Code {

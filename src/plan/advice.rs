@@ -66,6 +66,7 @@ mod tests {
             edited: Vec::new(),
             proofs: BTreeMap::new(),
             stale: BTreeSet::new(),
+            doubted: BTreeSet::new(),
             running: true,
         }
     }

@@ -227,7 +227,7 @@ mod tests {
             chain_file: digest,
             chain_length: 2,
         };
-        let versions = vec![HeldVersion { version: Version(1), facts, bad: None }];
+        let versions = vec![HeldVersion { version: Version(1), facts, bad: None, unfit: None }];
         Held { name: CertName::parse(certificate).unwrap(), versions }
     }
 

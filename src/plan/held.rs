@@ -13,6 +13,9 @@ use crate::plan::{Adoptable, Held, HeldVersion, Wish};
 const SHORT_LIVED: Duration = Duration::from_secs(10 * DAY);
 /// After a version that made a name worse, the next one is ordered a day later.
 const AFTER_BAD: Duration = Duration::from_secs(DAY);
+/// After one that no sender would accept, the next one is ordered a week later: the chain is the
+/// CA's or the configuration's, and a day changes neither.
+const AFTER_UNFIT: Duration = Duration::from_secs(7 * DAY);
 const DAY: u64 = 24 * 60 * 60;
 
 /// When a certificate is to be renewed: with a third of its life left, or half of a short one.
@@ -37,13 +40,13 @@ pub fn version_to_show(held: &Held, now: Timestamp) -> Option<&HeldVersion> {
 
 /// The best of these versions to show: the newest that is neither bad nor out of its dates. Where
 /// there is none, one that is within its dates, though bad, beats one that every sender refuses;
-/// then the newest that is not bad, then the newest.
+/// then the newest that is not bad, then the newest. One that did not pass the gate is none.
 pub(super) fn best<'a>(
     versions: impl DoubleEndedIterator<Item = &'a HeldVersion> + Clone,
     now: Timestamp,
 ) -> Option<&'a HeldVersion> {
     let newest = |wanted: fn(&HeldVersion, Timestamp) -> bool| {
-        versions.clone().rev().find(|held| wanted(held, now))
+        versions.clone().rev().find(|held| held.unfit.is_none() && wanted(held, now))
     };
     newest(|held, now| !held.is_bad() && held.facts.valid_at(now))
         .or_else(|| newest(|held, now| held.facts.valid_at(now)))
@@ -55,7 +58,25 @@ pub(super) fn best<'a>(
 /// back by hand: that is not to be undone at once, and another one from the same CA is likely to do the same, and a loop would eat its rate limit.
 pub(super) fn bad_until(held: &Held) -> Option<Timestamp> {
     let newest = held.versions.last()?;
-    newest.bad.map(|at| at.plus(AFTER_BAD))
+    let unfit = newest.unfit.as_ref().map(|_| newest.facts.not_before.plus(AFTER_UNFIT));
+    unfit.or_else(|| newest.bad.map(|at| at.plus(AFTER_BAD)))
+}
+
+/// What is said of a version that did not pass the gate.
+pub(super) fn not_shown(held: &Held, shown: Option<Version>) -> Option<Finding> {
+    let newest = held.versions.last()?;
+    let why = newest.unfit.as_ref()?;
+    let instead = shown.map_or_else(
+        || "there is none to show instead".to_owned(),
+        |shown| format!("version {shown} stays"),
+    );
+    let message = format!(
+        "version {} is not installed, since senders refuse it ({why}); {instead}. Take a CA whose \
+         chain ends at a public root ([acme] directory), or, for a CA of your own, name its root \
+         in [verify] roots",
+        newest.version
+    );
+    Some(Finding::new(Code::ChainRefused, &held.name, message))
 }
 
 /// The versions beyond `keep`: older than the shown one and than the one a rollback would show.

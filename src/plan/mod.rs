@@ -253,6 +253,8 @@ pub fn plan(desired: &Desired, observed: &Observed, mode: &Mode, now: Timestamp)
     let pending = issue::orders(&scene, &mut draft);
     for held in &observed.held {
         draft.findings.extend(scene.guard.mismatches(held));
+        let shown = scene.choice(held).map(|shown| shown.version);
+        draft.findings.extend(held::not_shown(held, shown));
     }
     let sheets: Vec<_> = observed
         .servers
@@ -299,8 +301,9 @@ fn prune(scene: &Scene<'_>, sheets: &[server::Sheet<'_>], draft: &mut Draft) {
     let in_use: HashSet<_> = shown.map(|shown| (&shown.name, shown.version)).collect();
     let busy: BTreeSet<CertName> =
         draft.steps.iter().filter_map(|step| step.action.certificate()).cloned().collect();
+    let doubted = |name| scene.observed.servers.iter().any(|seen| seen.doubted.contains(name));
     for held in scene.observed.held.iter().filter(|held| !busy.contains(&held.name)) {
-        let Some(shown) = scene.choice(held) else { continue };
+        let Some(shown) = scene.choice(held).filter(|_| !doubted(&held.name)) else { continue };
         // What an order waits for is still to be done, and old versions say whose names are whose.
         let waits = scene.observed.waits.get(&held.name).copied();
         if waits.max(held::bad_until(held)).is_some_and(|until| until > scene.now) {

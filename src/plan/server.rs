@@ -358,7 +358,9 @@ fn older(scene: &Scene<'_>, shown: &Shown, because: Reason) -> Reason {
     let newest = newest.filter(|newest| newest.version > shown.version);
     match (newest, &because) {
         (Some(newest), Reason::Differs | Reason::NotInstalled) => {
-            if newest.is_bad() {
+            if newest.unfit.is_some() {
+                because
+            } else if newest.is_bad() {
                 Reason::RolledBack
             } else {
                 Reason::Pinned(shown.facts.spki)

@@ -90,13 +90,15 @@ pub struct HeldVersion {
     pub facts: Facts,
     /// Marked bad in the diary at this moment: it must not be shown.
     pub bad: Option<Timestamp>,
+    /// Why senders would refuse it, where it did not pass the gate: it is never installed.
+    pub unfit: Option<String>,
 }
 
 impl HeldVersion {
     /// Whether it must not be shown.
     #[must_use]
     pub fn is_bad(&self) -> bool {
-        self.bad.is_some()
+        self.bad.is_some() || self.unfit.is_some()
     }
 }
 
@@ -141,6 +143,9 @@ pub struct Seen {
     pub proofs: BTreeMap<Option<CertName>, (Version, Timestamp)>,
     /// Certificates of which a live listener shows something else than is installed.
     pub stale: BTreeSet<CertName>,
+    /// Certificates that were not seen to be accepted everywhere since they changed: no old version
+    /// of them is forgotten.
+    pub doubted: BTreeSet<CertName>,
     /// Whether it answers at all; `false` leaves reload and proof for when it runs.
     pub running: bool,
 }

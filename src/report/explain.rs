@@ -168,6 +168,8 @@ pub fn explain(code: Code) -> &'static str {
         Code::SourceFound => text!("source-found"),
         Code::ManyBlocks => text!("many-blocks"),
         Code::PortSilent => text!("port-silent"),
+        Code::ChainRefused => text!("chain-refused"),
+        Code::ServiceOverride => text!("service-override"),
     }
 }
 

@@ -19,3 +19,11 @@ pub struct Listener {
     #[serde(default)]
     pub proxy: bool,
 }
+
+impl Listener {
+    /// Whether a client that connects to this address and port of the machine reaches it.
+    #[must_use]
+    pub fn is_at(&self, address: IpAddr, port: u16) -> bool {
+        self.port == port && self.address.is_none_or(|own| own == address)
+    }
+}

@@ -99,6 +99,47 @@ pub fn listeners(
     listeners
 }
 
+/// The TLS files that a service of master.cf has of its own (`postconf -P`): the service as
+/// `postconf -P` names it, the setting, and its value. Services that serve no TLS to the network
+/// are passed over.
+#[must_use]
+pub fn own_files(
+    lines: &[MasterLine],
+    overrides: &BTreeMap<String, String>,
+) -> Vec<(String, String, String)> {
+    let serves = |line: &MasterLine| match line.program.as_str() {
+        "smtpd" => matches!(line.kind.as_str(), "inet" | "pass"),
+        "postscreen" | "tlsproxy" => true,
+        _ => false,
+    };
+    let services: Vec<String> = (lines.iter().filter(|line| serves(line)))
+        .map(|line| format!("{}/{}", line.name, line.kind))
+        .collect();
+    overrides
+        .iter()
+        .filter_map(|(place, value)| {
+            let (service, setting) = place.rsplit_once('/')?;
+            let is_of_files = OWN_FILES.contains(&setting);
+            let counts = is_of_files && services.iter().any(|known| known == service);
+            counts.then(|| (service.to_owned(), setting.to_owned(), value.clone()))
+        })
+        .collect()
+}
+
+/// The settings that name a server's certificates, keys and SNI maps, the legacy ones too.
+const OWN_FILES: [&str; 10] = [
+    "smtpd_tls_chain_files",
+    "tls_server_sni_maps",
+    "smtpd_tls_cert_file",
+    "smtpd_tls_key_file",
+    "smtpd_tls_eccert_file",
+    "smtpd_tls_eckey_file",
+    "smtpd_tls_dcert_file",
+    "smtpd_tls_dkey_file",
+    "tlsproxy_tls_chain_files",
+    "tlsproxy_tls_cert_file",
+];
+
 /// Which service smtpd offers at a port; ports of one's own are submission if TLS comes first,
 /// else mail between servers.
 fn service(port: u16, implicit: bool) -> Service {
@@ -161,7 +202,7 @@ pub(super) fn major_minor(text: &str) -> Option<(u32, u32)> {
 
 #[cfg(test)]
 mod tests {
-    use super::{has_tlsproxy, listeners, master, values, version};
+    use super::{has_tlsproxy, listeners, master, own_files, values, version};
 
     const MASTER: &str = "\
 smtp       inet  n       -       y       -       1       postscreen
@@ -230,6 +271,32 @@ submission/inet/smtpd_tls_security_level = encrypt
         assert!(local.contains(&"::1 465 submissions".to_owned()), "{local:?}");
         assert!(shown("[2001:db8::7], 192.0.2.9").contains(&"2001:db8::7 587 submission".into()));
         assert!(shown("mail.example.org").contains(&"* 587 submission".into()));
+    }
+
+    #[test]
+    fn tls_files_of_a_service_of_its_own_are_found() {
+        let overrides = "\
+submission/inet/smtpd_tls_cert_file = /etc/ssl/old.pem
+submission/inet/smtpd_tls_security_level = encrypt
+192.0.2.7:2525/inet/tls_server_sni_maps =
+tlsproxy/unix/smtpd_tls_chain_files = /etc/ssl/a.pem, /etc/ssl/b.pem
+smtpd/pass/smtpd_tls_key_file = /etc/ssl/old.key
+smtp/unix/smtpd_tls_cert_file = /etc/ssl/none.pem
+";
+        let found = own_files(&master(MASTER), &values(overrides));
+        let found: Vec<String> = found
+            .iter()
+            .map(|(service, name, value)| format!("{service} {name}={value}"))
+            .collect();
+        assert_eq!(
+            found,
+            [
+                "192.0.2.7:2525/inet tls_server_sni_maps=",
+                "smtpd/pass smtpd_tls_key_file=/etc/ssl/old.key",
+                "submission/inet smtpd_tls_cert_file=/etc/ssl/old.pem",
+                "tlsproxy/unix smtpd_tls_chain_files=/etc/ssl/a.pem, /etc/ssl/b.pem",
+            ]
+        );
     }
 
     #[test]

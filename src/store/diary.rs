@@ -151,6 +151,13 @@ pub enum Entry {
         /// Why.
         why: String,
     },
+    /// A version that was marked is not bad after all.
+    Cleared {
+        /// The certificate.
+        certificate: CertName,
+        /// The version.
+        version: Version,
+    },
     /// What a server's configuration says up to this moment holds no unfinished edit of the
     /// admin: mailcert itself wrote the last one.
     Known {
@@ -240,6 +247,9 @@ impl Diary {
             }
             Entry::Bad { certificate, version, at, why } => {
                 self.bad.insert((certificate, version), (at, why));
+            }
+            Entry::Cleared { certificate, version } => {
+                self.bad.remove(&(certificate, version));
             }
             Entry::Known { server, until } => {
                 self.known.insert(server, until);

@@ -26,6 +26,22 @@ pub struct Proof {
     pub void: bool,
     /// What each endpoint showed; shared with the reports.
     pub inspections: Vec<Arc<Inspection>>,
+    /// What another version showed before, while not every look at this one has said something:
+    /// whether a name is worse than it was can still be told then.
+    pub before: Option<Box<Self>>,
+}
+
+impl Proof {
+    /// What the version before `version` showed when it was last seen to work.
+    #[must_use]
+    pub fn of_another(self, version: Version) -> Option<Self> {
+        let works = self.inspections.iter().any(|seen| seen.verdict == Verdict::Accepted);
+        match self.before {
+            before if self.version == version => before.map(|before| *before),
+            Some(before) if !works && before.version != version => Some(*before),
+            _ => Some(Self { before: None, ..self }),
+        }
+    }
 }
 
 /// A proof as the diary has it.
@@ -37,6 +53,8 @@ struct Stored {
     certificates: Vec<Arc<CertificateSeen>>,
     sessions: Vec<Tls>,
     looks: Vec<Look>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    before: Option<Box<Self>>,
 }
 
 /// One look; what is absent is as in the look before.
@@ -76,7 +94,7 @@ struct Saw {
 
 impl From<Proof> for Stored {
     fn from(proof: Proof) -> Self {
-        let Proof { version, at, void, inspections } = proof;
+        let Proof { version, at, void, inspections, before } = proof;
         let (mut certificates, mut sessions) = (Vec::new(), Vec::new());
         let mut looks = Vec::with_capacity(inspections.len());
         let mut last: Option<(Timestamp, Place, Saw)> = None;
@@ -109,7 +127,8 @@ impl From<Proof> for Stored {
             });
             last = Some((seen.proved_at, place, saw));
         }
-        Self { version, at, void, certificates, sessions, looks }
+        let before = before.map(|before| Box::new(Self::from(*before)));
+        Self { version, at, void, certificates, sessions, looks, before }
     }
 }
 
@@ -125,7 +144,7 @@ impl TryFrom<Stored> for Proof {
     type Error = &'static str;
 
     fn try_from(stored: Stored) -> Result<Self, Self::Error> {
-        let Stored { version, at, void, certificates, sessions, looks } = stored;
+        let Stored { version, at, void, certificates, sessions, looks, before } = stored;
         let mut last: (Option<Timestamp>, Option<Place>, Option<Saw>) = (None, None, None);
         let mut inspections = Vec::with_capacity(looks.len());
         for look in looks {
@@ -153,7 +172,8 @@ impl TryFrom<Stored> for Proof {
                 details: None,
             }));
         }
-        Ok(Self { version, at, void, inspections })
+        let before = before.map(|before| Self::try_from(*before).map(Box::new)).transpose()?;
+        Ok(Self { version, at, void, inspections, before })
     }
 }
 
@@ -205,7 +225,7 @@ mod tests {
 
     fn proof(looks: Vec<Inspection>) -> Proof {
         let inspections = looks.into_iter().map(Arc::new).collect();
-        Proof { version: Version(3), at: at(5), void: false, inspections }
+        Proof { version: Version(3), at: at(5), void: false, inspections, before: None }
     }
 
     #[test]
@@ -230,7 +250,10 @@ mod tests {
             first(),
         ];
         for cut in 0..=looks.len() {
-            let proof = proof(looks[cut..].to_vec());
+            let mut proof = proof(looks[cut..].to_vec());
+            if cut % 2 == 1 {
+                proof.before = Some(Box::new(self::proof(looks[..cut].to_vec())));
+            }
             let text = serde_json::to_string(&proof).unwrap();
             assert_eq!(serde_json::from_str::<Proof>(&text).unwrap(), proof, "{text}");
         }

@@ -36,16 +36,19 @@ pub fn asks(server: &Server, shown: &Shown, known: Known<'_>) -> Vec<Ask> {
     asks
 }
 
-/// One look without SNI on every listener of `server`; it must show `default`.
+/// One look without SNI on every listener of `server`; it must show `default`. A listener that no
+/// record of the host leads to is looked at as well: somebody has set it up for clients.
 #[must_use]
 pub fn asks_without_sni(server: &Server, default: &Shown, known: Known<'_>) -> Vec<Ask> {
     let Some(name) = names(default).into_iter().next() else { return Vec::new() };
     let host = known.hosts.get(&name).copied();
     let listeners = server.listeners.iter();
     listeners
-        .flat_map(|listener| {
-            let address = addresses(listener, host, known.machine).into_iter().next();
-            address.map(|address| ask(&name, host, listener, address, Sni::None))
+        .filter_map(|listener| {
+            let reached = addresses(listener, host, known.machine).into_iter().next();
+            let origin = reached.is_none().then(|| format!("listener of {}", server.id));
+            let address = reached.or(listener.address)?;
+            Some(Ask { origin, ..ask(&name, host, listener, address, Sni::None) })
         })
         .collect()
 }
@@ -65,6 +68,23 @@ pub fn asks_as_it_is(server: &Server, machine: &[IpAddr]) -> Vec<Ask> {
         .iter()
         .map(|listener| ask(&name, None, listener, at(listener), Sni::None))
         .collect()
+}
+
+/// One look at every listener of `server` that other machines can reach, for the name that clients
+/// without SNI are shown: that of the default certificate, else the server's own.
+#[must_use]
+pub fn asks_of_listeners(server: &Server, machine: &[IpAddr]) -> Vec<Ask> {
+    let shown = default_names(server).and_then(|names| Hostname::parse(names.first()?).ok());
+    let Some(name) = shown.or_else(|| server.own_name.clone()) else { return Vec::new() };
+    let mut asks = Vec::new();
+    for listener in &server.listeners {
+        let own = |address: &&IpAddr| listener.address.is_none_or(|own| own == **address);
+        for address in machine.iter().filter(own) {
+            let origin = Some(format!("listener of {}", server.id));
+            asks.push(Ask { origin, ..ask(&name, None, listener, *address, Sni::Host) });
+        }
+    }
+    asks
 }
 
 /// The names of the default certificate that lies in the server's directory; `None` where there

@@ -5,11 +5,13 @@
 //! who may read its keys. Live TLS is not looked at here; that is `verify`.
 
 mod adopt;
+mod aged;
 mod claims;
 mod dovecot;
 mod exim;
 mod files;
 mod find;
+mod gate;
 pub mod live;
 mod machine;
 mod observe;
@@ -21,6 +23,7 @@ mod tlsa;
 pub use adopt::adoptable;
 pub use claims::{Claims, by_name, claims};
 pub use files::{Lying, file_print, files_of};
+pub use gate::{gated, unfit};
 pub use observe::{Anew, Earlier, Look, Observation, damaged, edits, held, is_edited, observe};
 pub use sourced::{Others, sourced, unsearchable_places};
 pub use surroundings::{Judge, of_held, surroundings, unasked};

@@ -8,16 +8,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::{
-    Bundle, CertName, Code, DnsId, Facts, Finding, Host, Hostname, Level, Timestamp,
+    CertName, Code, Facts, Finding, Host, Hostname, Inspection, Timestamp, Verdict,
 };
 use crate::plan::{
-    self, Adoptable, Desired, Edit, FileSeen, Held, HeldVersion, Layout, Observed, Pins, Seen,
+    self, Adoptable, Desired, Edit, FileSeen, Held, HeldVersion, Hook, Layout, Observed, Pins, Seen,
 };
 use crate::servers::{self, Kind, Part, Server, Shown};
 use crate::store::{Diary, FilePrint, Kept, Proof};
+use crate::survey::aged::{Group, Thinned, look_at};
 use crate::survey::live::{self, Known};
-use crate::survey::{Asked, Lying, adoptable, file_print, files_of};
-use crate::verify::{self, Ask, How, judge};
+use crate::survey::{Asked, Lying, adoptable, file_print, files_of, unfit};
+use crate::verify::{self, How};
 
 /// How to look.
 pub struct Look<'a> {
@@ -86,6 +87,7 @@ pub fn held(kept: &[Kept], diary: &Diary) -> Vec<Held> {
         version: *version,
         facts: Facts::clone(facts),
         bad: diary.bad.get(&(name.clone(), *version)).map(|(at, _)| *at),
+        unfit: None,
     };
     kept.iter()
         .map(|kept| Held {
@@ -158,22 +160,8 @@ fn lost(desired: &Desired, asked: &[Asked], look: &Look<'_>) -> Vec<Adoptable> {
     let directories = own.map(|asked| asked.server.directory.as_path());
     adoptable(directories, &wanted, &|bundle| {
         let facts = verify::facts(bundle).ok()?;
-        refused(bundle, &facts, look.how, look.now).is_none().then_some(facts)
+        unfit(bundle, &facts, look.how.known(), look.now).is_none().then_some(facts)
     })
-}
-
-/// Why senders would refuse this pair, by its chain alone: a self-signed pair of the right name is
-/// no find.
-pub(super) fn refused(bundle: &Bundle, facts: &Facts, how: &How, now: Timestamp) -> Option<Code> {
-    let Ok(sent) = judge::chain_of_pem(&bundle.chain) else { return Some(Code::NotTls) };
-    let host = match facts.names.first() {
-        Some(DnsId::Host(host)) => Some(host.clone()),
-        Some(DnsId::Wildcard(domain)) => Hostname::parse(&format!("any.{domain}")).ok(),
-        None => None,
-    };
-    let Some(host) = host else { return Some(Code::NoSan) };
-    let judged = judge::judge(&sent, &host, how.known(), now);
-    judged.faults.iter().map(|fault| fault.code).find(|code| code.level() == Level::Fail)
 }
 
 fn seen(asked: &Asked, files: BTreeMap<PathBuf, FileSeen>, diary: &Diary) -> Seen {
@@ -186,6 +174,7 @@ fn seen(asked: &Asked, files: BTreeMap<PathBuf, FileSeen>, diary: &Diary) -> See
         edited: edits(asked, diary),
         proofs: BTreeMap::new(),
         stale: BTreeSet::new(),
+        doubted: BTreeSet::new(),
         running: asked.running,
     }
 }
@@ -220,8 +209,7 @@ async fn look_where_no_proof_stands(
     let hosts: BTreeMap<&Hostname, &Host> =
         desired.hosts.iter().map(|host| (&host.host, host)).collect();
     let known = Known { hosts: &hosts, machine: look.machine };
-    let mut asks: Vec<Ask> = Vec::new();
-    let mut groups: Vec<(usize, Option<CertName>, Shown, usize)> = Vec::new();
+    let mut groups: Vec<Group> = Vec::new();
     for (index, asked) in asked.iter().enumerate() {
         let layout = plan::layout(desired, observed, &observed.servers[index], look.now);
         let void = voided(&asked.server, &layout, &touched[index]);
@@ -232,35 +220,72 @@ async fn look_where_no_proof_stands(
         for (subject, shown) in subjects.chain(default.map(|shown| (None, shown))) {
             let key = (asked.server.id.0.clone(), subject.clone());
             let of_this_run = look.earlier.looked_at.contains(&key);
-            let standing = diary.proofs.get(&key).filter(|proof| {
-                !void.contains(&subject) && stands(proof, of_this_run, shown, edited_at, look)
-            });
+            let proof = diary.proofs.get(&key);
+            let unvoided = proof.filter(|_| !void.contains(&subject));
+            let standing =
+                unvoided.filter(|proof| stands(proof, of_this_run, shown, edited_at, look));
             if let Some(proof) = standing {
-                observed.servers[index].proofs.insert(subject, (proof.version, proof.at));
-            } else if asked.can_be_looked_at() {
+                let seen = &mut observed.servers[index];
+                seen.proofs.insert(subject, (proof.version, proof.at));
+                if !live::shows(&proof.inspections, &shown.facts.leaf) {
+                    seen.doubted.insert(shown.name.clone());
+                }
+            } else if asked.can_be_looked_at() && proof.is_none_or(is_settled(shown)) {
                 let own = match subject {
                     Some(_) => live::asks(&asked.server, shown, known),
                     None => live::asks_without_sni(&asked.server, shown, known),
                 };
-                groups.push((index, subject, shown.clone(), own.len()));
-                asks.extend(own);
+                let aged = unvoided.filter(|proof| speaks(proof, shown, edited_at, look));
+                let own = match aged {
+                    Some(proof) => Thinned::of(own, proof, look.now),
+                    None => Thinned::nothing(own),
+                };
+                groups.push(Group { index, subject, shown: shown.clone(), own });
+            } else if asked.hook != Hook::Unknown {
+                observed.servers[index].doubted.insert(shown.name.clone());
             }
         }
     }
-    let mut inspections = verify::inspect_all(&asks, look.how, &|_| {}).await.into_iter();
+    let looked = look_at(groups, look.how).await;
+    learn(observed, looked, look.now)
+}
+
+/// Puts what was seen where the planner finds it; the proofs are worth noting.
+fn learn(
+    observed: &mut Observed,
+    looked: Vec<(Group, Vec<Arc<Inspection>>)>,
+    at: Timestamp,
+) -> Vec<(String, Option<CertName>, Proof)> {
     let mut proofs = Vec::new();
-    for (index, subject, shown, count) in groups {
-        let inspections: Vec<_> = inspections.by_ref().take(count).map(Arc::new).collect();
+    for (group, inspections) in looked {
+        let Group { index, subject, shown, .. } = group;
         let seen = &mut observed.servers[index];
-        if live::shows_another(&inspections, &shown.facts.leaf) {
+        let is_stale = live::shows_another(&inspections, &shown.facts.leaf);
+        if is_stale {
             seen.stale.insert(shown.name.clone());
+        }
+        // What is accepted though it is another certificate is as it was; a refusal is told.
+        if is_stale && inspections.iter().all(|seen| seen.verdict != Verdict::Refused) {
             continue;
         }
-        let proof = Proof { version: shown.version, at: look.now, void: false, inspections };
-        seen.proofs.insert(subject.clone(), (proof.version, proof.at));
+        if !live::shows(&inspections, &shown.facts.leaf) {
+            seen.doubted.insert(shown.name.clone());
+        }
+        let version = shown.version;
+        let proof = Proof { version, at, void: false, inspections, before: None };
+        if !is_stale {
+            seen.proofs.insert(subject.clone(), (proof.version, proof.at));
+        }
         proofs.push((seen.server.id.0.clone(), subject, proof));
     }
     proofs
+}
+
+/// Whether a proof says how this version fares, or how it will: while it is another version's, a
+/// step of the plan looks, which can tell whether a name is worse than it was.
+fn is_settled(shown: &Shown) -> impl Fn(&Proof) -> bool + use<> {
+    let version = shown.version;
+    move |proof| proof.version == version && proof.before.is_none()
 }
 
 /// Whether what was seen once still speaks for today.
@@ -271,13 +296,20 @@ fn stands(
     edited: Option<Timestamp>,
     look: &Look<'_>,
 ) -> bool {
-    proof.version == shown.version
-        && !proof.void
-        && (of_this_run
-            || (!live::names(shown).iter().any(|host| look.anew.takes_in(host))
-                && look.now.since(proof.at) < look.every
-                && edited.is_none_or(|edited| edited <= proof.at)
-                && live::shows(&proof.inspections, &shown.facts.leaf)))
+    let is_recent = || look.now.since(proof.at) < look.every;
+    (of_this_run && is_of(proof, shown)) || (speaks(proof, shown, edited, look) && is_recent())
+}
+
+/// The same, but for its age.
+fn speaks(proof: &Proof, shown: &Shown, edited: Option<Timestamp>, look: &Look<'_>) -> bool {
+    is_of(proof, shown)
+        && !live::names(shown).iter().any(|host| look.anew.takes_in(host))
+        && edited.is_none_or(|edited| edited <= proof.at)
+        && live::shows(&proof.inspections, &shown.facts.leaf)
+}
+
+fn is_of(proof: &Proof, shown: &Shown) -> bool {
+    proof.version == shown.version && !proof.void
 }
 
 /// The subjects whose proof a touched file voids.

@@ -7,9 +7,12 @@ use std::path::{Path, PathBuf};
 use crate::config::Common;
 use crate::model::{Code, Finding, Hostname};
 use crate::servers::hook_in::is_hooked;
-use crate::servers::postfix_settings::{has_tlsproxy, listeners, master, values, version};
+use crate::servers::postfix_settings::{
+    has_tlsproxy, listeners, master, own_files, values, version,
+};
 use crate::servers::{Kind, Postfix, SNI_SOURCE, Server, ServerId, map_suffix};
 use crate::survey::{Asked, elsewhere, from_table, hook, machine, plain, question};
+use crate::verify::visible;
 
 pub(super) async fn ask(
     id: ServerId,
@@ -41,6 +44,8 @@ pub(super) async fn ask(
     }
     let pid = main.get("queue_directory").map(|queue| Path::new(queue).join("pid/master.pid"));
     let sources = ["main.cf", "master.cf"].map(|name| config.join(name));
+    let own = own_files(&lines, &overrides);
+    let findings = own.iter().filter_map(|own| overridden(&server, &at, own)).collect();
     let asked = Asked {
         hook: hook(&server, is_hooked(&server, &main), &sources[0]),
         running: pid.is_some_and(|file| machine::running(&file, "master").is_some()),
@@ -48,7 +53,27 @@ pub(super) async fn ask(
         proxied: main.get("proxy_interfaces").map_or_else(Vec::new, |text| addresses(text)),
         server,
     };
-    Ok((asked, Vec::new()))
+    Ok((asked, findings))
+}
+
+/// TLS files of one service of its own, unless they are ours: they win over main.cf, where ours
+/// are hooked in.
+fn overridden(server: &Server, at: &str, own: &(String, String, String)) -> Option<Finding> {
+    let (service, setting, value) = own;
+    let ours = !value.is_empty()
+        && value
+            .split([' ', '\t', ','])
+            .filter_map(|word| word.rsplit(':').next())
+            .filter(|word| !word.is_empty())
+            .all(|path| Path::new(path).starts_with(&server.directory));
+    let message = format!(
+        "master.cf sets `-o {setting}={}` for the service {service}, which takes the place of \
+         mailcert's files there; take that line out: postconf -c {at} -PX '{service}/{setting}' \
+         && postfix -c {at} reload",
+        visible(value)
+    );
+    let subject = format!("{} {service}", server.id);
+    (!ours).then(|| Finding::new(Code::ServiceOverride, subject, message))
 }
 
 /// The server as its table alone describes it.

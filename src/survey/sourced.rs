@@ -9,7 +9,7 @@ use crate::model::{
 use crate::plan::{Held, Sourced};
 use crate::source::{self, Lineage, SourceError};
 use crate::survey::adopt::Wanted;
-use crate::survey::observe::refused;
+use crate::survey::gate::refused;
 use crate::verify::{self, How, judge};
 
 /// What others made for hosts of ours.
@@ -123,7 +123,8 @@ impl Search<'_> {
             Err(error) => return Some(Err(unusable(lineage, &format!("{chain}: {error}")))),
         };
         let now = self.how.moment();
-        let refused = refused(pair, &facts, self.how, now).filter(|_| facts.not_after >= now);
+        let refused =
+            refused(pair, &facts, self.how.known(), now).filter(|_| facts.not_after >= now);
         Some(match refused {
             Some(code) => {
                 let why =

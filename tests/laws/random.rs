@@ -99,7 +99,8 @@ fn hold(chance: &mut Chance, world: &mut World, names: &[Hostname]) {
             }
             let marked = world.now.minus(Duration::from_secs(DAY * chance.below(3) as u64));
             let bad = chance.once_in(8).then_some(marked);
-            versions.push(HeldVersion { version: Version(version), facts, bad });
+            let unfit = chance.once_in(10).then(|| "untrusted-root".to_owned());
+            versions.push(HeldVersion { version: Version(version), facts, bad, unfit });
         }
         let name = CertName::parse(cert).expect("a certificate name");
         world.observed.held.push(Held { name, versions });
@@ -144,6 +145,7 @@ fn source(chance: &mut Chance, world: &mut World, names: &[Hostname]) {
                 version: Version(version),
                 facts,
                 bad: bad(chance),
+                unfit: None,
             });
             let versions = versions.collect();
             world.observed.held.push(Held { name: name.clone(), versions });
@@ -199,7 +201,7 @@ fn lay_files(chance: &mut Chance, world: &mut World) {
             files.insert(want.path, file);
         }
         let mut proofs = BTreeMap::new();
-        let mut stale = BTreeSet::new();
+        let (mut stale, mut doubted) = (BTreeSet::new(), BTreeSet::new());
         for shown in &own.shown {
             let age = Duration::from_secs(3_600 * chance.below(30) as u64);
             if !chance.once_in(3) {
@@ -211,8 +213,12 @@ fn lay_files(chance: &mut Chance, world: &mut World) {
             if chance.once_in(8) {
                 stale.insert(shown.name.clone());
             }
+            if chance.once_in(8) {
+                doubted.insert(shown.name.clone());
+            }
         }
         let seen = &mut world.observed.servers[at];
-        (seen.files, seen.proofs, seen.stale) = (files, proofs, stale);
+        (seen.files, seen.proofs) = (files, proofs);
+        (seen.stale, seen.doubted) = (stale, doubted);
     }
 }

@@ -36,6 +36,7 @@ pub(crate) fn server(id: &str, kind: Kind, service: Service) -> Seen {
         edited: Vec::new(),
         proofs: BTreeMap::new(),
         stale: BTreeSet::new(),
+        doubted: BTreeSet::new(),
         running: true,
     }
 }

@@ -10,7 +10,7 @@ use mailcert::model::{
 };
 use mailcert::plan::{
     Action, Desired, Fate, FileSeen, Having, Held, HeldVersion, Hook, Mode, Observed, Plan, Seen,
-    Step, Wish, layout, plan, wishes,
+    Step, Wish, layout, plan, version_to_show, wishes,
 };
 use mailcert::servers::{Kind, Part, ServerId, needs_reload, wants};
 
@@ -72,6 +72,25 @@ impl World {
     pub(crate) fn holds(&self, name: &CertName, version: Version) -> bool {
         let mut held = self.observed.held.iter().filter(|held| held.name == *name);
         held.any(|held| held.versions.iter().any(|own| own.version == version))
+    }
+
+    /// Whether senders would refuse this version: it did not pass the gate.
+    pub(crate) fn is_unfit(&self, name: &CertName, version: Version) -> bool {
+        let mut held = self.observed.held.iter().filter(|held| held.name == *name);
+        held.any(|held| {
+            held.versions.iter().any(|own| own.version == version && own.unfit.is_some())
+        })
+    }
+
+    /// The good version before the one that no pin keeps from being shown.
+    pub(crate) fn previous(&self, name: &CertName) -> Option<Version> {
+        let held = self.observed.held.iter().find(|held| held.name == *name)?;
+        if !self.observed.pins.is_empty() {
+            return None;
+        }
+        let shown = version_to_show(held, self.now)?.version;
+        let mut older = held.versions.iter().rev();
+        older.find(|own| own.version < shown && !own.is_bad()).map(|own| own.version)
     }
 
     /// Every wanted host that a server shows a certificate within its dates for.
@@ -200,6 +219,9 @@ impl World {
                 seen.stale.clear();
             }
             Action::Prove { server, certificate } => {
+                if let Some(certificate) = certificate {
+                    self.seen(server).doubted.remove(certificate);
+                }
                 return self.prove(server, certificate.as_ref(), desired);
             }
             Action::Hook { server } => {
@@ -269,7 +291,7 @@ impl World {
         }
         let held = held.iter_mut().find(|held| held.name == *name).expect("just put there");
         let number = held.versions.last().map_or(1, |last| last.version.0 + 1);
-        held.versions.push(HeldVersion { version: Version(number), facts, bad: None });
+        held.versions.push(HeldVersion { version: Version(number), facts, bad: None, unfit: None });
     }
 
     fn install(&mut self, server: &ServerId, part: &Part, desired: &Desired) {

@@ -38,5 +38,6 @@ mod second;
 mod store;
 mod syscalls;
 mod tlsa;
+mod transaction;
 mod trixie;
 mod verify;

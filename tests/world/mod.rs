@@ -124,6 +124,13 @@ impl World {
         format!("https://{}:14000/dir", self.block.address(14))
     }
 
+    /// Starts another CA beside the first, whose root nobody knows: its directory and its root.
+    #[allow(dead_code, reason = "not every program that starts a world wants one")]
+    pub(crate) fn another_ca(&mut self) -> (String, String) {
+        let root = pebble::another(self);
+        (self.ca().replace(":14000", ":14002"), root)
+    }
+
     /// A path inside the world's directory.
     pub(crate) fn path(&self, relative: &str) -> PathBuf {
         self.daemons.directory().join(relative)

@@ -6,13 +6,25 @@ use std::process::Command;
 use crate::world::{World, daemons::run, papers, text};
 
 pub(crate) fn start(world: &mut World) {
-    let address = world.block.address(14);
     let (chain, key) = (world.path("ca-https.pem"), world.path("ca-https.key"));
-    papers::for_address(address, &chain, &key);
+    papers::for_address(world.block.address(14), &chain, &key);
+    let root = serve(world, "pebble", 14000);
+    fs::write(world.path("roots.pem"), root).expect("write it");
+}
+
+/// Another CA beside it, whose root nobody knows; the root.
+pub(crate) fn another(world: &mut World) -> String {
+    serve(world, "another", 14002)
+}
+
+/// A CA at this port, with its management a thousand above; its root.
+fn serve(world: &mut World, name: &str, port: u16) -> String {
+    let (address, management) = (world.block.address(14), port + 1000);
+    let (chain, key) = (world.path("ca-https.pem"), world.path("ca-https.key"));
     let refused: Vec<String> = world.wish.refused.iter().map(|name| format!("{name:?}")).collect();
     let config = format!(
         r#"{{"pebble": {{
-  "listenAddress": "{address}:14000", "managementListenAddress": "{address}:15000",
+  "listenAddress": "{address}:{port}", "managementListenAddress": "{address}:{management}",
   "certificate": "{}", "privateKey": "{}", "httpPort": 80, "tlsPort": 443,
   "externalAccountBindingRequired": false, "domainBlocklist": [{}]
 }}}}"#,
@@ -20,7 +32,7 @@ pub(crate) fn start(world: &mut World) {
         text(&key),
         refused.join(", ")
     );
-    let config = world.write("pebble.json", &config, 0o644);
+    let config = world.write(&format!("{name}.json"), &config, 0o644);
     let mut command = Command::new("pebble");
     command
         .arg("-config")
@@ -28,10 +40,9 @@ pub(crate) fn start(world: &mut World) {
         .args(["-strict=false", "-dnsserver", &format!("{}:53", world.block.address(53))])
         .envs([("PEBBLE_VA_NOSLEEP", "1"), ("PEBBLE_WFE_NONCEREJECT", "0")])
         .env("PEBBLE_AUTHZREUSE", "0");
-    world.daemons.start(&mut command, "pebble.log", None);
-    world.daemons.wait(address, &[14000, 15000]);
-    let root = root(text(&chain), &format!("{address}:15000"));
-    fs::write(world.path("roots.pem"), root).expect("write it");
+    world.daemons.start(&mut command, &format!("{name}.log"), None);
+    world.daemons.wait(address, &[port, management]);
+    root(text(&chain), &format!("{address}:{management}"))
 }
 
 /// The root of what it issues, made anew at each start.

@@ -10,8 +10,8 @@ use futures_util::{Stream, StreamExt as _};
 use tokio::sync::Semaphore;
 
 use crate::app::look::World;
+use crate::app::look::listening::Listening;
 use crate::app::look::machine::Machine;
-use crate::app::look::proxied::Proxied;
 use crate::app::look::targets::Targets;
 use crate::app::look::unit::{Looked, Turn};
 use crate::app::output::{Bar, Output, Reader, Stream as Answer};
@@ -45,8 +45,8 @@ pub(super) struct Batch<'a> {
     pub(super) strict: bool,
     pub(super) stop: Stop,
     pub(super) bar: &'a Bar,
-    /// Which listeners want a PROXY header.
-    pub(super) proxied: Proxied<'a>,
+    /// This machine's own servers.
+    pub(super) listening: Listening<'a>,
     /// What this machine's own programs make of it.
     pub(super) machine: Machine,
     http: OnceLock<Option<Http>>,
@@ -72,7 +72,7 @@ impl<'a> Batch<'a> {
             strict: typed.strict,
             stop,
             bar,
-            proxied: Proxied::new(stated, world.machine),
+            listening: Listening::new(stated, world.machine),
             machine: Machine::new(typed.local_trust),
             http: OnceLock::new(),
             discovering: Semaphore::new(flow::QUESTIONS.0),

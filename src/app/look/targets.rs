@@ -18,6 +18,7 @@ pub(super) struct Targets {
     text: String,
     connect: Option<IpAddr>,
     count: usize,
+    all_domains: bool,
 }
 
 impl Targets {
@@ -26,8 +27,13 @@ impl Targets {
     /// # Errors
     /// [`Failure::Usage`] for the first that is wrong, or when there is none.
     pub(super) fn of(config: &Config, typed: &cli::Verify) -> Result<Self, Failure> {
-        let mut targets =
-            Self { typed: Vec::new(), text: String::new(), connect: typed.connect, count: 0 };
+        let mut targets = Self {
+            typed: Vec::new(),
+            text: String::new(),
+            connect: typed.connect,
+            count: 0,
+            all_domains: typed.targets_file.is_none() && typed.targets.is_empty(),
+        };
         for text in &typed.targets {
             targets.typed.push(Target::parse(text).map_err(Failure::usage)?);
         }
@@ -45,6 +51,11 @@ impl Targets {
             ));
         }
         Ok(targets)
+    }
+
+    /// Whether nothing was named: all of the configuration's domains, as they are published.
+    pub(super) fn are_all_domains(&self) -> bool {
+        self.all_domains && self.connect.is_none()
     }
 
     /// How many there are.

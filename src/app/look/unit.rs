@@ -58,10 +58,9 @@ impl Turn {
     }
 }
 
-impl Batch<'_> {
-    /// Looks at one target; a signal ends it with what is known then.
-    pub(super) async fn look_at(&self, at: usize, wanted: Wanted, mut turn: Turn) -> Looked {
-        let mut looked = Looked {
+impl Looked {
+    fn nothing(at: usize) -> Self {
+        Self {
             at,
             inspections: Vec::new(),
             findings: Vec::new(),
@@ -69,13 +68,34 @@ impl Batch<'_> {
             local: Vec::new(),
             asked: 0,
             whole: false,
+        }
+    }
+}
+
+impl Batch<'_> {
+    /// Looks at this machine's listeners that no target led to.
+    pub(super) async fn look_at_listeners(&self, at: usize) -> Looked {
+        let mut looked = Looked::nothing(at);
+        let asks = tokio::select! {
+            biased;
+            () = self.stop.came() => return looked,
+            asks = self.listening.beside() => asks,
         };
+        self.bar.asked(asks.len());
+        looked.asked = asks.len();
+        (looked.inspections, looked.whole) = self.inspect(&asks).await;
+        looked
+    }
+
+    /// Looks at one target; a signal ends it with what is known then.
+    pub(super) async fn look_at(&self, at: usize, wanted: Wanted, mut turn: Turn) -> Looked {
+        let mut looked = Looked::nothing(at);
         let (mut asks, findings) = tokio::select! {
             biased;
             () = self.stop.came() => return looked,
             found = self.asks(&wanted) => found,
         };
-        self.proxied.mark(&mut asks).await;
+        self.listening.mark(&mut asks).await;
         turn.comes().await;
         asks.retain(|ask| self.is_new(&ask.endpoint));
         drop(turn);

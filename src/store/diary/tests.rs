@@ -16,7 +16,13 @@ fn installed(size: u64) -> Installed {
 }
 
 fn proof(version: u32) -> Proof {
-    Proof { version: Version(version), at: at(50), void: false, inspections: Vec::new() }
+    Proof {
+        version: Version(version),
+        at: at(50),
+        void: false,
+        inspections: Vec::new(),
+        before: None,
+    }
 }
 
 fn wait(refusals: u32) -> Wait {

@@ -176,8 +176,12 @@ async fn the_key_of_what_is_held_already_is_not_read_again() {
     let new = look(&[]).sourced;
     fs::remove_file(root.join("mail.a.test/mail.a.test.key")).unwrap();
     assert_eq!(look(&[]).findings.len(), 1);
-    let versions =
-        vec![HeldVersion { version: Version(1), facts: new[0].facts.clone(), bad: None }];
+    let versions = vec![HeldVersion {
+        version: Version(1),
+        facts: new[0].facts.clone(),
+        bad: None,
+        unfit: None,
+    }];
     let again = look(&[Held { name: new[0].name.clone(), versions }]);
     assert_eq!((again.sourced, again.findings), (new, vec![]));
 }

@@ -119,7 +119,8 @@ fn prove(machine: &Machine, store: &Files, now: Timestamp) {
     let proof = |version: Version, facts: &Facts| {
         let ports = [(Service::Smtp, 25), (Service::Submissions, 465), (Service::Submission, 587)];
         let seen = |at: (Service, u16)| Arc::new(inspection(machine, at, facts, now));
-        Some(Proof { version, at: now, void: false, inspections: ports.map(seen).into() })
+        let inspections = ports.map(seen).into();
+        Some(Proof { version, at: now, void: false, inspections, before: None })
     };
     let entry = |certificate: Option<CertName>, (version, facts): &(Version, Facts)| {
         let proof = proof(*version, facts);
