@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use crate::config::Common;
-use crate::model::{Code, Finding, Hostname};
-use crate::servers::hook_in::is_hooked;
+use crate::model::{Code, Finding, Hostname, Level};
+use crate::servers::hook_in::{is_hooked, overridden};
 use crate::servers::postfix_settings::{has_tlsproxy, listeners, master, values, version};
 use crate::servers::{Kind, Postfix, SNI_SOURCE, Server, ServerId, map_suffix};
 use crate::survey::{Asked, elsewhere, from_table, hook, machine, plain, question};
@@ -41,14 +41,26 @@ pub(super) async fn ask(
     }
     let pid = main.get("queue_directory").map(|queue| Path::new(queue).join("pid/master.pid"));
     let sources = ["main.cf", "master.cf"].map(|name| config.join(name));
+    let settings = main.clone().into_iter().chain(overrides).collect();
+    let findings = overridden(&server, &settings).iter().map(|key| wins(&server.id, key)).collect();
     let asked = Asked {
-        hook: hook(&server, is_hooked(&server, &main), &sources[0]),
+        hook: hook(&server, is_hooked(&server, &settings), &sources[0]),
         running: pid.is_some_and(|file| machine::running(&file, "master").is_some()),
         edited_at: machine::newest(&sources, &server.directory),
         proxied: main.get("proxy_interfaces").map_or_else(Vec::new, |text| addresses(text)),
         server,
     };
-    Ok((asked, Vec::new()))
+    Ok((asked, findings))
+}
+
+/// A service of master.cf that shows something else than our files.
+fn wins(id: &ServerId, key: &str) -> Finding {
+    let (service, name) = key.rsplit_once('/').unwrap_or(("", key));
+    let message = format!(
+        "{service} in master.cf sets {name} for itself, so that it does not show the files \
+         mailcert writes; mailcert setup shows the edit, mailcert fix --yes applies it"
+    );
+    Finding::new(Code::HookMissing, id, message).at(Level::Warn)
 }
 
 /// The server as its table alone describes it.
