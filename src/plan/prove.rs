@@ -58,7 +58,9 @@ impl Sheet<'_> {
         let told = self.seen.owed || told(&own) || certificate.is_some() && told(&Part::Index);
         let ready = !(self.deferred && told);
         match (proof, aged) {
-            _ if ready && self.installs.contains_key(&own) => Some(Reason::Follows),
+            _ if ready && (self.seen.shut || self.installs.contains_key(&own)) => {
+                Some(Reason::Follows)
+            }
             (None, _) if ready => Some(Reason::Unproved),
             _ if is_stale && !self.deferred => Some(Reason::Stale),
             (_, Some(aged)) if ready && aged <= scene.now => Some(Reason::ProofAged),

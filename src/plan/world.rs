@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::model::{CertName, Facts, Host, Hostname, KeyHash, KeyType, Sha256, Timestamp, Version};
+use crate::plan::Damage;
 use crate::servers::{Server, ServerId};
 
 /// What is wanted.
@@ -44,6 +45,8 @@ pub struct Observed {
     pub servers: Vec<Seen>,
     /// Authenticated TLSA records of hosts served here.
     pub pins: Vec<Pins>,
+    /// Versions whose keys others could read, and since when that is known.
+    pub exposed: BTreeMap<(CertName, Version), Timestamp>,
     /// Installed pairs that could be taken into a store that lacks them.
     pub adoptable: Vec<Adoptable>,
 }
@@ -108,6 +111,10 @@ pub struct Seen {
     pub hook: Hook,
     /// What lies at the paths of its layout. A path that is not here is absent.
     pub files: BTreeMap<PathBuf, FileSeen>,
+    /// What is wrong with files that somebody touched, where their bytes tell.
+    pub damaged: BTreeMap<PathBuf, Damage>,
+    /// The server has to list its directory and cannot.
+    pub shut: bool,
     /// A reload is owed.
     pub owed: bool,
     /// Its configuration is newer than its last reload.

@@ -17,7 +17,7 @@ mod postfix;
 
 pub use dovecot::DROP_IN;
 pub use listener::Listener;
-pub use postfix::{SNI_SOURCE, map_identity, map_suffix};
+pub use postfix::{SNI_SOURCE, map_identity, map_path, map_suffix};
 
 use std::path::{Path, PathBuf};
 

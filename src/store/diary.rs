@@ -147,6 +147,8 @@ pub enum Entry {
         /// Its `meta` object and what else is used of it.
         body: String,
     },
+    /// Others could read the key of this version, as is known since then.
+    Exposed(CertName, Version, Timestamp),
     /// Something worth telling later (`history`).
     Event {
         /// When.
@@ -171,6 +173,8 @@ pub struct Diary {
     pub proofs: BTreeMap<(String, Option<CertName>), Proof>,
     /// Versions not to be shown, since when and why.
     pub bad: BTreeMap<(CertName, Version), (Timestamp, String)>,
+    /// Versions whose key others could read, and since when that is known.
+    pub exposed: BTreeMap<(CertName, Version), Timestamp>,
     /// Up to when the edits of each server's configuration are mailcert's own.
     pub known: BTreeMap<String, Timestamp>,
     /// What the DNS said, by domain.
@@ -202,6 +206,9 @@ impl Diary {
             }
             Entry::Bad { certificate, version, at, why } => {
                 self.bad.insert((certificate, version), (at, why));
+            }
+            Entry::Exposed(certificate, version, at) => {
+                self.exposed.insert((certificate, version), at);
             }
             Entry::Known { server, until } => {
                 self.known.insert(server, until);
@@ -244,6 +251,8 @@ impl Diary {
             at,
             why,
         });
+        let exposed = self.exposed.into_iter();
+        let exposed = exposed.map(|((name, version), at)| Entry::Exposed(name, version, at));
         let known = self.known.into_iter();
         let known = known.map(|(server, until)| Entry::Known { server, until });
         let discovered = self.discovered.into_iter().map(|(domain, known)| {
@@ -259,6 +268,7 @@ impl Diary {
             .chain(installed)
             .chain(proofs)
             .chain(bad)
+            .chain(exposed)
             .chain(known)
             .chain(discovered)
             .chain(directories)
@@ -327,6 +337,7 @@ mod tests {
             Entry::Proof { server: exim(), certificate: Some(name()), proof: Some(proof(1)) },
             Entry::Proof { server: exim(), certificate: Some(name()), proof: None },
             Entry::Bad { certificate: name(), version: Version(3), at: at(5), why: "x".to_owned() },
+            Entry::Exposed(name(), Version(3), at(5)),
             Entry::Known { server: exim(), until: at(5) },
             Entry::Known { server: exim(), until: at(6) },
             asked(domain.clone(), 5),

@@ -5,6 +5,7 @@
 //! who may read its keys. Live TLS is not looked at here; that is `verify`.
 
 mod adopt;
+mod damage;
 mod dovecot;
 mod exim;
 mod files;

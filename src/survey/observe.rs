@@ -13,8 +13,9 @@ use crate::model::{
 use crate::plan::{
     self, Adoptable, Desired, FileSeen, Held, HeldVersion, Layout, Observed, Pins, Seen,
 };
-use crate::servers::{self, Part, Server, Shown};
+use crate::servers::{self, Kind, Part, Server, Shown};
 use crate::store::{Diary, FilePrint, Kept, Proof};
+use crate::survey::damage::damaged as damaged_files;
 use crate::survey::live::{self, Known};
 use crate::survey::{Asked, Lying, adoptable, file_print, files};
 use crate::verify::{self, Ask, How, judge};
@@ -44,6 +45,9 @@ pub struct Earlier {
     pub ordered: BTreeSet<CertName>,
     /// What was looked at, by server and certificate: the proof stands, whatever it showed.
     pub looked_at: BTreeSet<(String, Option<CertName>)>,
+    /// Servers that the last round changed: what was refused there before may be mended by it,
+    /// since a broken default takes down every name.
+    pub changed: BTreeSet<String>,
 }
 
 /// The names that are looked at as if nothing were remembered.
@@ -126,6 +130,7 @@ pub async fn observe(
             .map(|(name, wait)| (name.clone(), wait.refused.iter().cloned().collect()))
             .collect(),
         pins: look.pins.clone(),
+        exposed: diary.exposed.clone(),
         adoptable: if lacks(desired, &held) { lost(desired, asked, look) } else { Vec::new() },
         held,
         servers: Vec::new(),
@@ -134,7 +139,8 @@ pub async fn observe(
     for asked in asked {
         let lying = files(&asked.server.directory, &diary.installed);
         touched.push(self::touched(&asked.server.id.0, &lying, diary));
-        observed.servers.push(seen(asked, lying.seen, diary));
+        let damaged = damaged_files(&asked.server, &lying, diary, look.how.known(), look.now).await;
+        observed.servers.push(Seen { damaged, ..seen(asked, lying.seen, diary) });
     }
     let proofs =
         look_where_no_proof_stands(desired, &mut observed, asked, &touched, diary, look).await;
@@ -176,6 +182,8 @@ fn seen(asked: &Asked, files: BTreeMap<PathBuf, FileSeen>, diary: &Diary) -> See
     let id = &asked.server.id.0;
     Seen {
         files,
+        damaged: BTreeMap::new(),
+        shut: is_shut(&asked.server),
         server: asked.server.clone(),
         hook: asked.hook.clone(),
         owed: diary.owed.contains_key(id),
@@ -184,6 +192,15 @@ fn seen(asked: &Asked, files: BTreeMap<PathBuf, FileSeen>, diary: &Diary) -> See
         stale: BTreeSet::new(),
         running: asked.running,
     }
+}
+
+/// Whether Exim cannot list its directory: `dsearch` fails then, and all of its TLS with it.
+fn is_shut(server: &Server) -> bool {
+    let Kind::Exim(_) = &server.kind else { return false };
+    let found = std::fs::symlink_metadata(&server.directory).map(|found| file_print(&found));
+    let Ok(found) = found else { return false };
+    let bits = if found.gid == server.gid { found.mode >> 3 } else { found.mode };
+    !server.files_only && bits & 0o5 != 0o5
 }
 
 /// Whether a server's configuration was edited after its last reload by somebody else than
@@ -220,7 +237,10 @@ async fn look_where_no_proof_stands(
         for (subject, shown) in subjects.chain(default.map(|shown| (None, shown))) {
             let key = (asked.server.id.0.clone(), subject.clone());
             let of_this_run = look.earlier.looked_at.contains(&key);
+            let changed = look.earlier.changed.contains(&key.0);
             let standing = diary.proofs.get(&key).filter(|proof| {
+                let mended = changed && !live::shows(&proof.inspections, &shown.facts.leaf);
+                let of_this_run = of_this_run && !mended;
                 !void.contains(&subject) && stands(proof, of_this_run, shown, asked.edited_at, look)
             });
             if let Some(proof) = standing {
