@@ -357,6 +357,15 @@ mod tests {
             other[index].1 = wrong;
             assert!(!is_hooked(&postfix(), &settings(&other)), "{wrong:?}");
         }
+        for (service, value, expected) in [
+            ("587/inet/smtpd_tls_chain_files", "/x.pem", false),
+            ("587/inet/smtpd_tls_chain_files", "/d/tls/default.pem", true),
+            ("587/inet/tls_server_sni_maps", "", false),
+            ("587/inet/smtpd_tls_wrappermode", "yes", true),
+        ] {
+            let settings = settings(&[all.as_slice(), &[(service, value)]].concat());
+            assert_eq!(is_hooked(&postfix(), &settings), expected, "{service} {value}");
+        }
     }
 
     #[test]

@@ -18,6 +18,7 @@ mod tree;
 #[path = "../world/mod.rs"]
 mod world;
 
+mod breakage;
 mod ca;
 mod debian;
 mod fix;
