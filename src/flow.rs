@@ -138,6 +138,7 @@ pub async fn run(means: &Means<'_>, mode: &Mode) -> Result<Done, StoreError> {
         done.findings = scene.findings;
         noticed.extend(found);
         let got_somewhere = outcomes.iter().any(|outcome| outcome.fate != Fate::Skipped);
+        earlier.changed.clear();
         outcomes.iter().for_each(|outcome| remember(outcome, &mut earlier));
         // Hook-in lines that nobody consented to are in every round's plan, and told once.
         let again = |old: &Outcome| outcomes.iter().any(|new| new.step.action == old.step.action);
@@ -151,7 +152,9 @@ pub async fn run(means: &Means<'_>, mode: &Mode) -> Result<Done, StoreError> {
     done.inspections =
         published::served_here(means, &discovered, &servers, idle && *mode == Mode::Run).await?;
     done.findings.retain(|found| !offered.contains(found));
-    done.findings.extend(prove::settled(means, noticed)?.into_iter().chain(offered));
+    let mut noticed = prove::settled(means, noticed)?;
+    noticed.retain(|found| !done.findings.contains(found));
+    done.findings.extend(noticed.into_iter().chain(offered));
     let refused = order::refusals(means, &done, &wished)?;
     done.findings.extend(refused);
     Ok(done)
@@ -166,6 +169,10 @@ fn remember(outcome: &Outcome, earlier: &mut Earlier) {
         }
         (Action::Prove { server, certificate }, _) => {
             earlier.looked_at.insert((server.0.clone(), certificate.clone()));
+        }
+        (Action::Install { server, .. } | Action::Open { server }, _)
+        | (Action::Reload { server } | Action::Hook { server }, _) => {
+            earlier.changed.insert(server.0.clone());
         }
         _ => {}
     }

@@ -5,6 +5,7 @@
 
 mod laws {
     pub(crate) mod chance;
+    mod exposed;
     pub(crate) mod literal;
     mod lost;
     pub(crate) mod random;
@@ -57,6 +58,13 @@ fn only_prunes(plan: &Plan, mode: &Mode) -> bool {
     plan.steps.iter().all(|step| prunes(&step.action) || !mode.consents_to(&step.action))
 }
 
+/// A key that others could read is replaced in the very round in which a lost store is filled
+/// again: which host belongs where is only known after it.
+fn renews_beside_an_adoption(plan: &Plan) -> bool {
+    plan.steps.iter().any(|step| step.because == Reason::Exposed)
+        && plan.steps.iter().any(|step| matches!(step.action, Action::Adopt { .. }))
+}
+
 #[test]
 fn carried_out_it_leaves_nothing_to_plan() {
     for_many_worlds(1, |chance| {
@@ -83,7 +91,8 @@ fn carried_out_it_leaves_nothing_to_plan() {
         let mut rest = world.plan(&mode);
         while world.desired().certificates != homes {
             // A host found another home; an old one that nobody wishes any more is not shown.
-            if rest.steps.iter().any(|step| matches!(step.action, Action::Issue { .. })) {
+            let orders = |step: &Step| matches!(step.action, Action::Issue { .. });
+            if rest.steps.iter().any(orders) && !renews_beside_an_adoption(&plan) {
                 return Err(format!("moved for an order: {}", lines(&rest.steps)));
             }
             homes = world.desired().certificates;

@@ -112,6 +112,19 @@ pub fn tighten(
     Ok(())
 }
 
+/// Lets the server's group list the server's directory; who owns it and what others may do there
+/// stays.
+///
+/// # Errors
+/// [`DeployError`] when others can write there, or its rights cannot be set.
+pub fn open(server: &Server) -> Result<(), DeployError> {
+    let path = &server.directory;
+    let found = disk::look(path)?.ok_or_else(|| DeployError::gate(path, "no directory"))?;
+    let mode = found.mode & 0o7707 | 0o050;
+    disk::open_directory_to(path, Access { mode, uid: None, gid: Some(server.gid) })?;
+    safe_directory(server, path)
+}
+
 /// Larger than any file of a layout that is not a built map.
 const FILE_LIMIT: u64 = 64 << 20;
 

@@ -52,6 +52,16 @@ pub fn ensure_directory(
     Ok(Ensured::Created)
 }
 
+/// Gives a directory that is there this mode and group, by descriptor.
+///
+/// # Errors
+/// [`DiskError`] when it is none, a link for example, or its rights cannot be set.
+pub fn open_directory_to(path: &Path, access: Access) -> Result<(), DiskError> {
+    let directory = Directory::open(path)?;
+    directory.set_access(access)?;
+    directory.sync()
+}
+
 /// Removes what a killed run left in `path`: our own hidden temporary files and, with the files
 /// in them, our temporary directories. Call it only under the lock. Returns how many went.
 ///

@@ -8,7 +8,7 @@ mod directory;
 mod file;
 mod tree;
 
-pub use directory::{Ensured, ensure_directory, sweep};
+pub use directory::{Ensured, ensure_directory, open_directory_to, sweep};
 pub use file::{Look, Shape, append, holds, look, read, read_front, remove, replace, tighten};
 pub use tree::{Aside, create_tree, remove_tree};
 

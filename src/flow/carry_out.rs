@@ -45,6 +45,15 @@ pub(super) async fn carry_out(
         layouts: BTreeMap::new(),
         mode,
     };
+    let (exposed, at) = (&scene.plan.exposed, means.how.moment());
+    for (name, version) in exposed {
+        // First of all: a kill after the rights are taken away must not make it forgotten.
+        round.note(&Entry::Exposed(name.clone(), *version, at))?;
+    }
+    if !exposed.is_empty() {
+        let told = scene.plan.findings.iter().filter(|found| found.code == Code::KeyExposed);
+        round.findings.extend(told.cloned());
+    }
     for seen in &scene.observed.servers {
         // What a killed run left lies hidden; one that cannot be removed holds up nothing.
         let _ = deploy::sweep(&seen.server);
@@ -134,6 +143,7 @@ impl Round<'_> {
             }
             Action::Install { server, part, .. } => return self.install(server, part).await,
             Action::Tighten { server, path } => self.tighten(server, path),
+            Action::Open { server } => deploy::open(self.server(server)).map_err(text),
             Action::Check { server } => deploy::check(self.server(server)).await.map_err(text),
             Action::Reload { server } => {
                 self.tell_of_edits(server);
@@ -221,7 +231,7 @@ impl Round<'_> {
         let subject = if let Part::Certificate(name) = part { Some(name.clone()) } else { None };
         self.void_proof(id, subject)?;
         let server = self.server(id);
-        let owes = servers::needs_reload(server, part);
+        let owes = servers::needs_reload(server, part) || plan::opens_anew(self.seen(id), part);
         let installed =
             deploy::install(server, &wants, owes, self.means.store, self.means.how.moment()).await;
         Ok(installed.map(|_| ()).map_err(text))

@@ -23,7 +23,7 @@ use crate::command;
 use crate::disk::{self, Access, DiskError};
 use crate::hook::backup::{Backup, Edited};
 use crate::model::Timestamp;
-use crate::servers::hook_in::{HookIn, Setting, hook_in, is_hooked};
+use crate::servers::hook_in::{HookIn, Setting, hook_in, is_hooked, overridden};
 use crate::servers::{Kind, Server};
 use crate::store::{Entry, Store};
 
@@ -184,7 +184,8 @@ impl<'a> Hooking<'a> {
         }
         let changed = match (&self.server.kind, hook_in(self.server)) {
             (Kind::Postfix(postfix), HookIn::Postfix(lines)) => {
-                postfix::changes(postfix, &lines, &settings).await
+                let overridden = overridden(self.server, &settings);
+                postfix::changes(postfix, &lines, &overridden, &settings).await
             }
             (Kind::Exim(exim), HookIn::Exim { options, macros }) => {
                 let lines = exim::Lines { options, macros };

@@ -16,7 +16,10 @@ pub(in crate::hook) async fn settings(
     postfix: &Postfix,
 ) -> Result<BTreeMap<String, String>, String> {
     let directory = postfix.config_directory.display().to_string();
-    Ok(postfix_settings::values(&ask(&["postconf", "-c", &directory, "-x"]).await?))
+    let mut all = postfix_settings::values(&ask(&["postconf", "-c", &directory, "-x"]).await?);
+    let services = ask(&["postconf", "-c", &directory, "-P"]).await?;
+    all.extend(postfix_settings::values(&services));
+    Ok(all)
 }
 
 pub(in crate::hook) async fn check(postfix: &Postfix) -> Result<(), String> {
@@ -27,6 +30,7 @@ pub(in crate::hook) async fn check(postfix: &Postfix) -> Result<(), String> {
 pub(in crate::hook) async fn changes(
     postfix: &Postfix,
     lines: &[Setting],
+    overridden: &[String],
     settings: &BTreeMap<String, String>,
 ) -> Result<Vec<Change>, String> {
     let path = postfix.config_directory.join("main.cf");
@@ -39,8 +43,41 @@ pub(in crate::hook) async fn changes(
             Some(format!("{}={new}", line.name))
         })
         .collect();
-    let after = edited(&before, &edits).await?;
-    Ok(vec![Change { path, before: Some(before), after }])
+    let mut changes = Vec::new();
+    if !edits.is_empty() {
+        let after = edited(&before, &edits).await?;
+        changes.push(Change { path, before: Some(before), after });
+    }
+    changes.extend(services(postfix, overridden).await?);
+    Ok(changes)
+}
+
+/// master.cf without the settings of single services that win over ours.
+async fn services(postfix: &Postfix, overridden: &[String]) -> Result<Option<Change>, String> {
+    if overridden.is_empty() {
+        return Ok(None);
+    }
+    let path = postfix.config_directory.join("master.cf");
+    let before = editable(&path)?.ok_or_else(|| format!("{} is missing", path.display()))?;
+    let copy = tempfile::tempdir().map_err(|error| format!("a temporary directory: {error}"))?;
+    put(&copy.path().join("main.cf"), "")?;
+    let master = copy.path().join("master.cf");
+    put(&master, &before)?;
+    let directory = copy.path().display().to_string();
+    for key in overridden {
+        ask(&["postconf", "-c", &directory, "-PX", key]).await?;
+    }
+    Ok(Some(Change { path, before: Some(before), after: text(&master)? }))
+}
+
+fn put(path: &Path, text: &str) -> Result<(), String> {
+    let put = disk::replace(path, text.as_bytes(), Access::PRIVATE);
+    put.map(|_| ()).map_err(|error| error.to_string())
+}
+
+fn text(path: &Path) -> Result<String, String> {
+    let bytes = disk::read(path, u64::MAX - 1).map_err(|error| error.to_string())?;
+    String::from_utf8(bytes).map_err(|_| "postconf wrote what is not UTF-8".to_owned())
 }
 
 /// The new value, if one is needed. A map of the admin's own stays, behind ours.
@@ -73,7 +110,7 @@ fn overrides(output: &str) -> Vec<String> {
                  this listener changes its certificate"
             )),
             "smtpd_tls_chain_files" | "tls_server_sni_maps" => Some(format!(
-                "{service}: -o {name}={value} wins over ours; this listener keeps what it shows"
+                "{service}: -o {name}={value} wins over ours, so it is taken out; this listener changes its certificate"
             )),
             _ => None,
         }
@@ -91,17 +128,15 @@ const LEGACY: [&str; 6] = [
 ];
 
 async fn edited(before: &str, edits: &[String]) -> Result<String, String> {
-    let failed = |error: disk::DiskError| error.to_string();
     let copy = tempfile::tempdir().map_err(|error| format!("a temporary directory: {error}"))?;
     let main = copy.path().join("main.cf");
-    disk::replace(&main, before.as_bytes(), Access::PRIVATE).map_err(failed)?;
+    put(&main, before)?;
     // One by one: postconf adds several new settings in an order that changes from run to run
     // (measured with 3.7.11), and the diff must be what is applied.
     for edit in edits {
         postconf(copy.path(), edit).await?;
     }
-    let bytes = disk::read(&main, u64::MAX - 1).map_err(failed)?;
-    String::from_utf8(bytes).map_err(|_| "postconf wrote what is not UTF-8".to_owned())
+    text(&main)
 }
 
 async fn postconf(directory: &Path, edit: &str) -> Result<(), String> {
@@ -118,7 +153,10 @@ mod tests {
         for (line, expected) in [
             ("587/inet/smtpd_tls_cert_file = /x.pem", Some("changes its certificate")),
             ("587/inet/smtpd_tls_cert_file =", None),
-            ("smtps/inet/smtpd_tls_chain_files = /x.pem", Some("keeps what it shows")),
+            (
+                "smtps/inet/smtpd_tls_chain_files = /x.pem",
+                Some("so it is taken out; this listener changes its certificate"),
+            ),
             ("smtps/inet/smtpd_tls_wrappermode = yes", None),
         ] {
             let said = overrides(line);

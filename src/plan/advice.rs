@@ -67,6 +67,8 @@ mod tests {
             proofs: BTreeMap::new(),
             stale: BTreeSet::new(),
             doubted: BTreeSet::new(),
+            damaged: BTreeMap::new(),
+            shut: false,
             running: true,
         }
     }

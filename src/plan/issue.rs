@@ -10,6 +10,7 @@ use crate::model::{
 use crate::plan::group::free_name;
 use crate::plan::held::{Adoptables, bad_until, best, due_at, held_back, last_call};
 use crate::plan::layout::{Pending, Scene};
+use crate::plan::rights::new_key;
 use crate::plan::{Action, Adoptable, Draft, Held, HeldVersion, Reason, Step, Wish, sourced};
 use crate::servers::Kind;
 
@@ -137,7 +138,8 @@ fn reused(scene: &Scene<'_>, held: &Held, names: &[Hostname], because: &Reason) 
     let splits = scene.observed.servers.iter().any(|seen| split(&seen.server.kind));
     let base = held.versions.iter().rev().find(|version| !version.is_bad())?;
     let keeps = base.facts.key_type == scene.desired.key_type && *because != Reason::KeyType;
-    (splits && keeps).then_some(base.version)
+    let exposed = scene.exposed.contains_key(&(held.name.clone(), base.version));
+    (splits && keeps && !exposed).then_some(base.version)
 }
 
 /// Where orders are decided, one certificate after the other.
@@ -229,7 +231,9 @@ impl<'s, 'a> Desk<'s, 'a> {
         let names: Vec<Hostname> =
             wish.names.iter().filter(|name| !self.is_aside(name, base)).cloned().collect();
         let names = self.not_refused_elsewhere(wish, names, base, draft);
-        let because = self.need(&names, base);
+        let because = self.need(&names, base).or_else(|| {
+            new_key(scene, wish, held.filter(|_| names.len() == wish.names.len())?, draft)
+        });
         if let Some(base) = base {
             draft.look_again_after(due_at(&base.facts), scene.now);
         }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::model::{CertName, DnsId, Facts, Host, Hostname, Service, Timestamp, Version, Why};
 use crate::plan::held::best;
 use crate::plan::pins::Guard;
+use crate::plan::rights::Exposed;
 use crate::plan::{Desired, FileSeen, Held, HeldVersion, Mode, Observed, Seen, Wish};
 use crate::servers::{Files, Kind, Part, Server, Shown, wants};
 
@@ -54,6 +55,8 @@ pub(super) struct Scene<'a> {
     pub(super) mode: &'a Mode,
     pub(super) now: Timestamp,
     pub(super) guard: Guard<'a>,
+    /// Keys that others could read; empty until the files were compared.
+    pub(super) exposed: Exposed,
     pub(super) held: HashMap<&'a CertName, &'a Held>,
     pub(super) wished: HashMap<&'a CertName, &'a Wish>,
     /// Known hosts by the domain above them.
@@ -94,6 +97,7 @@ impl<'a> Scene<'a> {
             mode,
             now,
             guard: Guard::of(&observed.pins),
+            exposed: Exposed::new(),
             held: observed.held.iter().map(|held| (&held.name, held)).collect(),
             wished: desired.certificates.iter().map(|wish| (&wish.name, wish)).collect(),
             below,

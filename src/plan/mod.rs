@@ -1,6 +1,7 @@
 //! Decides. Pure: what is wanted and what is there go in, a [`Plan`] comes out.
 
 mod advice;
+mod damage;
 mod edits;
 mod group;
 mod held;
@@ -8,12 +9,15 @@ mod issue;
 mod layout;
 mod pins;
 mod prove;
+mod rights;
 mod server;
 mod sourced;
 mod world;
 
+pub use damage::Damage;
 pub use held::{due_at, version_to_show};
 pub use layout::{Layout, layout};
+pub use server::opens_anew;
 pub use sourced::{Having, wishes};
 pub use world::{
     Adoptable, Desired, Edit, FileSeen, Held, HeldVersion, Hook, Observed, Pins, Seen, Sourced,
@@ -63,6 +67,8 @@ pub struct Plan {
     pub wake: Option<Timestamp>,
     /// What the planner noticed and cannot mend.
     pub findings: Vec<Finding>,
+    /// Keys that others could read, and nobody knew it before: to be noted before the first step.
+    pub exposed: Vec<(CertName, Version)>,
 }
 
 /// One thing to do.
@@ -116,6 +122,11 @@ pub enum Action {
         server: ServerId,
         /// Which file.
         path: PathBuf,
+    },
+    /// Let a server list its directory, which it has to.
+    Open {
+        /// Which server.
+        server: ServerId,
     },
     /// Ask the server whether its configuration is right.
     Check {
@@ -172,6 +183,8 @@ pub enum Reason {
     Due(Timestamp),
     /// It has ended.
     Expired(Timestamp),
+    /// Others could read its key.
+    Exposed,
     /// The configuration asks for another kind of key.
     KeyType,
     /// The store holds nothing for it, the server does.
@@ -184,8 +197,12 @@ pub enum Reason {
     NotInstalled,
     /// The file holds something else.
     Differs,
+    /// It holds something else, and this is what.
+    Damaged(Damage),
     /// Its mode, owner or group is not as it should be.
     Access,
+    /// The server cannot list its directory, and finds no certificate.
+    Unlistable,
     /// Its content follows from another step.
     Follows,
     /// The files changed since the server last read them.
@@ -247,9 +264,9 @@ pub struct Outcome {
 /// then the proofs. What fails costs the steps that stand on it; the next round plans the rest.
 #[must_use]
 pub fn plan(desired: &Desired, observed: &Observed, mode: &Mode, now: Timestamp) -> Plan {
-    let scene = Scene::new(desired, observed, mode, now);
+    let mut scene = Scene::new(desired, observed, mode, now);
     let mut draft = Draft::default();
-    server::tighten(&scene, &mut draft);
+    scene.exposed = rights::tighten(&scene, &mut draft);
     let pending = issue::orders(&scene, &mut draft);
     for held in &observed.held {
         draft.findings.extend(scene.guard.mismatches(held));
@@ -265,7 +282,8 @@ pub fn plan(desired: &Desired, observed: &Observed, mode: &Mode, now: Timestamp)
         sheet.prove(&scene, &pending, &mut draft);
     }
     prune(&scene, &sheets, &mut draft);
-    Plan { steps: draft.steps, wake: draft.wake, findings: draft.findings }
+    let Draft { steps, wake, findings, exposed } = draft;
+    Plan { steps, wake, findings, exposed }
 }
 
 /// A plan while it is made.
@@ -274,6 +292,7 @@ struct Draft {
     steps: Vec<Step>,
     wake: Option<Timestamp>,
     findings: Vec<Finding>,
+    exposed: Vec<(CertName, Version)>,
 }
 
 impl Draft {

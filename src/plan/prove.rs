@@ -57,7 +57,9 @@ impl Sheet<'_> {
         let told = self.seen.owed || told(&own) || certificate.is_some() && told(&Part::Index);
         let ready = !(self.deferred && told);
         match (proof, aged) {
-            _ if ready && self.installs.contains_key(&own) => Some(Reason::Follows),
+            _ if ready && (self.seen.shut || self.installs.contains_key(&own)) => {
+                Some(Reason::Follows)
+            }
             (None, _) if ready => Some(Reason::Unproved),
             // Without a reload nothing has changed since the survey looked.
             _ if is_stale && self.reload.is_some() => Some(Reason::Stale),

@@ -9,28 +9,14 @@ use crate::plan::advice;
 use crate::plan::edits::unpublished;
 use crate::plan::layout::{Pending, Scene};
 use crate::plan::{Action, Draft, FileSeen, Hook, Mode, Reason, Seen};
-use crate::servers::{Part, Shown, Want, needs_reload, wants};
+use crate::servers::{Part, Shown, Want, map_path, needs_reload, wants};
 
 /// A reload that would publish the admin's unfinished edit is deferred until a certificate is
 /// this near to its end.
 const URGENT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
-/// Takes rights away at once, before anything that may take time.
-pub(super) fn tighten(scene: &Scene<'_>, draft: &mut Draft) {
-    for seen in &scene.observed.servers {
-        let shown = scene.shown(seen, &BTreeMap::new());
-        let (default, ..) = scene.default(seen, &shown);
-        for want in wants(&seen.server, &shown, default.as_ref()) {
-            if matches!(compare(seen, &want), Compared::TooOpen) {
-                let action = Action::Tighten { server: seen.id().clone(), path: want.path };
-                draft.push(action, Reason::Access, Vec::new());
-            }
-        }
-    }
-}
-
 /// How a wanted file compares with what is there.
-enum Compared {
+pub(super) enum Compared {
     Same,
     Absent,
     Differs,
@@ -41,7 +27,7 @@ enum Compared {
     Blocked,
 }
 
-fn compare(seen: &Seen, want: &Want) -> Compared {
+pub(super) fn compare(seen: &Seen, want: &Want) -> Compared {
     match seen.files.get(&want.path) {
         None => Compared::Absent,
         Some(FileSeen::Other(_)) => Compared::Blocked,
@@ -71,6 +57,8 @@ pub(super) struct Sheet<'a> {
     pub(super) hooked: bool,
     /// A reload is needed and does not take place in this plan.
     pub(super) deferred: bool,
+    /// What a running server did not find, and does not look for again before it is told.
+    anew: bool,
 }
 
 impl<'a> Sheet<'a> {
@@ -95,6 +83,7 @@ impl<'a> Sheet<'a> {
             reload: None,
             hooked: matches!(seen.hook, Hook::There | Hook::Unknown),
             deferred: false,
+            anew: false,
         };
         let stands_on = sheet.install(scene, pending, draft);
         let hook = sheet.hook(scene, &stands_on, draft);
@@ -150,6 +139,7 @@ impl<'a> Sheet<'a> {
                 _ if because == Reason::Differs && !needs.is_empty() => Reason::Follows,
                 _ => because,
             };
+            self.anew |= opens_anew(self.seen, &part);
             let server = self.seen.id().clone();
             let action = Action::Install { server, part: part.clone(), version };
             let step = draft.push(action, because, needs);
@@ -185,7 +175,10 @@ impl<'a> Sheet<'a> {
             let reason = match compare(self.seen, &want) {
                 Compared::Same | Compared::TooOpen => None,
                 Compared::Absent => Some(Reason::NotInstalled),
-                Compared::Differs => Some(Reason::Differs),
+                Compared::Differs => Some(match self.seen.damaged.get(&want.path) {
+                    Some(damage) => Reason::Damaged(damage.clone()),
+                    None => Reason::Differs,
+                }),
                 Compared::Access => Some(Reason::Access),
                 Compared::Blocked => {
                     blocked.insert(want.part);
@@ -309,7 +302,9 @@ impl<'a> Sheet<'a> {
             Some(Reason::NotHooked)
         } else if self.seen.owed {
             Some(Reason::ReloadOwed)
-        } else if self.installs.keys().any(|part| needs_reload(&self.seen.server, part)) {
+        } else if self.anew
+            || self.installs.keys().any(|part| needs_reload(&self.seen.server, part))
+        {
             Some(Reason::Follows)
         } else {
             stale().then_some(Reason::Stale)
@@ -345,6 +340,15 @@ fn other<'a>((path, file): (&'a std::path::PathBuf, &'a FileSeen)) -> Option<(&'
     }
 }
 
+/// Whether a server that uses our files found no such part when it started: a Postfix smtpd without
+/// its map goes on without (measured with 3.7.11), though it sees when one it opened is replaced.
+#[must_use]
+pub fn opens_anew(seen: &Seen, part: &Part) -> bool {
+    seen.hook == Hook::There
+        && *part == Part::Index
+        && map_path(&seen.server).is_some_and(|map| !seen.files.contains_key(&map))
+}
+
 /// Whether a step stands on an order, directly or through others.
 fn follows_order(draft: &Draft, step: usize) -> bool {
     let Some(step) = draft.steps.get(step) else { return false };
@@ -357,7 +361,7 @@ fn older(scene: &Scene<'_>, shown: &Shown, because: Reason) -> Reason {
     let newest = scene.held.get(&shown.name).and_then(|held| held.versions.last());
     let newest = newest.filter(|newest| newest.version > shown.version);
     match (newest, &because) {
-        (Some(newest), Reason::Differs | Reason::NotInstalled) => {
+        (Some(newest), Reason::Differs | Reason::Damaged(_) | Reason::NotInstalled) => {
             if newest.unfit.is_some() {
                 because
             } else if newest.is_bad() {

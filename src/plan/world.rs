@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::model::{
     CertName, Facts, Host, Hostname, KeyHash, KeyType, Owner, Sha256, Timestamp, Version,
 };
+use crate::plan::Damage;
 use crate::servers::{Server, ServerId};
 
 /// What is wanted.
@@ -48,6 +49,8 @@ pub struct Observed {
     pub servers: Vec<Seen>,
     /// Authenticated TLSA records of hosts served here.
     pub pins: Vec<Pins>,
+    /// Versions whose keys others could read, and since when that is known.
+    pub exposed: BTreeMap<(CertName, Version), Timestamp>,
     /// Installed pairs that could be taken into a store that lacks them.
     pub adoptable: Vec<Adoptable>,
     /// Certificates that others made and that can be shown, each name once.
@@ -134,6 +137,10 @@ pub struct Seen {
     pub hook: Hook,
     /// What lies at the paths of its layout. A path that is not here is absent.
     pub files: BTreeMap<PathBuf, FileSeen>,
+    /// What is wrong with files that somebody touched, where their bytes tell.
+    pub damaged: BTreeMap<PathBuf, Damage>,
+    /// The server has to list its directory and cannot.
+    pub shut: bool,
     /// A reload is owed.
     pub owed: bool,
     /// What of its configuration is newer than its last reload, the newest first.

@@ -122,6 +122,7 @@ fn word(action: &Action) -> &'static str {
         Action::Adopt { .. } => "adopt",
         Action::Install { .. } => "install",
         Action::Tighten { .. } => "tighten",
+        Action::Open { .. } => "open",
         Action::Check { .. } => "check",
         Action::Reload { .. } => "reload",
         Action::Prove { .. } => "prove",
@@ -138,9 +139,10 @@ fn subject(action: &Action) -> String {
         }
         Action::Install { server, part, .. } => format!("{server} {part}"),
         Action::Tighten { path, .. } => path.display().to_string(),
-        Action::Check { server } | Action::Reload { server } | Action::Hook { server } => {
-            server.to_string()
-        }
+        Action::Open { server }
+        | Action::Check { server }
+        | Action::Reload { server }
+        | Action::Hook { server } => server.to_string(),
         Action::Prove { server, certificate: Some(name) } => format!("{server} {name}"),
         Action::Prove { server, certificate: None } => format!("{server} without SNI"),
         Action::Prune { certificate, version } => format!("{certificate} version {version}"),
@@ -165,6 +167,7 @@ fn sentence(action: &Action) -> String {
         Action::Tighten { path, server } => {
             format!("take rights to {} of {server} away from others", path.display())
         }
+        Action::Open { server } => format!("let {server} list the directory of its certificates"),
         Action::Check { server } => format!("check the configuration of {server}"),
         Action::Reload { server } => format!("reload {server}"),
         Action::Prove { server, certificate: Some(name) } => format!("prove {name} on {server}"),
@@ -182,13 +185,16 @@ fn because(step: &Step) -> String {
         Reason::Missing(hosts) => format!("no certificate covers {}", listed(hosts)),
         Reason::Due(end) => format!("it ends at {end} and little of its life is left"),
         Reason::Expired(end) => format!("it has ended at {end}"),
+        Reason::Exposed => "its key could be read by others".to_owned(),
         Reason::KeyType => "the configuration asks for another kind of key".to_owned(),
         Reason::StoreLost => "the store does not hold it and the server does".to_owned(),
         Reason::Sourced(owner) => format!("{owner} made it and the configuration says to use it"),
         Reason::Renewed(owner) => format!("{owner} has renewed it"),
         Reason::NotInstalled => "it is not there".to_owned(),
         Reason::Differs => "what is there is something else".to_owned(),
+        Reason::Damaged(damage) => damage.to_string(),
         Reason::Access => "its owner, group or mode is not as it should be".to_owned(),
+        Reason::Unlistable => "it cannot list it, and finds no certificate there".to_owned(),
         Reason::Follows => match steps_named(&step.needs) {
             Some(steps) => format!("it follows from {steps}"),
             None => "it follows from what else is done".to_owned(),
@@ -292,6 +298,7 @@ mod tests {
                 "exim",
                 "exim does not use the files mailcert writes; mailcert setup shows the lines",
             )],
+            exposed: Vec::new(),
         }
     }
 

@@ -91,6 +91,7 @@ pub fn is_hooked(server: &Server, settings: &BTreeMap<String, String>) -> bool {
             words(value("tls_server_sni_maps")).any(|word| word == map)
                 && words(value("smtpd_tls_chain_files")).next() == Some(&chain)
                 && says_tls(&value)
+                && overridden(server, settings).is_empty()
         }
         Kind::Exim(exim) => {
             let certificate = value("tls_certificate");
@@ -115,6 +116,26 @@ pub fn is_hooked(server: &Server, settings: &BTreeMap<String, String>) -> bool {
         }
         Kind::Files(_) => true,
     }
+}
+
+/// The settings of single services in master.cf that win over our lines, as `postconf -P` writes
+/// them (`587/inet/smtpd_tls_chain_files`): `settings` has to hold those as well.
+#[must_use]
+pub fn overridden(server: &Server, settings: &BTreeMap<String, String>) -> Vec<String> {
+    let Kind::Postfix(postfix) = &server.kind else { return Vec::new() };
+    let chain = server.directory.join("default.pem").display().to_string();
+    let map = sni_map(&server.directory, postfix);
+    let wins = |(key, value): &(&String, &String)| {
+        let mut parts = key.rsplitn(3, '/');
+        let (name, kind) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+        let ours = match name {
+            "smtpd_tls_chain_files" => words(value).next() == Some(&chain),
+            "tls_server_sni_maps" => words(value).any(|word| word == map),
+            _ => true,
+        };
+        matches!(kind, "inet" | "pass") && !ours
+    };
+    settings.iter().filter(wins).map(|(key, _)| key.clone()).collect()
 }
 
 /// The tool that says in a comment of `text` that it manages the file: an edit would be undone by
@@ -342,6 +363,15 @@ mod tests {
             let mut other = all;
             other[index].1 = wrong;
             assert!(!is_hooked(&postfix(), &settings(&other)), "{wrong:?}");
+        }
+        for (service, value, expected) in [
+            ("587/inet/smtpd_tls_chain_files", "/x.pem", false),
+            ("587/inet/smtpd_tls_chain_files", "/d/tls/default.pem", true),
+            ("587/inet/tls_server_sni_maps", "", false),
+            ("587/inet/smtpd_tls_wrappermode", "yes", true),
+        ] {
+            let settings = settings(&[all.as_slice(), &[(service, value)]].concat());
+            assert_eq!(is_hooked(&postfix(), &settings), expected, "{service} {value}");
         }
     }
 

@@ -22,7 +22,7 @@ mod postfix;
 
 pub use dovecot::{DROP_IN, blocks, cost_of_blocks};
 pub use listener::Listener;
-pub use postfix::{SNI_SOURCE, map_identity, map_suffix};
+pub use postfix::{SNI_SOURCE, map_identity, map_path, map_suffix};
 
 use std::path::{Path, PathBuf};
 

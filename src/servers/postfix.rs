@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use crate::model::{CertName, Sha256, Version};
 use crate::servers::entries::{Entries, Stems};
-use crate::servers::{Content, Part, Postfix, Server, Shown, Want, gitignore};
+use crate::servers::{Content, Kind, Part, Postfix, Server, Shown, Want, gitignore};
 
 /// The file name of the SNI map's source.
 pub const SNI_SOURCE: &str = "sni";
@@ -28,6 +28,15 @@ pub fn map_suffix(map_type: &str) -> Option<&'static str> {
         "cdb" => Some("cdb"),
         _ => None,
     }
+}
+
+/// Where the built SNI map of a Postfix lies; `None` for other servers and where it is not built
+/// here.
+#[must_use]
+pub fn map_path(server: &Server) -> Option<PathBuf> {
+    let Kind::Postfix(postfix) = &server.kind else { return None };
+    let suffix = map_suffix(&postfix.map_type).filter(|_| !server.files_only)?;
+    Some(server.directory.join(format!("{SNI_SOURCE}.{suffix}")))
 }
 
 /// What a built map holds, in one digest: its type, its source text, and (in the order of the

@@ -189,6 +189,8 @@ pub enum Entry {
         /// Its `meta` object and what else is used of it.
         body: String,
     },
+    /// Others could read the key of this version, as is known since then.
+    Exposed(CertName, Version, Timestamp),
     /// Something worth telling later (`history`).
     Event {
         /// When.
@@ -215,6 +217,8 @@ pub struct Diary {
     pub proofs: BTreeMap<(String, Option<CertName>), Proof>,
     /// Versions not to be shown, since when and why.
     pub bad: BTreeMap<(CertName, Version), (Timestamp, String)>,
+    /// Versions whose key others could read, and since when that is known.
+    pub exposed: BTreeMap<(CertName, Version), Timestamp>,
     /// Up to when the edits of each server's configuration are mailcert's own.
     pub known: BTreeMap<String, Timestamp>,
     /// What the DNS said, by domain.
@@ -250,6 +254,9 @@ impl Diary {
             }
             Entry::Cleared { certificate, version } => {
                 self.bad.remove(&(certificate, version));
+            }
+            Entry::Exposed(certificate, version, at) => {
+                self.exposed.insert((certificate, version), at);
             }
             Entry::Known { server, until } => {
                 self.known.insert(server, until);
@@ -295,6 +302,8 @@ impl Diary {
             at,
             why,
         });
+        let exposed = self.exposed.into_iter();
+        let exposed = exposed.map(|((name, version), at)| Entry::Exposed(name, version, at));
         let known = self.known.into_iter();
         let known = known.map(|(server, until)| Entry::Known { server, until });
         let discovered = self.discovered.into_iter().map(|(domain, known)| {
@@ -311,6 +320,7 @@ impl Diary {
             .chain(installed)
             .chain(proofs)
             .chain(bad)
+            .chain(exposed)
             .chain(known)
             .chain(discovered)
             .chain(directories)

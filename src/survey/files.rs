@@ -10,6 +10,7 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
+use zeroize::Zeroizing;
 
 use crate::model::Sha256;
 use crate::plan::FileSeen;
@@ -103,18 +104,21 @@ fn same_content(a: &FilePrint, b: &FilePrint) -> bool {
 /// what is larger than anything of ours, and for what cannot be read.
 fn read(path: &Path) -> Option<Sha256> {
     let built = path.extension().is_some_and(|suffix| BUILT.iter().any(|word| suffix == *word));
-    if built {
-        return None;
-    }
+    if built { None } else { bytes(path).map(|bytes| Sha256::of(&bytes)) }
+}
+
+/// The bytes of a regular file of ours; `None` for what is larger than anything of ours, and for
+/// what cannot be read.
+pub(super) fn bytes(path: &Path) -> Option<Zeroizing<Vec<u8>>> {
     let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let flags = i32::try_from(flags.bits()).ok()?;
     let file: File = OpenOptions::new().read(true).custom_flags(flags).open(path).ok()?;
     if !file.metadata().ok()?.is_file() {
         return None;
     }
-    let mut bytes = zeroize::Zeroizing::new(Vec::new());
+    let mut bytes = Zeroizing::new(Vec::new());
     file.take(LARGEST + 1).read_to_end(&mut bytes).ok()?;
-    (u64::try_from(bytes.len()).ok()? <= LARGEST).then(|| Sha256::of(&bytes))
+    (u64::try_from(bytes.len()).ok()? <= LARGEST).then_some(bytes)
 }
 
 /// Suffixes of built maps.

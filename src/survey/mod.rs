@@ -7,6 +7,7 @@
 mod adopt;
 mod aged;
 mod claims;
+mod damage;
 mod dovecot;
 mod exim;
 mod files;

@@ -16,6 +16,7 @@ use crate::plan::{
 use crate::servers::{self, Kind, Part, Server, Shown};
 use crate::store::{Diary, FilePrint, Kept, Proof};
 use crate::survey::aged::{Group, Thinned, look_at};
+use crate::survey::damage::damaged as damaged_files;
 use crate::survey::live::{self, Known};
 use crate::survey::{Asked, Lying, adoptable, file_print, files_of, unfit};
 use crate::verify::{self, How};
@@ -45,6 +46,9 @@ pub struct Earlier {
     pub ordered: BTreeSet<CertName>,
     /// What was looked at, by server and certificate: the proof stands, whatever it showed.
     pub looked_at: BTreeSet<(String, Option<CertName>)>,
+    /// Servers that the last round changed: what was refused there before may be mended by it,
+    /// since a broken default takes down every name.
+    pub changed: BTreeSet<String>,
 }
 
 /// The names that are looked at as if nothing were remembered.
@@ -128,6 +132,7 @@ pub async fn observe(
             .map(|(name, wait)| (name.clone(), wait.refused.iter().cloned().collect()))
             .collect(),
         pins: look.pins.clone(),
+        exposed: diary.exposed.clone(),
         adoptable: if lacks(desired, &held) { lost(desired, asked, look) } else { Vec::new() },
         held,
         servers: Vec::new(),
@@ -137,7 +142,8 @@ pub async fn observe(
     for asked in asked {
         let lying = files_of(&asked.server, &diary.installed);
         touched.push(self::touched(&asked.server.id.0, &lying, diary));
-        observed.servers.push(seen(asked, lying.seen, diary));
+        let damaged = damaged_files(&asked.server, &lying, diary, look.how.known(), look.now).await;
+        observed.servers.push(Seen { damaged, ..seen(asked, lying.seen, diary) });
     }
     let proofs =
         look_where_no_proof_stands(desired, &mut observed, asked, &touched, diary, look).await;
@@ -168,6 +174,8 @@ fn seen(asked: &Asked, files: BTreeMap<PathBuf, FileSeen>, diary: &Diary) -> See
     let id = &asked.server.id.0;
     Seen {
         files,
+        damaged: BTreeMap::new(),
+        shut: is_shut(&asked.server),
         server: asked.server.clone(),
         hook: asked.hook.clone(),
         owed: diary.owed.contains_key(id),
@@ -177,6 +185,15 @@ fn seen(asked: &Asked, files: BTreeMap<PathBuf, FileSeen>, diary: &Diary) -> See
         doubted: BTreeSet::new(),
         running: asked.running,
     }
+}
+
+/// Whether Exim cannot list its directory: `dsearch` fails then, and all of its TLS with it.
+fn is_shut(server: &Server) -> bool {
+    let Kind::Exim(_) = &server.kind else { return false };
+    let found = std::fs::symlink_metadata(&server.directory).map(|found| file_print(&found));
+    let Ok(found) = found else { return false };
+    let bits = if found.gid == server.gid { found.mode >> 3 } else { found.mode };
+    !server.files_only && bits & 0o5 != 0o5
 }
 
 /// Whether a server's configuration was edited after its last reload by somebody else than
@@ -222,8 +239,12 @@ async fn look_where_no_proof_stands(
             let of_this_run = look.earlier.looked_at.contains(&key);
             let proof = diary.proofs.get(&key);
             let unvoided = proof.filter(|_| !void.contains(&subject));
-            let standing =
-                unvoided.filter(|proof| stands(proof, of_this_run, shown, edited_at, look));
+            let changed = look.earlier.changed.contains(&key.0);
+            let standing = unvoided.filter(|proof| {
+                let mended = changed && !live::shows(&proof.inspections, &shown.facts.leaf);
+                let of_this_run = of_this_run && !mended;
+                stands(proof, of_this_run, shown, edited_at, look)
+            });
             if let Some(proof) = standing {
                 let seen = &mut observed.servers[index];
                 seen.proofs.insert(subject, (proof.version, proof.at));

@@ -46,8 +46,9 @@ pub(super) async fn ask(
     let sources = ["main.cf", "master.cf"].map(|name| config.join(name));
     let own = own_files(&lines, &overrides);
     let findings = own.iter().filter_map(|own| overridden(&server, &at, own)).collect();
+    let settings = main.clone().into_iter().chain(overrides).collect();
     let asked = Asked {
-        hook: hook(&server, is_hooked(&server, &main), &sources[0]),
+        hook: hook(&server, is_hooked(&server, &settings), &sources[0]),
         running: pid.is_some_and(|file| machine::running(&file, "master").is_some()),
         edited_at: machine::newest(&sources, &server.directory),
         proxied: main.get("proxy_interfaces").map_or_else(Vec::new, |text| addresses(text)),
@@ -68,8 +69,8 @@ fn overridden(server: &Server, at: &str, own: &(String, String, String)) -> Opti
             .all(|path| Path::new(path).starts_with(&server.directory));
     let message = format!(
         "master.cf sets `-o {setting}={}` for the service {service}, which takes the place of \
-         mailcert's files there; take that line out: postconf -c {at} -PX '{service}/{setting}' \
-         && postfix -c {at} reload",
+         mailcert's files there: `mailcert setup` shows the edit and `mailcert fix --yes` applies \
+         it, or by hand: postconf -c {at} -PX '{service}/{setting}' && postfix -c {at} reload",
         visible(value)
     );
     let subject = format!("{} {service}", server.id);

@@ -32,6 +32,8 @@ pub(crate) fn server(id: &str, kind: Kind, service: Service) -> Seen {
         },
         hook: Hook::There,
         files: BTreeMap::new(),
+        damaged: BTreeMap::new(),
+        shut: false,
         owed: false,
         edited: Vec::new(),
         proofs: BTreeMap::new(),
@@ -99,6 +101,8 @@ pub(crate) fn some(chance: &mut Chance, hosts: &[Hostname]) -> Vec<Seen> {
             seen.hook = Hook::Unknown;
             seen.server.files_only = true;
         }
+        let is_exim = matches!(seen.server.kind, Kind::Exim(_));
+        seen.shut = is_exim && !seen.server.files_only && chance.once_in(8);
         seen.owed = chance.once_in(4);
         seen.edited = if chance.once_in(4) { edits() } else { Vec::new() };
         seen.running = !chance.once_in(6);

@@ -10,7 +10,7 @@ use mailcert::model::{
 };
 use mailcert::plan::{
     Action, Desired, Fate, FileSeen, Having, Held, HeldVersion, Hook, Mode, Observed, Plan, Seen,
-    Step, Wish, layout, plan, version_to_show, wishes,
+    Step, Wish, layout, opens_anew, plan, version_to_show, wishes,
 };
 use mailcert::servers::{Kind, Part, ServerId, needs_reload, wants};
 
@@ -178,6 +178,8 @@ impl World {
     /// Carries out the first steps of a plan, which takes a moment.
     pub(crate) fn carry_out(&mut self, plan: &Plan, mode: &Mode, steps: usize) -> Vec<Fate> {
         let desired = self.desired();
+        let noticed = plan.exposed.iter().map(|key| (key.clone(), self.now));
+        self.observed.exposed.extend(noticed);
         let mut fates: Vec<Fate> = Vec::new();
         for step in plan.steps.iter().take(steps) {
             let ready = step.needs.iter().all(|needed| fates[*needed] == Fate::Done);
@@ -212,6 +214,10 @@ impl World {
             }
             Action::Install { server, part, .. } => self.install(server, part, desired),
             Action::Tighten { server, path } => self.tighten(server, path, desired),
+            Action::Open { server } => {
+                self.seen(server).shut = false;
+                self.seen(server).proofs.clear();
+            }
             Action::Check { .. } => {}
             Action::Reload { server } => {
                 let seen = self.seen(server);
@@ -238,17 +244,18 @@ impl World {
         true
     }
 
-    /// Gives a file the mode its layout wants.
+    /// Gives a file the mode and owner its layout wants.
     fn tighten(&mut self, server: &ServerId, path: &Path, desired: &Desired) {
         let seen = self.observed.servers.iter().find(|seen| seen.id() == server);
         let seen = seen.expect("a server that is there");
         let own = layout(desired, &self.observed, seen, self.now);
         let files = wants(&seen.server, &own.shown, own.default.as_ref());
-        let wanted = files.iter().find(|want| want.path == path).map(|want| want.mode);
-        if let (Some(wanted), Some(FileSeen::Regular { mode, .. })) =
+        let wanted = files.iter().find(|want| want.path == path);
+        let wanted = wanted.map(|want| (want.mode, want.uid, want.gid));
+        if let (Some(wanted), Some(FileSeen::Regular { mode, uid, gid, .. })) =
             (wanted, self.seen(server).files.get_mut(path))
         {
-            *mode = wanted;
+            (*mode, *uid, *gid) = wanted;
         }
     }
 
@@ -300,7 +307,7 @@ impl World {
         let own = layout(desired, &self.observed, seen, self.now);
         let files = wants(&seen.server, &own.shown, own.default.as_ref());
         let seen = self.seen(server);
-        seen.owed |= needs_reload(&seen.server, part);
+        seen.owed |= opens_anew(seen, part) || needs_reload(&seen.server, part);
         for want in files.into_iter().filter(|want| want.part == *part) {
             let (mode, uid, gid) = (want.mode, want.uid, want.gid);
             let file = FileSeen::Regular { identity: Some(want.identity), mode, uid, gid };

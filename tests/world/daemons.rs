@@ -102,6 +102,21 @@ impl Daemons {
         }
     }
 
+    /// Waits until nothing answers on this port any more.
+    pub(crate) fn gone(&mut self, address: Ipv4Addr, port: u16) {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        let peer = SocketAddr::from((address, port));
+        while TcpStream::connect_timeout(&peer, Duration::from_secs(1)).is_ok() {
+            assert!(Instant::now() < deadline, "{peer} still answers");
+            sleep(Duration::from_millis(20));
+        }
+        // A child that ended and is not waited for looks alive to mailcert.
+        sleep(Duration::from_millis(300));
+        for child in &mut self.children {
+            let _ = child.try_wait();
+        }
+    }
+
     /// The end of every log, for the one who has to find out why a test failed.
     fn logs(&self) -> String {
         let logs = ["knot.log", "unbound.log", "pebble.log", "postfix.log", "postfix/log/mail.log"];

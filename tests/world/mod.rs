@@ -4,13 +4,14 @@
 //! Everything lives in one temporary directory and on the addresses of one loopback block. It
 //! needs root, Debian's packages and an unpacked Exim: `tests/run` installs them.
 
+mod again;
 pub(crate) mod block;
 pub(crate) mod daemons;
 pub(crate) mod debian_exim;
 pub(crate) mod dovecot;
 pub(crate) mod exim;
 mod knot;
-mod papers;
+pub(crate) mod papers;
 mod pebble;
 pub(crate) mod postfix;
 mod trixie;

@@ -77,6 +77,7 @@ fn life() -> Vec<Entry> {
         Entry::Proof { server: exim(), certificate: Some(name()), proof: Some(proof(1)) },
         Entry::Proof { server: exim(), certificate: Some(name()), proof: None },
         Entry::Bad { certificate: name(), version: Version(3), at: at(5), why: "x".to_owned() },
+        Entry::Exposed(name(), Version(3), at(5)),
         Entry::Known { server: exim(), until: at(5) },
         Entry::Known { server: exim(), until: at(6) },
         asked(domain.clone(), 5),
