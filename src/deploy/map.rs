@@ -229,7 +229,6 @@ mod tests {
 
     /// As on a full disk, where `lmdb` returns 0 with names missing.
     #[tokio::test]
-    #[ignore = "needs Postfix: tests/run has it"]
     async fn a_map_that_lost_or_changed_a_name_does_not_read_back() {
         let root = tempfile::tempdir().unwrap();
         let put = |name: &str, text: &str| {

@@ -101,7 +101,6 @@ mod tests {
     use crate::store::{Memory, Store};
 
     #[tokio::test]
-    #[ignore = "needs Postfix: tests/run has it"]
     async fn what_is_shown_today_is_copied_and_a_default_that_is_there_stays() {
         let root = tempfile::tempdir().unwrap();
         let store = Memory::new();

@@ -240,7 +240,6 @@ async fn a_directory_that_others_write_or_exim_cannot_list_is_refused() {
 }
 
 #[tokio::test]
-#[ignore = "needs Postfix: tests/run has it"]
 async fn a_map_is_built_aside_read_back_and_private() {
     for map_type in ["hash", "lmdb", "cdb"] {
         let root = tempfile::tempdir().unwrap();
@@ -285,7 +284,6 @@ async fn a_map_is_built_aside_read_back_and_private() {
 }
 
 #[tokio::test]
-#[ignore = "needs Postfix: tests/run has it"]
 async fn a_map_that_is_not_right_leaves_the_old_one_in_place() {
     let root = tempfile::tempdir().unwrap();
     let store = Memory::new();

@@ -203,7 +203,6 @@ fi
 "#;
 
 #[tokio::test]
-#[ignore = "needs Postfix: tests/run has it"]
 async fn postfix_gets_three_lines_and_gives_them_back() {
     let world = World::postfix("# mine\nsmtpd_tls_cert_file = /x.pem\n");
     let shown = world.there_and_back().await;
@@ -218,7 +217,6 @@ async fn postfix_gets_three_lines_and_gives_them_back() {
 }
 
 #[tokio::test]
-#[ignore = "needs Postfix: tests/run has it"]
 async fn postfix_keeps_a_level_and_a_map_of_the_admins() {
     let world =
         World::postfix("smtpd_tls_security_level = encrypt\ntls_server_sni_maps = hash:/mine\n");
@@ -228,7 +226,6 @@ async fn postfix_keeps_a_level_and_a_map_of_the_admins() {
 }
 
 #[tokio::test]
-#[ignore = "needs Postfix: tests/run has it"]
 async fn what_is_not_ours_to_edit_is_only_printed_for() {
     let world = World::postfix("# Ansible managed: main.cf.j2\n");
     let error = world.plain(world.apply().await.unwrap_err());

@@ -390,10 +390,7 @@ impl<'s, 'a> Desk<'s, 'a> {
 }
 
 fn exactly(id: &DnsId) -> Option<&str> {
-    match id {
-        DnsId::Host(name) => Some(name.as_str()),
-        DnsId::Wildcard(_) => None,
-    }
+    if let DnsId::Host(name) = id { Some(name.as_str()) } else { None }
 }
 
 fn is_good(version: &HeldVersion, now: Timestamp) -> bool {

@@ -219,11 +219,14 @@ impl<'a> Scene<'a> {
                 let held = self.held.get(&shown.name)?;
                 let older = held.versions.iter().rev().filter(|old| {
                     old.version < shown.version
-                        && !old.is_bad()
+                        && old.unfit.is_none()
                         && old.facts.valid_at(self.now)
                         && self.guard.allows(&old.facts)
                 });
-                older.map(|old| self.show(held, old)).find(is_free)
+                // One that made a name worse was shown all the same where there was no other.
+                let good = older.clone().filter(|old| !old.is_bad());
+                let last = older.filter(|old| old.is_bad());
+                good.chain(last).map(|old| self.show(held, old)).find(is_free)
             };
             certificates = certificates.into_iter().filter_map(unblocked).collect();
         }

@@ -94,18 +94,13 @@ pub fn is_hooked(server: &Server, settings: &BTreeMap<String, String>) -> bool {
                 && overridden(server, settings).is_empty()
         }
         Kind::Exim(exim) => {
-            let certificate = value("tls_certificate");
+            let (certificate, key) = (value("tls_certificate"), value("tls_privatekey"));
+            let (of_certificate, of_key) = exim_stems(exim.layout);
+            // The combined file holds the key.
+            let in_one = exim.layout == EximLayout::Combined && key.is_empty();
             !value("tls_advertise_hosts").is_empty()
-                && asks_for_sni(certificate, directory, exim_stems(exim.layout).0)
-                && match exim.layout {
-                    EximLayout::Combined => {
-                        let key = value("tls_privatekey");
-                        key.is_empty() || asks_for_sni(key, directory, ".pem")
-                    }
-                    EximLayout::Split => {
-                        asks_for_sni(value("tls_privatekey"), directory, exim_stems(exim.layout).1)
-                    }
-                }
+                && asks_for_sni(certificate, directory, of_certificate)
+                && (in_one || asks_for_sni(key, directory, of_key))
         }
         Kind::Dovecot(_) => {
             let path = drop_in(server);

@@ -1,3 +1,5 @@
+//! How long a proof speaks for today, and how one that is only old is renewed.
+//!
 //! A proof that is only old is renewed by fewer looks: one name on each listener says that the
 //! certificate is still shown there, and each name has its turn every seven days.
 
@@ -9,7 +11,7 @@ use std::time::Duration;
 use crate::model::{CertName, Hostname, Inspection, Timestamp};
 use crate::servers::Shown;
 use crate::store::Proof;
-use crate::survey::live;
+use crate::survey::{Look, live};
 use crate::verify::{self, Ask, How};
 
 /// No name is left out for longer than this (contract.md, `[verify] every`).
@@ -103,6 +105,42 @@ type Place<'a> = (&'a Hostname, Option<IpAddr>, u16);
 
 fn place(ask: &Ask) -> Place<'_> {
     (&ask.endpoint.host, ask.endpoint.address, ask.endpoint.port)
+}
+
+/// Whether a proof says how this version fares, or how it will: while it is another version's, a
+/// step of the plan looks, which can tell whether a name is worse than it was.
+pub(super) fn is_settled(shown: &Shown) -> impl Fn(&Proof) -> bool + use<> {
+    let version = shown.version;
+    move |proof| proof.version == version && proof.before.is_none()
+}
+
+/// Whether what was seen once still speaks for today.
+pub(super) fn stands(
+    proof: &Proof,
+    of_this_run: bool,
+    shown: &Shown,
+    edited: Option<Timestamp>,
+    look: &Look<'_>,
+) -> bool {
+    let is_recent = || look.now.since(proof.at) < look.every;
+    (of_this_run && is_of(proof, shown)) || (speaks(proof, shown, edited, look) && is_recent())
+}
+
+/// The same, but for its age.
+pub(super) fn speaks(
+    proof: &Proof,
+    shown: &Shown,
+    edited: Option<Timestamp>,
+    look: &Look<'_>,
+) -> bool {
+    is_of(proof, shown)
+        && !live::names(shown).iter().any(|host| look.anew.takes_in(host))
+        && edited.is_none_or(|edited| edited <= proof.at)
+        && live::shows(&proof.inspections, &shown.facts.leaf)
+}
+
+fn is_of(proof: &Proof, shown: &Shown) -> bool {
+    proof.version == shown.version && !proof.void
 }
 
 #[cfg(test)]

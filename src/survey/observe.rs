@@ -15,7 +15,7 @@ use crate::plan::{
 };
 use crate::servers::{self, Kind, Part, Server, Shown};
 use crate::store::{Diary, FilePrint, Kept, Proof};
-use crate::survey::aged::{Group, Thinned, look_at};
+use crate::survey::aged::{Group, Thinned, is_settled, look_at, speaks, stands};
 use crate::survey::damage::damaged as damaged_files;
 use crate::survey::live::{self, Known};
 use crate::survey::{Asked, Lying, adoptable, file_print, files_of, unfit};
@@ -300,37 +300,6 @@ fn learn(
         proofs.push((seen.server.id.0.clone(), subject, proof));
     }
     proofs
-}
-
-/// Whether a proof says how this version fares, or how it will: while it is another version's, a
-/// step of the plan looks, which can tell whether a name is worse than it was.
-fn is_settled(shown: &Shown) -> impl Fn(&Proof) -> bool + use<> {
-    let version = shown.version;
-    move |proof| proof.version == version && proof.before.is_none()
-}
-
-/// Whether what was seen once still speaks for today.
-fn stands(
-    proof: &Proof,
-    of_this_run: bool,
-    shown: &Shown,
-    edited: Option<Timestamp>,
-    look: &Look<'_>,
-) -> bool {
-    let is_recent = || look.now.since(proof.at) < look.every;
-    (of_this_run && is_of(proof, shown)) || (speaks(proof, shown, edited, look) && is_recent())
-}
-
-/// The same, but for its age.
-fn speaks(proof: &Proof, shown: &Shown, edited: Option<Timestamp>, look: &Look<'_>) -> bool {
-    is_of(proof, shown)
-        && !live::names(shown).iter().any(|host| look.anew.takes_in(host))
-        && edited.is_none_or(|edited| edited <= proof.at)
-        && live::shows(&proof.inspections, &shown.facts.leaf)
-}
-
-fn is_of(proof: &Proof, shown: &Shown) -> bool {
-    proof.version == shown.version && !proof.void
 }
 
 /// The subjects whose proof a touched file voids.

@@ -68,7 +68,7 @@ fn all_problems_of_a_file_are_told_at_once() {
         5 | [[domian]]
           |   ^^^^^^ expected one of `acme`, `challenge`, `source`, `dns`, `discover`,
           |          `machine`, `state`, `verify`, `domain`, `postfix`, `exim`,
-          |          `dovecot`
+          |          `dovecot`, `files`
           |
           = help: did you mean `domain`?
         --- exit 2

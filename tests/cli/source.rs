@@ -129,15 +129,17 @@ fn fix_offers_what_others_have_and_run_does_not() {
     let case = world().whole_config(&format!("{acme}{CONFIG}")).with("HOME", "{dir}");
     let case = acme_sh(case, &Ca::new(), &["mx1.example.org", "mx2.example.org"], 80);
     let ran = case.run("fix --dry-run -v");
-    let note = ran.stdout.split_once("\nnote").map(|(_, note)| format!("note{note}"));
+    let note = ran
+        .stdout
+        .split_once("\n  note")
+        .map(|(_, rest)| rest.split_once("\n\n").map_or(rest, |(note, _)| note));
     expect![[r#"
-        note source-found: {dir}/.acme.sh
-          acme.sh has a good certificate for mx1.example.org and 1 more below
-          {dir}/.acme.sh; to show that instead of ordering another, add
-          [source.files] with `paths = ["{dir}/.acme.sh"]` to the
-          configuration
-    "#]]
-    .assert_eq(&note.unwrap_or_default());
+         source-found: {dir}/.acme.sh
+              acme.sh has a good certificate for mx1.example.org and 1 more below
+              {dir}/.acme.sh; to show that instead of ordering another, add
+              [source.files] with `paths = ["{dir}/.acme.sh"]` to the
+              configuration"#]]
+    .assert_eq(note.unwrap_or_default());
     assert!(!case.run("plan").stdout.contains("source-found"));
     let ran = case.run("fix --json").json();
     let found: Vec<_> = ran["findings"].as_array().unwrap().iter().collect();

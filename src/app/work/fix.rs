@@ -33,8 +33,7 @@ pub(in crate::app) async fn fix(
     output: &Output,
     notes: Vec<Finding>,
 ) -> Result<u8, Failure> {
-    let lock = || session.store.lock().map_err(Failure::store);
-    let _lock = if how.dry_run { None } else { Some(lock()?) };
+    let _lock = if how.dry_run { None } else { Some(session.lock(output).await?) };
     let asks = !how.yes && can_ask();
     let everything = how.yes || asks;
     let mode = Mode::Fix { hook: everything, publish: everything };

@@ -9,7 +9,6 @@ use crate::hook::tests::World;
 use crate::store::Store;
 
 #[tokio::test]
-#[ignore = "needs Postfix: tests/run has it"]
 async fn a_server_is_not_hooked_to_files_that_are_not_there() {
     for (world, file) in [
         (World::postfix(""), "default.pem"),
