@@ -13,7 +13,7 @@ use crate::model::{
 use crate::plan::{
     self, Adoptable, Desired, Edit, FileSeen, Held, HeldVersion, Hook, Layout, Observed, Pins, Seen,
 };
-use crate::servers::{self, Kind, Part, Server, Shown};
+use crate::servers::{self, Kind, Part, Server};
 use crate::store::{Diary, FilePrint, Kept, Proof};
 use crate::survey::aged::{Group, Thinned, is_settled, look_at, speaks, stands};
 use crate::survey::damage::damaged as damaged_files;

@@ -13,7 +13,6 @@ use crate::flow::{self, Fresh, Means, Notes, Scene};
 use crate::model::{Code, Finding, Inspection, Level, NotOurs, StageMark};
 use crate::plan::{self, Mode, Plan};
 use crate::report::{self, Body, Report, Verified};
-use crate::store::Store;
 use crate::survey::{Anew, Asked};
 use crate::verify::{self, Ask};
 
