@@ -241,7 +241,9 @@ async fn look_where_no_proof_stands(
             let unvoided = proof.filter(|_| !void.contains(&subject));
             let changed = look.earlier.changed.contains(&key.0);
             let standing = unvoided.filter(|proof| {
-                let mended = changed && !live::shows(&proof.inspections, &shown.facts.leaf);
+                // What was refused may be mended by now; who asks a silent server again waits again.
+                let refused = |seen: &Arc<Inspection>| seen.verdict == Verdict::Refused;
+                let mended = changed && proof.inspections.iter().any(refused);
                 let of_this_run = of_this_run && !mended;
                 stands(proof, of_this_run, shown, edited_at, look)
             });

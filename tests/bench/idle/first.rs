@@ -53,11 +53,12 @@ async fn first(machine: &Machine) {
     let now = Timestamp::from_unix(i64::try_from(now).expect("before the end of time"));
     let zone = zone(machine);
     discover(&config, &zone, machine, &store, now).await;
-    let roots = Roots::mozilla();
+    let ca = MemoryCa::new(now).expect("a CA");
+    let roots = Roots::from_pem("the CA in memory", &ca.root_pem()).expect("its root");
     let means = Means {
         dns: &zone,
         store: &store,
-        ca: &MemoryCa::new(now).expect("a CA"),
+        ca: &ca,
         solver: &Unasked,
         http: &Http::new(&roots, None).expect("a client"),
         how: how(roots, now),
