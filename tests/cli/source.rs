@@ -131,10 +131,10 @@ fn fix_offers_what_others_have_and_run_does_not() {
     let ran = case.run("fix --dry-run -v");
     let note = ran
         .stdout
-        .split_once("\n  note")
+        .split_once("\n  note ")
         .map(|(_, rest)| rest.split_once("\n\n").map_or(rest, |(note, _)| note));
     expect![[r#"
-         source-found: {dir}/.acme.sh
+        source-found: {dir}/.acme.sh
               acme.sh has a good certificate for mx1.example.org and 1 more below
               {dir}/.acme.sh; to show that instead of ordering another, add
               [source.files] with `paths = ["{dir}/.acme.sh"]` to the
