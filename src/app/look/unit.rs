@@ -11,8 +11,8 @@ use crate::app::look::targets::Wanted;
 use crate::discover::Discovered;
 use crate::dns::{Absence, Dns, Kind, Record, Reply};
 use crate::local::{self, Local};
-use crate::model::{Code, Endpoint, Finding, Hostname, Inspection, Policies, Service};
-use crate::verify::{self, Ask, Sni, Target};
+use crate::model::{Code, Finding, Hostname, Inspection, Policies, Service};
+use crate::verify::{self, Ask, Target};
 
 /// A target that was looked at.
 pub(super) struct Looked {
@@ -196,18 +196,9 @@ fn of_domain(found: &Discovered) -> Vec<Ask> {
     let takes_mail = found.hosts.iter().any(|host| host.is_mx());
     let silent = !takes_mail && (has(Code::DnsFailure) || has(Code::DnsBogus));
     if silent || (asks.is_empty() && !has(Code::NullMx)) {
-        let host = found.domain.clone();
-        let service = Service::Smtp;
-        asks.push(Ask {
-            endpoint: Endpoint { host, service, port: service.port(), address: None },
-            domain: Some(found.domain.clone()),
-            ours: None,
-            connect: None,
-            origin: None,
-            optional: false,
-            sni: Sni::Host,
-            proxy_header: false,
-        });
+        let domain = Some(found.domain.clone());
+        let itself = verify::asks_of_server(&found.domain, Service::Smtp, 25, &[]);
+        asks.extend(itself.into_iter().map(|ask| Ask { domain: domain.clone(), ..ask }));
     }
     asks
 }
