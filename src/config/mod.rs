@@ -10,6 +10,7 @@ use crate::model::{CertName, Hostname, KeyType, Service};
 
 mod access;
 mod acme;
+mod challenge;
 mod fault;
 mod file_paths;
 mod files;

@@ -9,7 +9,9 @@ use toml::de::DeTable;
 
 use super::fault::{Faults, Log, Note, Source, Trouble, shown};
 use super::raw::{self, Table};
-use super::{Config, Discover, Domain, RootChoice, Verify, acme, builtin, servers, value};
+use super::{
+    Config, Discover, Domain, RootChoice, Verify, acme, builtin, challenge, servers, value,
+};
 use crate::model::Hostname;
 
 /// Reads a configuration. `path` is only named in messages. `file` reads a file the configuration
@@ -123,7 +125,7 @@ fn config(root: &Table<'_>) -> Config {
     let sources = sources(root);
     Config {
         acme: acme::acme(root, !domains.is_empty(), sources.is_some()),
-        http01: acme::http01(root).unwrap_or(default.http01),
+        http01: challenge::http01(root).unwrap_or(default.http01),
         sources: sources.unwrap_or_default(),
         dns: dns(root).unwrap_or_default(),
         discover: discover(root, default.discover),

@@ -1,0 +1,271 @@
+//! [`Desk`]: which order a certificate needs, and which one it can have while the CA refuses names.
+
+use std::collections::{BTreeSet, HashMap};
+
+use super::Order;
+use crate::model::{CertName, Code, DnsId, Finding, Hostname, KeyType, Level, Timestamp};
+use crate::plan::group::free_name;
+use crate::plan::held::{bad_until, best, due_at, held_back, last_call};
+use crate::plan::layout::Scene;
+use crate::plan::rights::new_key;
+use crate::plan::{Draft, Held, HeldVersion, Reason, Wish};
+
+/// Where orders are decided, one certificate after the other.
+pub(super) struct Desk<'s, 'a> {
+    scene: &'s Scene<'a>,
+    /// Names in use, held or wished.
+    taken: BTreeSet<&'a CertName>,
+    /// Hosts covered by a held certificate that nobody wishes: one that was split off in an
+    /// earlier round.
+    aside: BTreeSet<&'a Hostname>,
+    /// Names given to certificates split off in this plan.
+    given: BTreeSet<CertName>,
+    /// Of each group, the number below which all names are in use.
+    numbers: HashMap<Hostname, usize>,
+    /// Hosts the CA refused on a certificate that waits, and until when: having found another
+    /// home is no reason to ask again at once.
+    refused: HashMap<&'a Hostname, (&'a CertName, Timestamp)>,
+    /// The certificate each host belongs to.
+    homes: HashMap<&'a Hostname, &'a CertName>,
+}
+
+impl<'s, 'a> Desk<'s, 'a> {
+    pub(super) fn new(scene: &'s Scene<'a>) -> Self {
+        let wished = scene.desired.certificates.iter().map(|wish| &wish.name);
+        let mut taken: BTreeSet<&CertName> = wished.collect();
+        let mut aside = BTreeSet::new();
+        let kept_out = scene.kept_out();
+        for held in scene.observed.held.iter().filter(|held| !kept_out.contains(&held.name)) {
+            // What is grouped by: the newest version that is not bad.
+            let newest = held.versions.iter().rev().find(|version| !version.is_bad());
+            let good = scene.choice(held).filter(|good| {
+                is_good(good, scene.now) && newest.is_some_and(|new| new.version == good.version)
+            });
+            if let Some(good) = good.filter(|_| !taken.contains(&held.name)) {
+                aside.extend(good.facts.names.iter().filter_map(|id| match id {
+                    DnsId::Host(host) => Some(host),
+                    DnsId::Wildcard(_) => None,
+                }));
+            }
+        }
+        taken.extend(scene.observed.held.iter().map(|held| &held.name));
+        let wishes = scene.desired.certificates.iter();
+        let homes = wishes.flat_map(|wish| wish.names.iter().map(|host| (host, &wish.name)));
+        let waits = scene.observed.waits.iter().filter(|(_, until)| **until > scene.now);
+        let refused = waits.flat_map(|(name, until)| {
+            let hosts = scene.observed.refused.get(name).into_iter().flatten();
+            hosts.map(move |host| (host, (name, *until)))
+        });
+        let (homes, refused) = (homes.collect(), refused.collect());
+        let (given, numbers) = (BTreeSet::new(), HashMap::new());
+        Self { scene, taken, aside, given, numbers, refused, homes }
+    }
+
+    /// Hosts that this certificate shows and another one is to cover, and does not yet: they stay
+    /// on it until they work there.
+    fn not_yet_elsewhere(&self, wish: &Wish, held: &'a Held) -> Vec<Hostname> {
+        let scene = self.scene;
+        let covers = |held: &&'a Held, host: &Hostname| {
+            let shown = scene.choice(held).filter(|shown| shown.facts.valid_at(scene.now));
+            shown.is_some_and(|shown| shown.facts.covers(host))
+        };
+        let shown = scene.choice(held).filter(|shown| shown.facts.valid_at(scene.now));
+        let named = shown.into_iter().flat_map(|shown| &shown.facts.names);
+        let hosts = named.filter_map(|id| match id {
+            DnsId::Host(host) => Some(host),
+            DnsId::Wildcard(_) => None,
+        });
+        hosts
+            .filter(|host| self.homes.get(host).is_some_and(|home| **home != wish.name))
+            .filter(|host| {
+                let home = self.homes.get(host).and_then(|home| scene.held.get(*home));
+                !home.is_some_and(|home| covers(home, host))
+            })
+            .cloned()
+            .collect()
+    }
+
+    /// The order this certificate needs now, if any.
+    pub(super) fn order(
+        &mut self,
+        wish: &Wish,
+        held: Option<&'a Held>,
+        draft: &mut Draft,
+    ) -> Option<Order> {
+        let scene = self.scene;
+        let base = held.and_then(|held| {
+            let newest = best(held.versions.iter(), scene.now);
+            // Where TLSA keeps the newest from being shown and no held key would do, a further
+            // one would not be shown either.
+            let mends = scene.guard.reuse(held, &wish.names).is_some();
+            scene.choice(held).filter(|_| mends).or(newest)
+        });
+        self.note_key_type(wish, base, draft);
+        let names: Vec<Hostname> =
+            wish.names.iter().filter(|name| !self.is_aside(name, base)).cloned().collect();
+        let names = self.not_refused_elsewhere(wish, names, base, draft);
+        let because = self.need(&names, base).or_else(|| {
+            new_key(scene, wish, held.filter(|_| names.len() == wish.names.len())?, draft)
+        });
+        if let Some(base) = base {
+            draft.look_again_after(due_at(&base.facts), scene.now);
+        }
+        let because = because?;
+        if let Some(until) = held.and_then(bad_until).filter(|until| *until > scene.now) {
+            draft.look_again(until);
+            return None;
+        }
+        let mut names = names;
+        names.extend(held.into_iter().flat_map(|held| self.not_yet_elsewhere(wish, held)));
+        let full = Order { certificate: wish.name.clone(), names, because };
+        match scene.observed.waits.get(&wish.name).filter(|until| **until > scene.now) {
+            Some(until) => {
+                let shown = held.and_then(|held| scene.choice(held));
+                self.while_waiting(full, base, shown, *until, draft)
+            }
+            None => Some(full),
+        }
+    }
+
+    fn not_refused_elsewhere(
+        &self,
+        wish: &Wish,
+        mut names: Vec<Hostname>,
+        base: Option<&HeldVersion>,
+        draft: &mut Draft,
+    ) -> Vec<Hostname> {
+        names.retain(|name| match self.refused.get(name) {
+            Some((other, until)) if **other != wish.name => {
+                draft.look_again(*until);
+                base.is_some_and(|base| base.facts.covers(name))
+            }
+            _ => true,
+        });
+        names
+    }
+
+    fn is_aside(&self, name: &Hostname, base: Option<&HeldVersion>) -> bool {
+        self.aside.contains(name)
+            && base.is_none_or(|base| {
+                !base.facts.covers(name) || due_at(&base.facts) <= self.scene.now
+            })
+    }
+
+    /// Why these names need an order, if they do.
+    fn need(&self, names: &[Hostname], base: Option<&HeldVersion>) -> Option<Reason> {
+        let now = self.scene.now;
+        if names.is_empty() {
+            return None;
+        }
+        let Some(base) = base else { return Some(Reason::Missing(names.to_vec())) };
+        let facts = &base.facts;
+        let exact: BTreeSet<&str> = facts.names.iter().filter_map(exactly).collect();
+        let covers = |name: &Hostname| exact.contains(name.as_str()) || facts.covers(name);
+        let missing: Vec<_> = names.iter().filter(|name| !covers(name)).cloned().collect();
+        if facts.not_after < now {
+            Some(Reason::Expired(facts.not_after))
+        } else if due_at(facts) <= now {
+            Some(Reason::Due(facts.not_after))
+        } else if !missing.is_empty() {
+            Some(Reason::Missing(missing))
+        } else if facts.key_type != self.scene.desired.key_type && !self.scene.guard.pins(facts) {
+            Some(Reason::KeyType)
+        } else {
+            None
+        }
+    }
+
+    /// The order that can be placed although the CA refused the last one: without the names it
+    /// refused. A refused name that works today is not given up before the last call; what must
+    /// not wait for it goes on a certificate of its own.
+    fn while_waiting(
+        &mut self,
+        full: Order,
+        base: Option<&HeldVersion>,
+        shown: Option<&HeldVersion>,
+        until: Timestamp,
+        draft: &mut Draft,
+    ) -> Option<Order> {
+        let scene = self.scene;
+        let refused = scene.observed.refused.get(&full.certificate);
+        let is_refused = |name: &Hostname| refused.is_some_and(|names| names.contains(name));
+        let rest: Vec<_> = full.names.iter().filter(|name| !is_refused(name)).cloned().collect();
+        let works = shown.or(base).filter(|base| base.facts.valid_at(scene.now));
+        let keeps = |name: &&Hostname| {
+            is_refused(name) && works.is_some_and(|base| base.facts.covers(name))
+        };
+        let partial = match works.filter(|_| full.names.iter().any(|name| keeps(&name))) {
+            _ if rest.len() == full.names.len() => None,
+            None => {
+                let certificate = full.certificate.clone();
+                self.need(&rest, base).map(|because| Order { certificate, names: rest, because })
+            }
+            Some(base) => self.split(&full.certificate, rest, base, draft),
+        };
+        if partial.is_some() {
+            return partial;
+        }
+        draft.look_again(until);
+        draft.findings.push(held_back(&full.certificate, refused, until));
+        None
+    }
+
+    /// Names that go on a certificate of their own, beside one that a dead name holds up.
+    fn split(
+        &mut self,
+        beside: &CertName,
+        rest: Vec<Hostname>,
+        base: &HeldVersion,
+        draft: &mut Draft,
+    ) -> Option<Order> {
+        let scene = self.scene;
+        let late = last_call(&base.facts) <= scene.now;
+        draft.look_again_after(last_call(&base.facts), scene.now);
+        let (taken, given) = (&self.taken, &self.given);
+        let is_taken = |name: &CertName| taken.contains(name) || given.contains(name);
+        let certificate = free_name(beside, &mut self.numbers, is_taken);
+        let waits = scene.observed.waits.get(&certificate).filter(|until| **until > scene.now);
+        let refused = scene.observed.refused.get(&certificate);
+        if waits.is_some() && refused.is_none_or(BTreeSet::is_empty) {
+            return None;
+        }
+        let refused = refused.filter(|_| waits.is_some());
+        let names: Vec<Hostname> = rest
+            .into_iter()
+            .filter(|name| late || !base.facts.covers(name))
+            .filter(|name| refused.is_none_or(|refused| !refused.contains(name)))
+            // A pinned key lives on the certificate it belongs to.
+            .filter(|name| !scene.guard.has(name))
+            .collect();
+        if names.is_empty() {
+            return None;
+        }
+        self.given.insert(certificate.clone());
+        let because =
+            if late { Reason::Due(base.facts.not_after) } else { Reason::Missing(names.clone()) };
+        Some(Order { certificate, names, because })
+    }
+
+    /// Says so where TLSA keeps a key of another kind than is configured.
+    fn note_key_type(&self, wish: &Wish, base: Option<&HeldVersion>, draft: &mut Draft) {
+        let Some(base) = base else { return };
+        let wanted: KeyType = self.scene.desired.key_type;
+        if base.facts.key_type != wanted && self.scene.guard.pins(&base.facts) {
+            let message = format!(
+                "the key of {} stays {} although {wanted} is configured, because TLSA records \
+                 name it; take them out of the DNS first",
+                wish.name, base.facts.key_type
+            );
+            let finding = Finding::new(Code::TlsaMismatch, &wish.name, message);
+            draft.findings.push(finding.at(Level::Note));
+        }
+    }
+}
+
+fn exactly(id: &DnsId) -> Option<&str> {
+    if let DnsId::Host(name) = id { Some(name.as_str()) } else { None }
+}
+
+fn is_good(version: &HeldVersion, now: Timestamp) -> bool {
+    !version.is_bad() && version.facts.valid_at(now) && due_at(&version.facts) > now
+}
