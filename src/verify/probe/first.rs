@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::broken::timed_out;
 use super::look::{Aim, Look, look, look_with};
 use crate::model::{Code, Service, Stage, TlsMode};
 use crate::verify::starttls::proxy;
@@ -59,7 +60,14 @@ fn may_talk_first(aim: Aim<'_>) -> bool {
     aim.mode == TlsMode::Starttls && !SERVER_FIRST.contains(&aim.to.port())
 }
 
-impl First<'_> {
+impl<'a> First<'a> {
+    /// What stands for a look at a port that let another one wait in vain.
+    pub(super) fn unasked(aim: Aim<'a>, stage: Stage) -> Self {
+        let why = "not asked: this port let another look wait until its deadline";
+        let fault = Fault { why: Some(why.to_owned()), ..timed_out(stage) };
+        Self { look: Look::ended_by(fault), aim, faults: Vec::new() }
+    }
+
     /// Tries TLS at once; the endpoint is what that shows, if it is TLS.
     async fn at_once(&mut self, deadline: Instant) {
         let aim = Aim { mode: TlsMode::Implicit, ..self.aim };

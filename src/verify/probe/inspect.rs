@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::again::Again;
 use super::fetch;
 use super::first::{First, first};
+use super::gate::Gate;
 use super::lanes::Lanes;
 use super::look::{Aim, Look};
 use super::second::{Second, second};
@@ -17,16 +17,23 @@ use crate::verify::profiles;
 use crate::verify::starttls::Heard;
 use crate::verify::{Ask, Fault, How, Sni};
 
-/// Looks at one endpoint; `None` if it is optional and nothing answers. `gate` counts the
-/// connections to its address, of which one is its own.
-pub(super) async fn inspect(ask: &Ask, how: &How, gate: Option<&Semaphore>) -> Option<Inspection> {
+/// Looks at one endpoint; `None` if it is optional and nothing answers. `gate` is that of its
+/// address: it counts the connections, of which one is its own.
+pub(super) async fn inspect(ask: &Ask, how: &How, gate: Option<&Gate>) -> Option<Inspection> {
     let begun = Instant::now();
     let Some(aim) = Aim::of(ask) else {
         let message = format!("{} has no address", ask.endpoint.host);
         return (!ask.optional).then(|| unresolved(ask, how, Code::NoSuchHost, &message));
     };
     let deadline = begun + how.timeout;
-    let First { look: first, aim, faults: mut found } = first(aim, deadline, how).await;
+    let First { look: first, aim, faults: mut found } =
+        match gate.and_then(|gate| gate.silence(aim)) {
+            Some(stage) => First::unasked(aim, stage),
+            None => first(aim, deadline, how).await,
+        };
+    if let Some(gate) = gate {
+        gate.heard(aim, &first, how);
+    }
     if ask.optional && is_absent(&first) {
         return None;
     }
@@ -60,11 +67,11 @@ async fn further(
     first: &Look,
     again: Option<Again<'_>>,
     how: &How,
-    gate: Option<&Semaphore>,
+    gate: Option<&Gate>,
 ) -> (Second, Vec<Fault>) {
     // A run makes none, and leaves the room at the address to others.
     let gate = gate.filter(|_| how.extras.thorough);
-    let lanes = Lanes::at(gate);
+    let lanes = Lanes::at(gate.map(|gate| &gate.turns));
     let others = async {
         let Some(again) = again else { return Vec::new() };
         match again.tries(&lanes).await {

@@ -39,6 +39,14 @@ pub(super) struct Look {
     pub(super) silence: Option<Duration>,
 }
 
+impl Look {
+    /// One that came to nothing.
+    pub(super) fn ended_by(fault: Fault) -> Self {
+        let heard = Heard::default();
+        Self { fault: Some(fault), chain: Vec::new(), tls: None, heard, silence: None }
+    }
+}
+
 /// Where to connect and what to say there.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Aim<'a> {

@@ -9,6 +9,7 @@ mod differ;
 mod fetch;
 mod file;
 mod first;
+mod gate;
 mod inspect;
 mod lanes;
 mod look;

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use futures_util::{Stream, StreamExt as _};
 use tokio::sync::Semaphore;
 
+use super::gate::Gate;
 use super::inspect::inspect;
 use crate::model::Inspection;
 use crate::verify::{Ask, How};
@@ -25,7 +26,7 @@ pub struct Walk<'a> {
     how: &'a How,
     places: Semaphore,
     /// The gate of every address somebody looks at or waits for; it is dropped with the last one.
-    gates: Mutex<HashMap<IpAddr, Arc<Semaphore>>>,
+    gates: Mutex<HashMap<IpAddr, Arc<Gate>>>,
 }
 
 impl<'a> Walk<'a> {
@@ -61,7 +62,7 @@ impl<'a> Walk<'a> {
         let gate = self.gate(address);
         let found = {
             // Neither is ever closed; what could not be waited for is done all the same.
-            let _turn = gate.acquire().await.ok();
+            let _turn = gate.turns.acquire().await.ok();
             let _place = self.places.acquire().await.ok();
             Box::pin(inspect(ask, self.how, Some(&gate))).await
         };
@@ -69,13 +70,13 @@ impl<'a> Walk<'a> {
         found
     }
 
-    fn gate(&self, address: IpAddr) -> Arc<Semaphore> {
+    fn gate(&self, address: IpAddr) -> Arc<Gate> {
         let mut gates = self.gates.lock().unwrap_or_else(PoisonError::into_inner);
-        let new = || Arc::new(Semaphore::new(self.how.per_address.max(1)));
+        let new = || Arc::new(Gate::new(self.how.per_address.max(1)));
         Arc::clone(gates.entry(address).or_insert_with(new))
     }
 
-    fn leave(&self, address: IpAddr, gate: Arc<Semaphore>) {
+    fn leave(&self, address: IpAddr, gate: Arc<Gate>) {
         let mut gates = self.gates.lock().unwrap_or_else(PoisonError::into_inner);
         drop(gate);
         if gates.get(&address).is_some_and(|gate| Arc::strong_count(gate) == 1) {
@@ -138,7 +139,7 @@ mod tests {
 
     use super::Walk;
     use crate::config::Profile;
-    use crate::model::{Endpoint, Hostname, Service, Timestamp};
+    use crate::model::{Code, Endpoint, Hostname, Inspection, Service, Timestamp};
     use crate::trust::Roots;
     use crate::verify::{Ask, Extras, How, Sni};
 
@@ -214,5 +215,25 @@ mod tests {
         let seen = futures_util::future::join_all(targets).await;
         assert_eq!(seen, [10; 6]);
         assert_eq!(most.load(Ordering::SeqCst), 6);
+    }
+
+    #[tokio::test]
+    async fn a_port_that_says_nothing_is_waited_for_once_and_not_name_after_name() {
+        let listener = TcpListener::bind("127.0.83.20:0").await.unwrap();
+        let (most, open) = (Arc::default(), Arc::default());
+        let mut ask = busy("127.0.83.20:0", &most, &open).await;
+        let answers = ask.clone();
+        ask.endpoint.port = listener.local_addr().unwrap().port();
+        let mut asks = vec![ask; 40];
+        asks.push(answers);
+        let how = How { timeout: Duration::from_millis(500), ..how(128) };
+        let begun = tokio::time::Instant::now();
+        let seen = super::inspect_all(&asks, &how, &|_| {}).await;
+        assert!(begun.elapsed() < Duration::from_millis(1500), "{:?}", begun.elapsed());
+        let says = |code: Code| move |seen: &&Inspection| seen.problems[0].code == code;
+        assert_eq!(seen.iter().filter(says(Code::Timeout)).count(), 40);
+        assert_eq!(seen.iter().filter(says(Code::TemporaryRefusal)).count(), 1);
+        let whys = seen.iter().filter_map(|seen| seen.problems[0].why.as_deref());
+        assert_eq!(whys.filter(|why| why.starts_with("not asked: ")).count(), 36);
     }
 }
