@@ -84,11 +84,10 @@ pub(super) async fn check(
     findings.extend(around);
     findings.extend(survey::unsearchable_places(&session.config.sources));
     let failed = findings.iter().any(|finding| finding.level == Level::Fail);
-    let absent =
-        |finding: &Finding| matches!(finding.code, Code::NoServer | Code::ServerNotRunning);
+    let is_work = [Code::NoServer, Code::ServerNotRunning, Code::ServiceOverride, Code::SniCase];
     let missing = asked.iter().any(|a| matches!(a.hook, Hook::Missing | Hook::ByHand(_)))
         || work
-        || findings.iter().any(absent);
+        || findings.iter().any(|finding| is_work.contains(&finding.code));
     let servers = asked.iter().map(row).collect();
     output.answer(&Report::new("check", Body::Check(servers), findings))?;
     Ok(match (failed, missing) {

@@ -305,6 +305,8 @@ codes! {
     ChainRefused = "chain-refused", Fail;
     /// A service of master.cf has TLS files of its own.
     ServiceOverride = "service-override", Warn;
+    /// A server looks a name up in the letters that the client wrote it in.
+    SniCase = "sni-case", Warn;
 }
 
 impl Code {

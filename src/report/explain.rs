@@ -170,6 +170,7 @@ pub fn explain(code: Code) -> &'static str {
         Code::PortSilent => text!("port-silent"),
         Code::ChainRefused => text!("chain-refused"),
         Code::ServiceOverride => text!("service-override"),
+        Code::SniCase => text!("sni-case"),
     }
 }
 

@@ -130,6 +130,14 @@ pub fn is_per_name(option: &str) -> bool {
     ["tls_in_sni", "tls_sni", "tls_out_sni"].iter().any(|word| option.contains(word))
 }
 
+/// Whether the option looks the client's name up as the client wrote it, although a name has no
+/// case (RFC 6066 section 3): `dsearch` and `exists` compare letters, `lsearch` and its kin do not.
+#[must_use]
+pub fn minds_case(option: &str) -> bool {
+    let folds = ["${lc:", "lsearch"].iter().any(|word| option.contains(word));
+    is_per_name(option) && !folds
+}
+
 /// The layout that `tls_certificate` uses already, if it shows one.
 #[must_use]
 pub fn layout(certificate: &str) -> Option<EximLayout> {
@@ -186,8 +194,8 @@ fn interface(text: &str) -> Option<(Option<IpAddr>, Option<u16>)> {
 #[cfg(test)]
 mod tests {
     use super::{
-        configuration_file, expects_proxy, is_per_name, layout, list, listeners, proxy_option,
-        values, version,
+        configuration_file, expects_proxy, is_per_name, layout, list, listeners, minds_case,
+        proxy_option, values, version,
     };
     use crate::config::EximLayout;
 
@@ -284,6 +292,19 @@ mod tests {
             assert_eq!(layout(option), expected, "{option}");
         }
         assert!(is_per_name("/d/${tls_in_sni}") && !is_per_name("/d/x.pem"));
+    }
+
+    #[test]
+    fn a_lookup_in_the_letters_of_the_client_is_noticed() {
+        for (option, expected) in [
+            ("${lookup{$tls_in_sni.pem}dsearch{/d}{$value}}", true),
+            ("${if exists{/d/exim.crt.${tls_sni}}{/d/exim.crt.${tls_sni}}{/d/exim.crt}}", true),
+            ("${lookup{${lc:$tls_in_sni}.pem}dsearch{/d}{$value}}", false),
+            ("${lookup{$tls_in_sni}lsearch{/d/map}{$value}}", false),
+            ("/d/x.pem", false),
+        ] {
+            assert_eq!(minds_case(option), expected, "{option}");
+        }
     }
 
     #[test]

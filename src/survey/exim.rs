@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use crate::config::{Account, Common, EximLayout};
 use crate::model::{Code, Finding, Hostname, Level};
 use crate::servers::exim_settings::{
-    OPTIONS, configuration_file, is_per_name, layout as layout_of, listeners, proxy_option, values,
-    version,
+    OPTIONS, configuration_file, is_per_name, layout as layout_of, listeners, minds_case,
+    proxy_option, values, version,
 };
 use crate::servers::hook_in::is_hooked;
 use crate::servers::{Exim, Kind, ServerId};
@@ -57,6 +57,7 @@ pub(super) async fn ask(
         };
         findings.extend(risk);
     }
+    findings.extend(letters_count(&server.id, certificate));
     let asked = Asked {
         hook: hook(&server, is_hooked(&server, &settings), &file),
         running: pid.is_some(),
@@ -65,6 +66,17 @@ pub(super) async fn ask(
         server,
     };
     Ok((asked, findings))
+}
+
+/// An admin's own expression that gives clients who write the name in capitals the default.
+fn letters_count(id: &ServerId, certificate: &str) -> Option<Finding> {
+    minds_case(certificate).then(|| {
+        let message = format!(
+            "tls_certificate is {certificate}: a client that writes the name in capitals gets \
+             the default certificate; expected ${{lc:$tls_in_sni}} in the place of the name"
+        );
+        Finding::new(Code::SniCase, id, message)
+    })
 }
 
 /// The configuration file in use, and the options.

@@ -314,7 +314,7 @@ pid_file_path = /nonexistent/exim.pid
 spool_directory = /nonexistent";
         let (all, findings) =
             ask(fake_exim(folder.path(), values, 0).await, Common::default()).await;
-        assert_eq!(codes(&findings), ["server-not-running"]);
+        assert_eq!(codes(&findings), ["sni-case", "server-not-running"]);
         let [Asked { server, hook, running: false, .. }] = all.as_slice() else { panic!() };
         let Kind::Exim(exim) = &server.kind else { panic!() };
         assert_eq!((exim.layout, exim.fixed_path, hook), (EximLayout::Split, false, &Hook::There));
