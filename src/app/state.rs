@@ -84,7 +84,7 @@ pub(super) async fn check(
     findings.extend(around);
     findings.extend(survey::unsearchable_places(&session.config.sources));
     let failed = findings.iter().any(|finding| finding.level == Level::Fail);
-    let is_work = [Code::NoServer, Code::ServerNotRunning, Code::ServiceOverride, Code::SniCase];
+    let is_work = [Code::NoServer, Code::ServerNotRunning, Code::ServiceOverride];
     let missing = asked.iter().any(|a| matches!(a.hook, Hook::Missing | Hook::ByHand(_)))
         || work
         || findings.iter().any(|finding| is_work.contains(&finding.code));

@@ -306,7 +306,7 @@ codes! {
     /// A service of master.cf has TLS files of its own.
     ServiceOverride = "service-override", Warn;
     /// A server looks a name up in the letters that the client wrote it in.
-    SniCase = "sni-case", Warn;
+    SniCase = "sni-case", Note;
 }
 
 impl Code {
