@@ -6,6 +6,7 @@ mod environment;
 mod lock;
 mod look;
 mod output;
+mod revoke;
 mod session;
 mod setup;
 mod signals;
@@ -150,6 +151,11 @@ async fn command(cli: Cli) -> Result<u8, Failure> {
             let loaded = load(named, &output)?;
             let session = Session::open(loaded.config)?.waiting(typed.patience);
             work::rollback(&session, &typed.name, &output, loaded.findings).await
+        }
+        Command::Revoke(typed) => {
+            let loaded = load(named, &output)?;
+            let session = Session::open(loaded.config)?.waiting(typed.patience);
+            revoke::revoke(&session, &typed, &output, loaded.findings).await
         }
         Command::Setup(typed) => {
             let loaded = load(named, &output)?;

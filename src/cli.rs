@@ -9,6 +9,7 @@ mod fix;
 mod hint;
 pub mod man;
 mod options;
+mod revoke;
 
 pub use fix::{Bare, Fix};
 pub use hint::hint;
@@ -16,6 +17,7 @@ pub use options::{
     Completions, Discover, Explain, Init, Man, Patience, Plan, Profile, Rollback, Roots, Run,
     Setup, Verify,
 };
+pub use revoke::{Revoke, With};
 
 /// Right certificates for every mail host name, and the proof that Gmail accepts them.
 ///
@@ -143,6 +145,8 @@ pub enum Command {
     Init(Init),
     /// Show the previous version of a certificate again
     Rollback(Rollback),
+    /// Revoke a certificate at the CA, once another one is shown in its place
+    Revoke(Revoke),
     /// Say what a problem code means and how to cure it
     Explain(Explain),
     /// Print shell completions
@@ -166,6 +170,7 @@ impl Command {
             Self::Check => "check",
             Self::Init(_) => "init",
             Self::Rollback(_) => "rollback",
+            Self::Revoke(_) => "revoke",
             Self::Explain(_) => "explain",
             Self::Completions(_) => "completions",
             Self::Man(_) => "man",
@@ -251,6 +256,7 @@ mod tests {
             "mailcert init example.org --force",
             "mailcert init --print",
             "mailcert rollback example.org-2",
+            "mailcert revoke example.org --version 3 --reason superseded --with account --yes",
             "mailcert explain name-mismatch",
             "mailcert explain --list",
             "mailcert completions zsh",
@@ -274,6 +280,8 @@ mod tests {
             "mailcert discover localhost",
             "mailcert fix ../etc",
             "mailcert rollback ../../etc",
+            "mailcert revoke",
+            "mailcert revoke example.org --reason boredom",
             "mailcert explain",
             "mailcert explain name-mismatch --list",
             "mailcert init --force --print",

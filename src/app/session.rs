@@ -177,6 +177,11 @@ impl Session {
         lock::lock(&*self.store, self.patience, output.quiet()).await
     }
 
+    /// The CA.
+    pub(super) fn ca(&self) -> &Acme {
+        &self.ca
+    }
+
     /// The same, for the flow.
     pub(super) fn means<'a>(&'a self, tell: &'a (dyn Fn(&Event) + Send + Sync)) -> Means<'a> {
         Means {

@@ -6,6 +6,7 @@ use rcgen::{
 };
 use x509_parser::extensions::GeneralName;
 use x509_parser::pem::Pem;
+use zeroize::Zeroizing;
 
 use crate::model::{DnsId, Hostname, KeyHash, KeyType, PrivateKey, Sha256};
 
@@ -45,6 +46,16 @@ impl Key {
             Ok(pair) => Ok(Self { pem, pair }),
             Err(e) => Err(format!("the key that is to be used again cannot be read: {e}")),
         }
+    }
+
+    /// Itself (PKCS#8, DER), wiped when it goes.
+    pub(super) fn secret(&self) -> Zeroizing<Vec<u8>> {
+        Zeroizing::new(self.pair.serialize_der())
+    }
+
+    /// Its public half (SubjectPublicKeyInfo, DER).
+    pub(super) fn public(&self) -> Vec<u8> {
+        self.pair.subject_public_key_info()
     }
 
     /// The hash of its public half.

@@ -85,6 +85,15 @@ impl Refusal {
     }
 }
 
+/// Who signs a revocation.
+#[derive(Clone, Copy)]
+pub enum SignedBy<'a> {
+    /// Our account, which has to be the one that ordered it (or that holds all of its names).
+    Account,
+    /// The certificate's own key.
+    Certificate(&'a PrivateKey),
+}
+
 /// Puts answers where the CA looks for them.
 #[async_trait]
 pub trait Solver: Send + Sync {

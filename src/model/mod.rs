@@ -12,6 +12,7 @@ mod key;
 mod not_ours;
 mod owner;
 mod policies;
+mod revocation;
 mod service;
 mod timestamp;
 
@@ -26,5 +27,6 @@ pub use key::{Bundle, PrivateKey};
 pub use not_ours::{NotOurs, again_at};
 pub use owner::Owner;
 pub use policies::{Dane, MtaSts, Policies, StsHost, StsMode, TlsRpt, TlsaSeen};
+pub use revocation::Revocation;
 pub use service::{Endpoint, Service, TlsMode};
 pub use timestamp::Timestamp;

@@ -83,9 +83,8 @@ fn note(
     for (name, version) in &new {
         let message = format!(
             "the key of {name} version {version} could be read by others ({} of {}): take it for \
-             stolen. A new key is ordered; then revoke the old certificate with the files \
-             chain.pem and key.pem of certificates/{name}/{version} in the state directory: \
-             certbot revoke --cert-path CHAIN --key-path KEY --reason keycompromise",
+             stolen. A new key is ordered; once its certificate is shown, revoke the old one: \
+             mailcert revoke {name} --version {version}",
             want.path.display(),
             seen.id(),
         );

@@ -8,7 +8,9 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::explain;
-use super::{Body, CertificateRow, ChangeRow, HostRow, ListenerRow, Report, ServerRow, Verified};
+use super::{
+    Body, CertificateRow, ChangeRow, HostRow, ListenerRow, Report, Revoked, ServerRow, Verified,
+};
 use crate::model::{Finding, Timestamp};
 
 /// The version of the JSON interface.
@@ -34,6 +36,7 @@ pub fn json(report: &Report) -> impl Serialize + '_ {
         },
         Body::Status(certificates) => Said::Status { certificates },
         Body::Check(servers) => Said::Check { servers },
+        Body::Revoked(revoked) => Said::Revoked(revoked),
         Body::Setup { changes, listeners } => Said::Setup { changes, listeners },
         Body::Explain(codes) => Said::Explain { codes: explain::rows(codes) },
         Body::Text { text, files } => Said::Text { text, files },
@@ -159,6 +162,7 @@ enum Said<'a> {
     Check {
         servers: &'a [ServerRow],
     },
+    Revoked(&'a Revoked),
     Setup {
         changes: &'a [ChangeRow],
         listeners: &'a [ListenerRow],

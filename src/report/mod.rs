@@ -16,6 +16,7 @@ pub mod nagios;
 mod plan;
 mod policies;
 pub mod prometheus;
+mod revoked;
 mod setup;
 mod status;
 mod verdict;
@@ -38,6 +39,7 @@ pub use check::{ServerRow, hook_word};
 pub use hosts::HostRow;
 pub use json::json;
 pub use plan::step_text;
+pub use revoked::Revoked;
 pub use setup::{ChangeRow, ListenerRow, Showing, listeners_text};
 pub use status::CertificateRow;
 
@@ -95,6 +97,8 @@ pub enum Body {
     Status(Vec<CertificateRow>),
     /// `check`: every mail server, configured or found.
     Check(Vec<ServerRow>),
+    /// `revoke`.
+    Revoked(Revoked),
     /// `setup`: what it would change or has changed.
     Setup {
         /// Every file.
@@ -241,6 +245,7 @@ pub fn human(report: &Report, detail: Detail) -> String {
         }
         Body::Status(certificates) => status::text(certificates),
         Body::Check(servers) => check::text(servers),
+        Body::Revoked(revoked) => revoked::text(revoked),
         // It was shown before consent was asked for.
         Body::Setup { .. } => String::new(),
         Body::Explain(codes) => match codes.as_slice() {

@@ -57,6 +57,8 @@ fn help_and_version_are_answers() {
                        should be
           init         Look at this machine and write a first configuration file
           rollback     Show the previous version of a certificate again
+          revoke       Revoke a certificate at the CA, once another one is shown in its
+                       place
           explain      Say what a problem code means and how to cure it
           completions  Print shell completions
           man          Write the man pages

@@ -45,13 +45,26 @@ fn serve(world: &mut World, name: &str, port: u16) -> String {
     root(text(&chain), &format!("{address}:{management}"))
 }
 
+impl World {
+    /// What the CA's management interface says.
+    pub(crate) fn ask_ca(&self, path: &str) -> String {
+        let at = format!("{}:15000", self.block.address(14));
+        manage(text(&self.path("ca-https.pem")), &at, path)
+    }
+}
+
 /// The root of what it issues, made anew at each start.
 fn root(ca_file: &str, management: &str) -> String {
+    manage(ca_file, management, "/roots/0")
+}
+
+fn manage(ca_file: &str, management: &str, path: &str) -> String {
     let ask = format!(
-        "printf 'GET /roots/0 HTTP/1.0\\r\\n\\r\\n' | openssl s_client -quiet -ign_eof \
+        "printf 'GET {path} HTTP/1.0\\r\\n\\r\\n' | openssl s_client -quiet -ign_eof \
          -verify_return_error -CAfile {ca_file} -connect {management} 2>/dev/null"
     );
     let said = run("sh", &["-c", &ask]);
-    let start = said.find("-----BEGIN").unwrap_or_else(|| panic!("no root: {said}"));
-    said[start..].to_owned()
+    let (_, body) =
+        said.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer of {path}: {said}"));
+    body.to_owned()
 }

@@ -34,6 +34,19 @@ impl Acme {
         Ok(Session { id: account.id().to_owned(), credentials: kept.credentials })
     }
 
+    /// The account of the store.
+    pub(super) fn kept_account(&self) -> Result<Session, Refusal> {
+        let url = &self.settings.directory;
+        let kept = self.store.account(url).map_err(|e| self.store_failed(&e))?;
+        let Some(kept) = kept else {
+            return Err(unusable(url, format!("no account for {url} is kept here")));
+        };
+        let id = serde_json::from_str::<Kept>(&kept.credentials);
+        let id =
+            id.map_err(|e| unusable(url, format!("the kept account for {url} is damaged: {e}")))?;
+        Ok(Session { id: id.id, credentials: kept.credentials })
+    }
+
     /// Makes an account and keeps it before it is used.
     pub(super) async fn register(&self) -> Result<Session, Refusal> {
         let url = &self.settings.directory;
@@ -78,6 +91,12 @@ impl Acme {
     fn store_failed(&self, error: &store::StoreError) -> Refusal {
         unusable(&self.settings.directory, format!("the account cannot be kept or found: {error}"))
     }
+}
+
+/// The part of instant-acme's credentials that is no secret.
+#[derive(serde::Deserialize)]
+struct Kept {
+    id: String,
 }
 
 async fn open(acme: &Acme, text: &str, spy: super::Spy) -> Result<Account, Refusal> {

@@ -22,6 +22,9 @@ pub struct Directory {
     pub new_account: String,
     /// Where orders are made.
     pub new_order: String,
+    /// Where certificates are revoked, if they are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub revoke_cert: Option<String>,
     /// Where renewal windows are told (RFC 9773), if they are.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub renewal_info: Option<String>,

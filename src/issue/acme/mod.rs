@@ -4,6 +4,7 @@ mod account;
 mod directory;
 mod order;
 mod problem;
+mod revoke;
 mod spy;
 
 pub use directory::{Directory, Meta};

@@ -143,12 +143,16 @@ pub(super) fn is_bad_nonce(error: &Error) -> bool {
 /// Whether the CA does not know the account (RFC 8555 section 6.7); deactivated accounts and
 /// refused keys are `unauthorized`, which is no reason to make another.
 pub(super) fn is_unknown_account(error: &Error) -> bool {
-    let unknown = |problem: &Problem| problem.is("accountDoesNotExist");
+    is(error, "accountDoesNotExist")
+}
+
+/// Whether it is a problem of this type.
+pub(super) fn is(error: &Error, kind: &str) -> bool {
     match error {
-        Error::Api(problem) => unknown(&problem.into()),
+        Error::Api(problem) => Problem::from(problem).is(kind),
         Error::Other(inner) => matches!(
             inner.downcast_ref::<CaFault>(),
-            Some(CaFault::Problem { problem, .. }) if unknown(problem)
+            Some(CaFault::Problem { problem, .. }) if problem.is(kind)
         ),
         _ => false,
     }

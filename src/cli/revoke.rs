@@ -1,0 +1,59 @@
+//! What `revoke` takes.
+
+use clap::builder::PossibleValue;
+use clap::{Args, ValueEnum};
+
+use super::Patience;
+use crate::model::{CertName, Revocation};
+
+/// `revoke`.
+#[derive(Args, Clone, Debug)]
+#[command(
+    long_about = "Revoke a certificate at the CA, once another one is shown in its place\n\n\
+        A version that the servers still show is replaced first, by one with a new key; if that\n\
+        does not work, nothing is revoked. What is revoked is then forgotten here, its key\n\
+        included.",
+    after_help = "Examples:\n  \
+        mailcert revoke example.org                   its key may be in other hands\n  \
+        mailcert revoke example.org --version 3       an older version of it\n\n\
+        `mailcert status` lists the names. Exits 0 if it is revoked, 1 if it is not."
+)]
+pub struct Revoke {
+    /// The name of the certificate, such as example.org or example.org-2
+    #[arg(value_name = "NAME", value_parser = CertName::parse)]
+    pub name: CertName,
+    /// Which version [default: one that others could read, else the one that is shown]
+    #[arg(long = "version", value_name = "N")]
+    pub number: Option<u32>,
+    /// Why
+    #[arg(long, value_enum, default_value = "keyCompromise")]
+    pub reason: Revocation,
+    /// Who signs [default: the account, else the certificate's key]
+    #[arg(long, value_enum, value_name = "KEY")]
+    pub with: Option<With>,
+    /// Do not ask
+    #[arg(long)]
+    pub yes: bool,
+    /// How long another mailcert is waited for.
+    #[command(flatten)]
+    pub patience: Patience,
+}
+
+/// Whose key signs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum With {
+    /// The account's
+    Account,
+    /// The certificate's own
+    Certificate,
+}
+
+impl ValueEnum for Revocation {
+    fn value_variants<'a>() -> &'a [Self] {
+        &Self::ALL
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(self.as_str()))
+    }
+}

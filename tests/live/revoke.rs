@@ -1,0 +1,71 @@
+//! `revoke`: what is shown is replaced first, and the CA knows of the rest.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
+
+use crate::clients::{everything_verifies, shown};
+use crate::fix::fix;
+use crate::world::daemons::run;
+use crate::world::{Exim, Wish, World, text};
+
+#[test]
+#[ignore = "needs root and mail servers; tests/run runs it"]
+fn what_is_shown_is_replaced_before_it_is_revoked() {
+    let world = World::start(Wish { exim: Exim::Combined, ..Wish::default() });
+    fix(&world);
+    let before = shown(&world);
+    let serial = serial(&world, "alpha.test", 1);
+    assert_eq!(status(&world, &serial), "Valid");
+
+    // Nobody is there to be asked.
+    world.mailcert(&["revoke", "alpha.test"]).exits(1).says("--yes revokes it without asking");
+    world.mailcert(&["revoke", "alpha.test", "--reason", "superseded", "--yes"]).exits(1);
+    assert_eq!((status(&world, &serial), shown(&world)), ("Valid".to_owned(), before.clone()));
+
+    let ran = world.mailcert(&["revoke", "alpha.test", "--yes", "--json"]).exits(0);
+    let said = ran.json();
+    assert_eq!((&said["serial"], &said["signed_by"]), (&serial.clone().into(), &"account".into()));
+    assert_eq!((status(&world, &serial), 1), ("Revoked".to_owned(), 1), "{ran}");
+    assert!(!world.path("state/certificates/alpha.test/1").exists(), "its key is still there");
+    everything_verifies(&world);
+    for (old, new) in before.iter().zip(&shown(&world)) {
+        assert_eq!(old.2 != new.2, old.0.ends_with("alpha.test"), "{} on {}", old.0, old.1);
+    }
+    world.mailcert(&["run"]).exits(0);
+}
+
+/// The account is lost, and somebody could read a key of Exim's.
+#[test]
+#[ignore = "needs root and mail servers; tests/run runs it"]
+fn an_exposed_key_revokes_its_own_certificate_where_the_account_is_lost() {
+    let world = World::start(Wish { exim: Exim::Combined, ..Wish::default() });
+    fix(&world);
+    let serial = serial(&world, "gamma.test", 1);
+    let key = world.path("exim/tls/mail.gamma.test.pem");
+    fs::set_permissions(key, Permissions::from_mode(0o644)).expect("chmod");
+    let cure = "mailcert revoke gamma.test --version 1";
+    world.mailcert(&["fix", "--yes"]).exits(0).says("key-exposed").says(cure);
+    assert_eq!(status(&world, &serial), "Valid");
+
+    fs::remove_dir_all(world.path("state/accounts")).expect("the accounts are there");
+    let ran = world.mailcert(&["revoke", "gamma.test", "--with", "account", "--yes"]).exits(1);
+    assert!(ran.stderr.contains("no account for"), "{ran}");
+    let ran = world.mailcert(&["revoke", "gamma.test", "--yes", "--json"]).exits(0);
+    assert_eq!(ran.json()["signed_by"], "certificate", "{ran}");
+    assert_eq!(status(&world, &serial), "Revoked");
+    everything_verifies(&world);
+}
+
+/// The serial number of a version in the store, in hexadecimal.
+fn serial(world: &World, name: &str, version: u32) -> String {
+    let chain = world.path(&format!("state/certificates/{name}/{version}/chain.pem"));
+    let said = run("openssl", &["x509", "-noout", "-serial", "-in", text(&chain)]);
+    said.trim().trim_start_matches("serial=").to_ascii_lowercase()
+}
+
+/// What the CA says of it.
+fn status(world: &World, serial: &str) -> String {
+    let said = world.ask_ca(&format!("/cert-status-by-serial/{serial}"));
+    let json: serde_json::Value = serde_json::from_str(&said).expect("it is JSON");
+    json["Status"].as_str().expect("it has a status").to_owned()
+}
