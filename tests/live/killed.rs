@@ -52,8 +52,11 @@ fn a_first_fix_killed_again_and_again_loses_no_name_and_finishes() {
         kill(victim);
         let now = works(&world);
         for (index, (before, now)) in worked.iter().zip(&now).enumerate() {
+            // Before the reload that is owed, an smtpd of before and one that started since answer
+            // by turns: what either of them shows is not lost.
+            let by_turns = || (0..5).any(|_| works(&world)[index]);
             assert!(
-                now >= before,
+                now >= before || by_turns(),
                 "round {round}: {:?} is lost",
                 crate::clients::names(&world)[index]
             );
