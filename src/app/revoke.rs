@@ -5,14 +5,14 @@ use std::fmt::Write as _;
 use crate::app::Failure;
 use crate::app::output::{Output, Progress, ask_consent, say};
 use crate::app::session::Session;
+use crate::app::work::held;
 use crate::cli::{Revoke, With};
 use crate::flow;
 use crate::issue::{Refusal, SignedBy};
-use crate::model::{Bundle, CertName, Finding, Revocation, Version};
-use crate::plan::{self, Held, HeldVersion, Mode};
+use crate::model::{Bundle, Finding, Revocation, Version};
+use crate::plan::{self, Action, Fate, Held, HeldVersion, Mode};
 use crate::report::{Body, Report, Revoked};
 use crate::store::{Entry, Store as _};
-use crate::survey;
 use crate::verify::judge;
 
 /// Revokes one version of a certificate.
@@ -26,17 +26,13 @@ pub(super) async fn revoke(
     choose(&held(session, name)?, typed, session)?;
     let _lock = session.lock(output).await?;
     // Whoever held the lock may have changed it.
-    let held = held(session, name)?;
-    let chosen = choose(&held, typed, session)?;
+    let found = held(session, name)?;
+    let chosen = choose(&found, typed, session)?;
     let version = chosen.version;
     let serial = chosen.facts.serial.clone();
     let bundle = session.store.bundle(name, version).map_err(Failure::store)?;
-    let shown = is_shown(&held, version, session);
-    consent(typed, version, shown)?;
-    let mut findings = notes;
-    if shown {
-        findings.extend(replace(session, typed, chosen, output).await?);
-    }
+    consent(typed, version, is_shown(&found, version, session))?;
+    let findings = [notes, replace(session, typed, chosen, output).await?].concat();
     let signed_by = sign(session, typed, &bundle).await?;
     session.store.forget(name, version).map_err(Failure::store)?;
     let text = format!("revoked version {version} of {name} ({})", typed.reason);
@@ -46,19 +42,6 @@ pub(super) async fn revoke(
     let body = Body::Revoked(Revoked { certificate, version, serial, reason, signed_by });
     output.answer(&Report::new("revoke", body, findings))?;
     Ok(0)
-}
-
-/// What the store holds under this name.
-fn held(session: &Session, name: &CertName) -> Result<Held, Failure> {
-    let kept = session.store.certificates().map_err(Failure::store)?;
-    let diary = session.store.diary().map_err(Failure::store)?;
-    let held = survey::held(&kept, &diary);
-    let known = held.iter().map(|held| held.name.to_string()).collect::<Vec<_>>().join(", ");
-    held.into_iter().find(|held| held.name == *name).ok_or_else(|| {
-        let others = if known.is_empty() { "no other is either".to_owned() } else { known };
-        let message = format!("{name} is not held; expected one of: {others}");
-        Failure::helped(message, "`mailcert status` lists them")
-    })
 }
 
 /// The version that is meant.
@@ -119,15 +102,18 @@ fn consent(typed: &Revoke, version: Version, shown: bool) -> Result<(), Failure>
     Err(Failure::work_helped("nothing was revoked", "--yes revokes it without asking"))
 }
 
-/// Has another version issued and shown in the place of one whose key is in other hands.
+/// Has another version issued and shown in the place of one that is shown, and insists that no
+/// server shows it any more, whatever the store says.
 async fn replace(
     session: &Session,
     typed: &Revoke,
     old: &HeldVersion,
     output: &Output,
 ) -> Result<Vec<Finding>, Failure> {
-    let note = Entry::Exposed(typed.name.clone(), old.version, session.now);
-    session.store.note(&note).map_err(Failure::store)?;
+    if is_shown(&held(session, &typed.name)?, old.version, session) {
+        let note = Entry::Exposed(typed.name.clone(), old.version, session.now);
+        session.store.note(&note).map_err(Failure::store)?;
+    }
     session.heed_signals()?;
     let progress = Progress::new(output.quiet());
     let tell = |event: &flow::Event| progress.tell(event);
@@ -138,17 +124,25 @@ async fn replace(
         let message = format!("version {} is not revoked, since {why}", old.version);
         Err(Failure::work_helped(message, "`mailcert fix` says what stands in the way"))
     };
-    let failed = done.outcomes.iter().find(|outcome| outcome.fate != plan::Fate::Done);
-    let seen = done.inspections.iter().filter_map(|look| look.certificate.as_ref());
-    let is_seen = seen.map(|seen| seen.sha256).any(|leaf| leaf == old.facts.leaf);
-    match failed.and_then(|outcome| outcome.error.as_deref()) {
-        Some(why) => unreplaced(&format!("nothing has taken its place everywhere: {why}")),
-        None if is_seen => unreplaced("a listener still shows it"),
-        None if is_shown(&held(session, &typed.name)?, old.version, session) => {
-            unreplaced("no other was ordered")
-        }
-        None => Ok(done.findings),
+    // What fails for others' names is no reason to leave this one in strange hands.
+    let is_about_it = |action: &Action| match action.certificate() {
+        Some(name) => *name == typed.name,
+        None => !matches!(action, Action::Hook { .. }),
+    };
+    let mut failed = done.outcomes.iter().filter(|outcome| outcome.fate != Fate::Done);
+    let failed = failed.find(|outcome| is_about_it(&outcome.step.action));
+    let mut seen = done.inspections.iter().filter_map(|look| look.certificate.as_ref());
+    if let Some(outcome) = failed {
+        let why = outcome.error.as_deref().unwrap_or(outcome.fate.as_str());
+        return unreplaced(&format!("another has not taken its place everywhere: {why}"));
     }
+    if seen.any(|seen| seen.sha256 == old.facts.leaf) {
+        return unreplaced("a listener still shows it");
+    }
+    if is_shown(&held(session, &typed.name)?, old.version, session) {
+        return unreplaced("no other was ordered");
+    }
+    Ok(done.findings)
 }
 
 fn is_shown(held: &Held, version: Version, session: &Session) -> bool {

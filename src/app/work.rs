@@ -7,7 +7,7 @@ use crate::app::output::{Output, Progress};
 use crate::app::session::Session;
 use crate::flow::{self, Done, Fresh, Notes};
 use crate::model::{CertName, Code, Finding, Level, Verdict, Version};
-use crate::plan::{Mode, Plan};
+use crate::plan::{Held, Mode, Plan};
 use crate::report::{Body, Report, Verified};
 use crate::store::{Entry, Store};
 use crate::survey::{self, Asked};
@@ -84,21 +84,26 @@ pub(super) async fn rollback(
     work(session, "rollback", &mode, output, Before { notes, ..Before::default() }).await
 }
 
-/// The version that is shown now, if there is an earlier one that can take its place.
-fn newest_beside_a_good_one(session: &Session, name: &CertName) -> Result<Version, Failure> {
+/// What the store holds under a name that somebody typed.
+pub(super) fn held(session: &Session, name: &CertName) -> Result<Held, Failure> {
     let kept = session.store.certificates().map_err(Failure::store)?;
     let diary = session.store.diary().map_err(Failure::store)?;
     let held = survey::held(&kept, &diary);
     let names: Vec<String> = held.iter().map(|held| held.name.to_string()).collect();
-    let Some(held) = held.into_iter().find(|held| held.name == *name) else {
+    held.into_iter().find(|held| held.name == *name).ok_or_else(|| {
         let (others, help) = match names.as_slice() {
             [] => ("no other is either".to_owned(), "`mailcert fix` brings the first ones"),
             names => {
                 (format!("expected one of: {}", names.join(", ")), "`mailcert status` lists them")
             }
         };
-        return Err(Failure::helped(format_args!("{name} is not held; {others}"), help));
-    };
+        Failure::helped(format_args!("{name} is not held; {others}"), help)
+    })
+}
+
+/// The version that is shown now, if there is an earlier one that can take its place.
+fn newest_beside_a_good_one(session: &Session, name: &CertName) -> Result<Version, Failure> {
+    let held = held(session, name)?;
     let mut good = held.versions.iter().rev().filter(|one| !one.is_bad());
     let (Some(newest), Some(previous)) = (good.next(), good.next()) else {
         return Err(Failure::work_helped(

@@ -56,6 +56,25 @@ fn an_exposed_key_revokes_its_own_certificate_where_the_account_is_lost() {
     everything_verifies(&world);
 }
 
+/// Somebody put the old file back: what the store would show is not what is shown.
+#[test]
+#[ignore = "needs root and mail servers; tests/run runs it"]
+fn an_old_version_that_a_server_still_shows_is_replaced_there_first() {
+    let world = World::start(Wish { exim: Exim::Combined, ..Wish::default() });
+    fix(&world);
+    let file = "exim/tls/mail.gamma.test.pem";
+    let old = world.read(file);
+    world.reconfigure("ecdsa-p256", "ecdsa-p384");
+    fix(&world);
+    let now = shown(&world);
+    let serial = serial(&world, "gamma.test", 1);
+    fs::write(world.path(file), old).expect("write it");
+    assert_ne!(shown(&world), now, "the old one is not shown");
+    world.mailcert(&["revoke", "gamma.test", "--version", "1", "--yes"]).exits(0);
+    assert_eq!(status(&world, &serial), "Revoked");
+    assert_eq!(shown(&world), now);
+}
+
 /// The serial number of a version in the store, in hexadecimal.
 fn serial(world: &World, name: &str, version: u32) -> String {
     let chain = world.path(&format!("state/certificates/{name}/{version}/chain.pem"));
