@@ -9,6 +9,7 @@ mod order;
 mod prove;
 mod published;
 mod told;
+mod wait;
 mod wanted;
 
 pub use event::Event;

@@ -1,17 +1,18 @@
 //! Orders of a round, side by side: what the CA answers goes into store and diary as it comes.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use futures_util::StreamExt;
 
 use crate::flow::carry_out::{Round, text};
 use crate::flow::told::Told;
+use crate::flow::wait::after;
 use crate::flow::{Done, Event, Means};
 use crate::issue::{self, Book, Issued, Order, Refusal};
-use crate::model::{CertName, Code, Finding, Hostname, Version, again_at};
-use crate::plan::{Action, HeldVersion, Step};
-use crate::store::{Entry, StoreError, Wait};
+use crate::model::{CertName, Code, Finding, Hostname, Version};
+use crate::plan::{Action, Held, HeldVersion, Step, must_stay};
+use crate::store::{Entry, StoreError};
 use crate::{survey, verify};
 
 /// Orders under way at once: more make Debian's Pebble deadlock, and no CA is faster for it.
@@ -19,9 +20,6 @@ const ORDERS: usize = 8;
 
 /// How soon a signal is noticed while the CA is waited for.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(50);
-
-/// The longest a Retry-After is believed.
-const LONGEST_WAIT: Duration = Duration::from_secs(7 * 86_400);
 
 impl Round<'_> {
     /// Carries out `Issue` steps; one result for each.
@@ -31,15 +29,21 @@ impl Round<'_> {
     ) -> Result<Vec<Result<(), String>>, StoreError> {
         let means = self.means;
         forget_old(means)?;
+        let held: HashMap<_, _> = self.held.iter().map(|held| (&held.name, held)).collect();
+        let now = means.how.moment();
         let orders = steps.iter().filter_map(|step| match &step.action {
             Action::Issue { certificate, names, reuse_key } => {
-                Some((certificate, names, *reuse_key))
+                let works = |held: &&Held| must_stay(held, names, now);
+                let must_stay = held.get(certificate).map(works).unwrap_or_default();
+                Some((certificate, names, must_stay, *reuse_key))
             }
             _ => None,
         });
+        let orders: Vec<_> = orders.collect();
         let mut answers = futures_util::stream::iter(orders)
-            .map(|(certificate, names, reuse_key)| async move {
-                (certificate, order(means, certificate, names, reuse_key).await)
+            .map(|(certificate, names, must_stay, reuse_key)| async move {
+                let answer = order(means, certificate, names, must_stay, reuse_key).await;
+                (certificate, names, answer)
             })
             .buffered(ORDERS);
         let mut results = Vec::with_capacity(steps.len());
@@ -49,7 +53,7 @@ impl Round<'_> {
                 next = answers.next() => next,
                 () = interrupted(means) => None,
             };
-            let Some((certificate, answer)) = next else { break };
+            let Some((certificate, names, answer)) = next else { break };
             (means.tell)(&Event::Answered(certificate.clone()));
             let kept = answer.map(|issued| keep(means, certificate, issued));
             results.push(match kept {
@@ -59,11 +63,11 @@ impl Round<'_> {
                     self.findings.extend(found);
                     let unfit = version.unfit.clone();
                     self.learned(certificate, version);
-                    self.note_wait(certificate, left_out)?;
+                    self.note_wait(certificate, names, left_out)?;
                     let refused = |why| format!("issued, and not to be shown: {why}");
                     unfit.map_or(Ok(()), |why| Err(refused(why)))
                 }
-                Err(refusal) => Err(self.note_wait(certificate, Some(refusal))?),
+                Err(refusal) => Err(self.note_wait(certificate, names, Some(refusal))?),
             });
         }
         // What was presented is taken away as the orders go; those about to be finalized are in
@@ -73,28 +77,19 @@ impl Round<'_> {
         Ok(results)
     }
 
-    /// Writes down what was refused and until when the next try waits; nothing refused ends the
-    /// wait. Returns what was refused in one line.
+    /// Writes down what was refused of an order for `asked`, and until when the next try waits.
+    /// Returns what was refused in one line.
     fn note_wait(
         &mut self,
         certificate: &CertName,
+        asked: &[Hostname],
         refusal: Option<Refusal>,
     ) -> Result<String, StoreError> {
-        let before = self.means.store.diary()?.waits.get(certificate).map(|wait| wait.refusals);
+        let before = self.means.store.diary()?.waits.get(certificate).cloned();
         if refusal.is_none() && before.is_none() {
             return Ok(String::new());
         }
-        let now = self.means.how.moment();
-        let mut said = String::new();
-        let wait = refusal.map(|mut refusal| {
-            let refusals = before.unwrap_or(0) + 1;
-            let pause = backoff(refusals).max(refusal.retry_after.unwrap_or_default());
-            let until = now.plus(pause.min(LONGEST_WAIT));
-            let limited = refusal.findings.iter_mut().filter(|f| f.code == Code::RateLimited);
-            limited.for_each(|finding| finding.message.push_str(&again_at(until)));
-            said = refusal.sentence();
-            Wait { until, refusals, findings: refusal.findings, refused: refusal.names }
-        });
+        let (wait, said) = after(before, asked, refusal, self.means.how.moment());
         self.note(&Entry::Wait { certificate: certificate.clone(), wait })?;
         Ok(said)
     }
@@ -145,21 +140,11 @@ pub(super) fn refusals(
     Ok(said)
 }
 
-/// How long to wait after this many refusals in a row (design rule 13).
-fn backoff(refusals: u32) -> Duration {
-    let minutes = match refusals {
-        0 | 1 => 1,
-        2 => 10,
-        3 => 100,
-        _ => 24 * 60,
-    };
-    Duration::from_secs(60 * minutes)
-}
-
 async fn order(
     means: &Means<'_>,
     certificate: &CertName,
     names: &[Hostname],
+    must_stay: Vec<Hostname>,
     reuse_key: Option<Version>,
 ) -> Result<Issued, Refusal> {
     let key = match reuse_key {
@@ -171,7 +156,7 @@ async fn order(
     };
     let acme = &means.config.acme;
     let (key_type, profile) = (acme.key_type, acme.profile.clone());
-    let order = Order { names: names.to_vec(), key_type, key, profile };
+    let order = Order { names: names.to_vec(), must_stay, key_type, key, profile };
     let book = Book { store: means.store, certificate, now: means.how.moment() };
     let solver = Told { solver: means.solver, tell: means.tell };
     issue::issue(order, means.ca, means.dns, means.http, &solver, &book).await

@@ -36,6 +36,9 @@ use crate::model::{Bundle, Code, Finding, Hostname, KeyType, PrivateKey};
 pub struct Order {
     /// The names to put on the certificate.
     pub names: Vec<Hostname>,
+    /// Those of them without which there is to be no certificate: they work on what is held, and a
+    /// newer version without them would take its place.
+    pub must_stay: Vec<Hostname>,
     /// The kind of key to make.
     pub key_type: KeyType,
     /// A key to use again instead.
@@ -74,6 +77,11 @@ impl Refusal {
     fn of_our_own(subject: &str, why: String) -> Self {
         let findings = vec![Finding::new(Code::OrderFailed, subject, why)];
         Self { findings, names: Vec::new(), retry_after: None, by_ca: false }
+    }
+
+    /// The beginning of one: it says nothing yet.
+    fn nothing() -> Self {
+        Self { findings: Vec::new(), names: Vec::new(), retry_after: None, by_ca: false }
     }
 
     /// All of it in one line.

@@ -53,10 +53,13 @@ pub async fn issue(
     if let Some(issued) = book.take_up(&wanted, reuses.then_some(wanted.key), ca).await? {
         return Ok(issued);
     }
-    let mut work = Work { names, left_out: Vec::new(), findings: Vec::new() };
+    let must_stay = order.must_stay;
+    let mut work = Work { names, must_stay, left_out: Vec::new(), findings: Vec::new() };
     work.ask_caa(dns, &identity).await;
+    work.may_go_on()?;
     if let Some(port) = identity.http_port {
         let seen = work.try_first(port, dns, http, solver).await?;
+        work.may_go_on()?;
         if seen == 0 {
             work.scout(ca, solver).await?;
         }
@@ -70,6 +73,8 @@ pub async fn issue(
 struct Work {
     /// Still to be certified.
     names: Vec<Hostname>,
+    /// Not to be left out: see [`Order::must_stay`].
+    must_stay: Vec<Hostname>,
     left_out: Vec<(Hostname, Finding)>,
     findings: Vec<Finding>,
 }
@@ -139,7 +144,9 @@ impl Work {
             let first = first.clone();
             match ca.scout(&first, solver).await {
                 Ok(()) => return Ok(()),
-                Err(refusal) if refusal.names.contains(&first) => self.leave_out(refusal),
+                Err(refusal) if refusal.names.contains(&first) && !self.must_end(&refusal) => {
+                    self.leave_out(refusal);
+                }
                 Err(refusal) => return Err(self.refused(refusal)),
             }
         }
@@ -187,7 +194,8 @@ impl Work {
                 }
                 Err(refusal) => refusal,
             };
-            if !self.names.iter().any(|name| refusal.names.contains(name)) || round == ROUNDS {
+            let names_one = self.names.iter().any(|name| refusal.names.contains(name));
+            if !names_one || round == ROUNDS || self.must_end(&refusal) {
                 return Err(self.refused(refusal));
             }
             tracing::info!(names = ?refusal.names, "the CA refused names; ordering the others");
@@ -196,9 +204,21 @@ impl Work {
             }
             self.leave_out(refusal);
         }
-        let nothing =
-            Refusal { findings: Vec::new(), names: Vec::new(), retry_after: None, by_ca: false };
-        Err(self.refused(nothing))
+        Err(self.refused(Refusal::nothing()))
+    }
+
+    /// Ends the order where a name was left out that must stay.
+    fn may_go_on(&self) -> Result<(), Refusal> {
+        let must_stay = |(name, _): &(Hostname, Finding)| self.must_stay.contains(name);
+        if self.left_out.iter().any(must_stay) {
+            return Err(self.refused(Refusal::nothing()));
+        }
+        Ok(())
+    }
+
+    /// Whether this refuses a name that must stay.
+    fn must_end(&self, refusal: &Refusal) -> bool {
+        refusal.names.iter().any(|name| self.must_stay.contains(name))
     }
 
     /// What is to be known of an order that is ready.

@@ -32,6 +32,17 @@ pub(super) fn last_call(facts: &Facts) -> Timestamp {
     facts.not_after.minus(facts.not_after.since(facts.not_before) / 6)
 }
 
+/// The names of an order that a refusal must not cost: those that work on what is held. A newer
+/// version without them would take its place; after the last call the others go on a certificate of
+/// their own instead (design rule 9).
+#[must_use]
+pub fn must_stay(held: &Held, names: &[Hostname], now: Timestamp) -> Vec<Hostname> {
+    // Which of them is shown may be for TLSA to say: a bad one as well.
+    let works = held.versions.iter().map(|one| &one.facts).filter(|facts| facts.valid_at(now));
+    let covers = |name: &&Hostname| works.clone().any(|facts| facts.covers(name));
+    names.iter().filter(covers).cloned().collect()
+}
+
 /// The version of a certificate to show where no TLSA record has a say.
 #[must_use]
 pub fn version_to_show(held: &Held, now: Timestamp) -> Option<&HeldVersion> {

@@ -15,7 +15,7 @@ mod sourced;
 mod world;
 
 pub use damage::Damage;
-pub use held::{due_at, version_to_show};
+pub use held::{due_at, must_stay, version_to_show};
 pub use layout::{Layout, layout};
 pub use server::opens_anew;
 pub use sourced::{Having, wishes};

@@ -10,7 +10,7 @@ use mailcert::model::{
 };
 use mailcert::plan::{
     Action, Desired, Fate, FileSeen, Having, Held, HeldVersion, Hook, Mode, Observed, Plan, Seen,
-    Step, Wish, layout, opens_anew, plan, version_to_show, wishes,
+    Step, Wish, layout, must_stay, opens_anew, plan, version_to_show, wishes,
 };
 use mailcert::servers::{Kind, Part, ServerId, needs_reload, wants};
 
@@ -267,17 +267,23 @@ impl World {
     fn issue(&mut self, name: &CertName, names: &[Hostname], reuse: Option<Version>) -> bool {
         let refused: BTreeSet<_> =
             names.iter().filter(|name| self.dead.contains(name)).cloned().collect();
-        if !refused.is_empty() {
-            self.observed.refused.entry(name.clone()).or_default().extend(refused);
-            self.observed.waits.insert(name.clone(), self.now.plus(HOUR));
-            return false;
-        }
         // A wait for names that were not asked for goes on.
         let waits = self.observed.refused.entry(name.clone()).or_default();
         waits.retain(|refused| !names.contains(refused));
+        waits.extend(refused.iter().cloned());
         if waits.is_empty() {
             self.observed.refused.remove(name);
             self.observed.waits.remove(name);
+        } else if !refused.is_empty() {
+            self.observed.waits.insert(name.clone(), self.now.plus(HOUR));
+        }
+        let held = self.observed.held.iter().find(|held| held.name == *name);
+        let must_stay = held.map_or_else(Vec::new, |held| must_stay(held, names, self.now));
+        // The others are issued in the same run, but not at the cost of a name that works.
+        let names: Vec<Hostname> =
+            names.iter().filter(|name| !refused.contains(*name)).cloned().collect();
+        if names.is_empty() || must_stay.iter().any(|name| refused.contains(name)) {
+            return false;
         }
         self.issued += 1;
         let ids = names.iter().cloned().map(DnsId::Host).collect();

@@ -77,7 +77,7 @@ fn certificate() -> CertName {
 
 fn order(names: &[&str]) -> Order {
     let names = names.iter().map(|name| host(name)).collect();
-    Order { names, key_type: KeyType::EcdsaP256, key: None, profile: None }
+    Order { names, must_stay: Vec::new(), key_type: KeyType::EcdsaP256, key: None, profile: None }
 }
 
 async fn run(ca: &dyn Ca, store: &Memory, order: Order, now: Timestamp) -> Result<Issued, Refusal> {

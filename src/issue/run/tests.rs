@@ -53,7 +53,7 @@ fn host(name: &str) -> Hostname {
 
 fn order(names: &[&str]) -> Order {
     let names = names.iter().map(|name| host(name)).collect();
-    Order { names, key_type: KeyType::EcdsaP256, key: None, profile: None }
+    Order { names, must_stay: Vec::new(), key_type: KeyType::EcdsaP256, key: None, profile: None }
 }
 
 async fn made(order: Order, ca: &MemoryCa, solver: &Shows) -> Result<Issued, Refusal> {
@@ -112,6 +112,31 @@ async fn bad_names_do_not_hold_up_the_others() {
     );
     let orders: Vec<_> = ca.orders().iter().map(|names| names.len()).collect();
     assert_eq!(orders, [3, 2], "once with the refused name, once without");
+}
+
+/// A newer version without a name that works would take the place of the one that has it.
+#[tokio::test]
+async fn a_name_that_works_is_not_left_out() {
+    let names = ["a.example", "b.example", "c.example"];
+    let port = CaIdentity { http_port: Some(80), ..CaIdentity::default() };
+    let caa = CaIdentity { caa: vec!["ca.example".to_owned()], ..CaIdentity::default() };
+    for (dead, identity, orders) in [
+        ("closed.example", caa.clone(), &[][..]),
+        ("a.example", port, &[1]),
+        ("b.example", caa, &[3]),
+    ] {
+        let ca = ca().with_identity(identity);
+        ca.refuse(host(dead));
+        let names: Vec<&str> = names.into_iter().chain(["closed.example"]).collect();
+        let names = if dead == "closed.example" { &names[..] } else { &names[..3] };
+        let order = Order { must_stay: vec![host(dead)], ..order(names) };
+        let refusal = made(order, &ca, &Shows(Ok(()))).await.err();
+        let refusal = refusal.unwrap_or_else(|| panic!("{dead} was left out"));
+        assert_eq!(refusal.names, [host(dead)]);
+        assert_eq!(refusal.findings[0].subject, dead);
+        let asked: Vec<_> = ca.orders().iter().map(Vec::len).collect();
+        assert_eq!(asked, orders);
+    }
 }
 
 #[tokio::test]
