@@ -184,6 +184,10 @@ fn because(step: &Step) -> String {
     match &step.because {
         Reason::Missing(hosts) => format!("no certificate covers {}", listed(hosts)),
         Reason::Due(end) => format!("it ends at {end} and little of its life is left"),
+        Reason::Suggested(end, None) => format!("its CA asks for it, although it ends at {end}"),
+        Reason::Suggested(end, Some(url)) => {
+            format!("its CA asks for it, although it ends at {end} (see {url})")
+        }
         Reason::Expired(end) => format!("it has ended at {end}"),
         Reason::Exposed => "its key could be read by others".to_owned(),
         Reason::KeyType => "the configuration asks for another kind of key".to_owned(),

@@ -87,11 +87,16 @@ pub struct Observation {
 /// The certificates of the store, as the planner sees them.
 #[must_use]
 pub fn held(kept: &[Kept], diary: &Diary) -> Vec<Held> {
+    let told = |name: &CertName, version| {
+        let told = diary.told.get(name).filter(|told| told.version == version);
+        told.and_then(|told| told.renewal.clone())
+    };
     let version = |name: &CertName, (version, facts): &(_, _)| HeldVersion {
         version: *version,
         facts: Facts::clone(facts),
         bad: diary.bad.get(&(name.clone(), *version)).map(|(at, _)| *at),
         unfit: None,
+        told: told(name, *version),
     };
     kept.iter()
         .map(|kept| Held {
