@@ -35,6 +35,7 @@ mod local;
 mod nothing;
 mod outset;
 mod programs;
+mod renewal;
 mod revoke;
 mod second;
 mod store;

@@ -51,6 +51,12 @@ fn asked(domain: Hostname, seconds: i64) -> Entry {
     Entry::Discovered { domain, at: at(seconds), asked_with: Sha256::of(b"y"), hosts, findings }
 }
 
+fn told(second: i64) -> Told {
+    let renewal = Renewal { start: at(second), end: at(second + 1), explanation: None };
+    let (asked, again) = (at(second), at(second + 2));
+    Told { version: Version(1), asked, again, renewal: Some(renewal) }
+}
+
 /// Every kind of entry twice: the second takes away or replaces what the first said.
 fn life() -> Vec<Entry> {
     let domain = Hostname::parse("example.org").unwrap();
@@ -69,6 +75,10 @@ fn life() -> Vec<Entry> {
         Entry::Order { certificate: name(), order: Some(under_way("two")) },
         Entry::Order { certificate: certificate("b.test"), order: Some(under_way("three")) },
         Entry::Order { certificate: certificate("b.test"), order: None },
+        Entry::Told { certificate: name(), told: Some(told(1)) },
+        Entry::Told { certificate: name(), told: Some(told(2)) },
+        Entry::Told { certificate: certificate("b.test"), told: Some(told(3)) },
+        Entry::Told { certificate: certificate("b.test"), told: None },
         Entry::Installed { path: path(), file: Some(installed(1)) },
         Entry::Installed { path: path(), file: Some(installed(2)) },
         Entry::Installed { path: PathBuf::from("/gone"), file: Some(installed(1)) },
