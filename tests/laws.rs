@@ -9,6 +9,7 @@ mod laws {
     pub(crate) mod literal;
     mod lost;
     pub(crate) mod random;
+    mod refused;
     pub(crate) mod sheet;
     mod sourced;
     pub(crate) mod world;

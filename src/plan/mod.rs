@@ -183,6 +183,8 @@ pub enum Reason {
     Due(Timestamp),
     /// It has ended.
     Expired(Timestamp),
+    /// The last order failed for these hosts, which work: it is tried again while they do.
+    Refused(Vec<Hostname>),
     /// Others could read its key.
     Exposed,
     /// The configuration asks for another kind of key.

@@ -185,6 +185,7 @@ fn because(step: &Step) -> String {
         Reason::Missing(hosts) => format!("no certificate covers {}", listed(hosts)),
         Reason::Due(end) => format!("it ends at {end} and little of its life is left"),
         Reason::Expired(end) => format!("it has ended at {end}"),
+        Reason::Refused(hosts) => format!("the last order failed for {}", listed(hosts)),
         Reason::Exposed => "its key could be read by others".to_owned(),
         Reason::KeyType => "the configuration asks for another kind of key".to_owned(),
         Reason::StoreLost => "the store does not hold it and the server does".to_owned(),
