@@ -23,10 +23,14 @@ pub struct Revoke {
     #[arg(value_name = "NAME", value_parser = CertName::parse)]
     pub name: CertName,
     /// Which version [default: one that others could read, else the one that is shown]
-    #[arg(long = "version", value_name = "N")]
+    #[arg(
+        long = "version",
+        value_name = "N",
+        value_parser = version
+    )]
     pub number: Option<u32>,
     /// Why
-    #[arg(long, value_enum, default_value = "keyCompromise")]
+    #[arg(long, value_enum, ignore_case = true, default_value = "keyCompromise")]
     pub reason: Revocation,
     /// Who signs [default: the account, else the certificate's key]
     #[arg(long, value_enum, value_name = "KEY")]
@@ -37,6 +41,10 @@ pub struct Revoke {
     /// How long another mailcert is waited for.
     #[command(flatten)]
     pub patience: Patience,
+}
+
+fn version(text: &str) -> Result<u32, String> {
+    text.parse().map_err(|_| "expected a number, such as 3".to_owned())
 }
 
 /// Whose key signs.
