@@ -216,8 +216,7 @@ fn steps_named(needs: &[usize]) -> Option<String> {
         [] => None,
         [one] => Some(format!("step {}", one + 1)),
         many => {
-            let named: Vec<String> =
-                many.iter().take(NAMED).map(|at| (at + 1).to_string()).collect();
+            let named: Vec<_> = many.iter().take(NAMED).map(|at| (at + 1).to_string()).collect();
             Some(format!("steps {}", joined(&named, many.len())))
         }
     }
