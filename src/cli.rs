@@ -103,7 +103,7 @@ pub enum Format {
     Json,
     /// JSON lines: verify writes one for each endpoint as it is done, and a last one that sums up
     Jsonl,
-    /// verify, run, fix, status: text for the Prometheus textfile collector
+    /// verify, run, fix, rollback, status: text for the Prometheus textfile collector
     Prometheus,
     /// verify: one line and the exit codes of Nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN
     Nagios,
@@ -204,8 +204,8 @@ const STATUS_EXAMPLES: &str = "Asks nobody: what is shown was seen by the last r
 Exits 0 if all is well, 3 if there is work to do.";
 
 const CHECK_EXAMPLES: &str = "Touches nothing and connects to nothing but the DNS.
-Exits 0 if all is well, 3 if there is work to do, 1 if something is broken or missing,
-2 if the configuration is wrong. Notes (-v) are no work.";
+Exits 0 if all is well, 3 if there is work to do, 1 if something is broken or
+missing, 2 if the configuration is wrong. Notes (-v) are no work.";
 
 #[cfg(test)]
 mod tests {
@@ -219,6 +219,15 @@ mod tests {
     #[test]
     fn the_definitions_are_sound() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn what_stands_below_the_options_fits_a_terminal() {
+        for command in Cli::command().get_subcommands() {
+            let notes = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            let wide: Vec<_> = notes.lines().filter(|line| line.chars().count() > 80).collect();
+            assert!(wide.is_empty(), "{}: {wide:?}", command.get_name());
+        }
     }
 
     #[test]

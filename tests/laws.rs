@@ -9,6 +9,7 @@ mod laws {
     pub(crate) mod literal;
     mod lost;
     pub(crate) mod random;
+    mod refused;
     mod renewal;
     pub(crate) mod sheet;
     mod sourced;

@@ -3,13 +3,13 @@
 use std::fmt::Write as _;
 
 use crate::app::Failure;
-use crate::app::output::{Output, Progress, ask_consent, say};
+use crate::app::output::{Output, Progress, ask_consent, can_ask, say};
 use crate::app::session::Session;
 use crate::app::work::held;
 use crate::cli::{Revoke, With};
-use crate::flow;
+use crate::flow::{self, Fresh, Notes};
 use crate::issue::{Refusal, SignedBy};
-use crate::model::{Bundle, Finding, Revocation, Version};
+use crate::model::{Bundle, DnsId, Finding, Hostname, Revocation, Version};
 use crate::plan::{self, Action, Fate, Held, HeldVersion, Mode};
 use crate::report::{Body, Report, Revoked};
 use crate::store::{Entry, Store as _};
@@ -23,16 +23,21 @@ pub(super) async fn revoke(
     notes: Vec<Finding>,
 ) -> Result<u8, Failure> {
     let name = &typed.name;
-    choose(&held(session, name)?, typed, session)?;
+    let (chosen, shown) = meant(session, typed).await?;
+    let version = chosen.version;
+    consent(typed, version, shown)?;
     let _lock = session.lock(output).await?;
     // Whoever held the lock may have changed it.
-    let found = held(session, name)?;
-    let chosen = choose(&found, typed, session)?;
-    let version = chosen.version;
+    if meant(session, typed).await? != (chosen.clone(), shown) {
+        let message = format!("version {version} of {name} is not revoked: another mailcert has");
+        return Err(Failure::work_helped(
+            format_args!("{message} changed meanwhile what is held"),
+            format_args!("`mailcert status` lists it; `{}` revokes it", call(typed, version)),
+        ));
+    }
     let serial = chosen.facts.serial.clone();
     let bundle = session.store.bundle(name, version).map_err(Failure::store)?;
-    consent(typed, version, is_shown(&found, version, session))?;
-    let findings = [notes, replace(session, typed, chosen, output).await?].concat();
+    let findings = [notes, replace(session, typed, &chosen, output).await?].concat();
     let signed_by = sign(session, typed, &bundle).await?;
     session.store.forget(name, version).map_err(Failure::store)?;
     let text = format!("revoked version {version} of {name} ({})", typed.reason);
@@ -44,7 +49,93 @@ pub(super) async fn revoke(
     Ok(0)
 }
 
-/// The version that is meant.
+/// The version that is meant, and whether it is shown; nothing that is known from here stands in
+/// the way of revoking it.
+async fn meant(session: &Session, typed: &Revoke) -> Result<(HeldVersion, bool), Failure> {
+    let found = held(session, &typed.name)?;
+    let chosen = choose(&found, typed, session)?;
+    let shown = is_shown(&found, chosen.version, session);
+    if shown {
+        replaceable(session, typed, chosen).await?;
+    }
+    let ca = &session.config.acme.directory;
+    let account = || session.store.account(ca).map_err(Failure::store);
+    if typed.with == Some(With::Account) && account()?.is_none() {
+        let (version, name) = (chosen.version, &found.name);
+        return Err(Failure::work_helped(
+            format_args!("version {version} of {name} is not revoked: no account for {ca} is kept"),
+            "--with certificate signs with the certificate's own key",
+        ));
+    }
+    Ok((chosen.clone(), shown))
+}
+
+/// Whether another one can take the place of a version that is shown.
+async fn replaceable(session: &Session, typed: &Revoke, old: &HeldVersion) -> Result<(), Failure> {
+    let (name, version) = (&typed.name, old.version);
+    let what = format!("version {version} of {name} is what the servers show: another one has to");
+    if typed.reason != Revocation::KeyCompromise {
+        let with_key = Revoke { reason: Revocation::KeyCompromise, ..typed.clone() };
+        return Err(Failure::work_helped(
+            format_args!("{what} take its place before it is revoked as {}", typed.reason),
+            format_args!(
+                "`{}` (keyCompromise) shows one with a new key first",
+                call(&with_key, version)
+            ),
+        ));
+    }
+    if let Some(owner) = name.owner() {
+        return Err(Failure::work_helped(
+            format_args!("{what} take its place, and {owner} has to make that, with a new key"),
+            format_args!(
+                "`mailcert run` shows it then, and `{}` revokes this one",
+                call(typed, version)
+            ),
+        ));
+    }
+    if !session.config.acme.agree_to_terms {
+        return Err(Failure::helped(
+            format_args!(
+                "{what} take its place, and none can be ordered: no CA's terms are agreed to"
+            ),
+            "add `[acme]` and below it `agree-to-terms = true`",
+        ));
+    }
+    if let Some(unasked) = unasked_for(session, typed, old).await? {
+        return Err(Failure::helped(
+            format_args!("{what} take its place, and no `[[domain]]` asks for one for {unasked}"),
+            format_args!(
+                "add `[[domain]]` and below it `name = \"{unasked}\"`, for the time being"
+            ),
+        ));
+    }
+    Ok(())
+}
+
+/// What the configuration would have to name, where neither it nor the mail records of its domains
+/// name any host of a certificate.
+async fn unasked_for(
+    session: &Session,
+    typed: &Revoke,
+    old: &HeldVersion,
+) -> Result<Option<Hostname>, Failure> {
+    let hosts = || old.facts.names.iter().map(|(DnsId::Host(host) | DnsId::Wildcard(host))| host);
+    let mut domains = session.config.domains.iter();
+    if domains.any(|domain| hosts().any(|host| domain.holds(host))) {
+        return Ok(None);
+    }
+    let means = session.means(&|_| {});
+    let found = flow::discover(&means, Fresh::Anew, Notes::None).await.map_err(Failure::store)?;
+    let mut found = found.iter().flat_map(|domain| &domain.hosts);
+    if found.any(|found| found.included && old.facts.covers(&found.host)) {
+        return Ok(None);
+    }
+    let group = Hostname::parse(typed.name.as_str()).ok();
+    let group = group.filter(|group| hosts().any(|host| host.is_within(group)));
+    Ok(group.or_else(|| hosts().next().cloned()))
+}
+
+/// The version that is typed or understood.
 fn choose<'h>(
     held: &'h Held,
     typed: &Revoke,
@@ -56,7 +147,16 @@ fn choose<'h>(
         let found = held.versions.iter().find(|one| one.version == Version(number));
         return found.ok_or_else(|| {
             let message = format!("version {number} of {name} is not held");
-            Failure::usage(format!("{message}; expected one of: {}", all().join(", ")))
+            Failure::helped(
+                format_args!("{message}; expected one of: {}", all().join(", ")),
+                match plan::version_to_show(held, session.now) {
+                    Some(shown) => {
+                        let shown = shown.version;
+                        format!("the servers show {shown}: `{}` replaces it", call(typed, shown))
+                    }
+                    None => "the servers show none of them".to_owned(),
+                },
+            )
         });
     }
     let diary = session.store.diary().map_err(Failure::store)?;
@@ -79,27 +179,32 @@ fn choose<'h>(
 /// Asks a person, unless `--yes` was said.
 fn consent(typed: &Revoke, version: Version, shown: bool) -> Result<(), Failure> {
     let (name, reason) = (&typed.name, typed.reason);
-    let mut question = String::new();
-    if shown {
-        if reason != Revocation::KeyCompromise {
-            let message = format!(
-                "version {version} of {name} is what the servers show: another one has to take \
-                 its place before it is revoked as {reason}"
-            );
-            return Err(Failure::work_helped(
-                message,
-                "with --reason keyCompromise mailcert orders one with a new key first",
-            ));
-        }
-        question.push_str("Order another one with a new key, show it, and then revoke ");
-    } else {
-        question.push_str("Revoke ");
+    let what = format!("version {version} of {name} is not revoked");
+    if !typed.yes && !can_ask() {
+        return Err(Failure::work_helped(
+            format_args!("{what}: there is no terminal to ask on"),
+            format_args!("`{} --yes` revokes it without asking", call(typed, version)),
+        ));
     }
-    let _ = write!(question, "version {version} of {name} ({reason})?");
-    if typed.yes || ask_consent(&question) {
+    let first =
+        if shown { "Order another one with a new key, show it, and then revoke" } else { "Revoke" };
+    if typed.yes || ask_consent(&format!("{first} version {version} of {name} ({reason})?")) {
         return Ok(());
     }
-    Err(Failure::work_helped("nothing was revoked", "--yes revokes it without asking"))
+    Err(Failure::work(format_args!("{what}: the answer was no")))
+}
+
+/// What to call for exactly this version.
+fn call(typed: &Revoke, version: Version) -> String {
+    let mut call = format!("mailcert revoke {} --version {version}", typed.name);
+    if typed.reason != Revocation::KeyCompromise {
+        let _ = write!(call, " --reason {}", typed.reason);
+    }
+    match typed.with {
+        Some(With::Account) => call + " --with account",
+        Some(With::Certificate) => call + " --with certificate",
+        None => call,
+    }
 }
 
 /// Has another version issued and shown in the place of one that is shown, and insists that no

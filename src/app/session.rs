@@ -318,9 +318,7 @@ pub(super) fn root_choice(typed: &cli::Roots) -> Result<RootChoice, Failure> {
 /// [`Failure::Usage`] with the first that does not.
 pub(super) fn known(config: &Config, names: &[Hostname]) -> Result<(), Failure> {
     for name in names {
-        let of =
-            |domain: &config::Domain| name.is_within(&domain.name) || domain.hosts.contains(name);
-        if !config.domains.iter().any(of) {
+        if !config.domains.iter().any(|domain| domain.holds(name)) {
             return Err(Failure::helped(
                 format_args!("{name} belongs to no domain of the configuration"),
                 format_args!(

@@ -5,8 +5,9 @@ mod fix;
 use crate::app::Failure;
 use crate::app::output::{Output, Progress};
 use crate::app::session::Session;
+use crate::config;
 use crate::flow::{self, Done, Fresh, Notes};
-use crate::model::{CertName, Code, Finding, Level, Verdict, Version};
+use crate::model::{CertName, Code, Finding, Hostname, Level, Verdict, Version};
 use crate::plan::{Held, Mode, Plan};
 use crate::report::{Body, Report, Verified};
 use crate::store::{Entry, Store};
@@ -89,17 +90,37 @@ pub(super) fn held(session: &Session, name: &CertName) -> Result<Held, Failure> 
     let kept = session.store.certificates().map_err(Failure::store)?;
     let diary = session.store.diary().map_err(Failure::store)?;
     let held = survey::held(&kept, &diary);
-    let names: Vec<String> = held.iter().map(|held| held.name.to_string()).collect();
-    held.into_iter().find(|held| held.name == *name).ok_or_else(|| {
-        let (others, help) = match names.as_slice() {
-            [] => ("no other is either".to_owned(), "`mailcert fix` brings the first ones"),
-            names => {
-                (format!("expected one of: {}", names.join(", ")), "`mailcert status` lists them")
-            }
-        };
-        Failure::helped(format_args!("{name} is not held; {others}"), help)
-    })
+    if let Some(one) = held.iter().find(|held| held.name == *name) {
+        return Ok(one.clone());
+    }
+    let names: Vec<&str> = held.iter().map(|held| held.name.as_str()).collect();
+    if names.is_empty() {
+        let message = format!("{name} is not held; no other is either");
+        return Err(Failure::helped(message, "`mailcert fix` brings the first ones"));
+    }
+    let more = match names.len().saturating_sub(SOME) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let some = names[..names.len().min(SOME)].join(", ");
+    let host = Hostname::parse(name.as_str()).ok();
+    let mut covers = held.iter().filter(|held| {
+        let mut facts = held.versions.iter().map(|one| &one.facts);
+        host.as_ref().is_some_and(|host| facts.any(|facts| facts.covers(host)))
+    });
+    let probably = match (covers.next(), config::nearest(name.as_str(), &names)) {
+        (Some(one), _) => format!("{name} is on the certificate `{}`; ", one.name),
+        (None, Some(near)) => format!("did you mean `{near}`? "),
+        (None, None) => String::new(),
+    };
+    Err(Failure::helped(
+        format_args!("{name} is not held; expected one of: {some}{more}"),
+        format_args!("{probably}`mailcert status` lists them"),
+    ))
 }
+
+/// So many names are told to choose from.
+const SOME: usize = 5;
 
 /// The version that is shown now, if there is an earlier one that can take its place.
 fn newest_beside_a_good_one(session: &Session, name: &CertName) -> Result<Version, Failure> {

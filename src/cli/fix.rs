@@ -15,12 +15,15 @@ use crate::model::Hostname;
     mailcert fix mx1.example.org    only this host\n  \
     mailcert fix --yes              without a question, hook-in lines included\n  \
     mailcert fix --agree-to-terms   without a configuration file\n\n\
-    Ctrl-C and SIGTERM end it with 1, as they end `mailcert run`.")]
+    Ctrl-C and SIGTERM end it with 1, as they end `mailcert run`.\n\n\
+    Exits 0 if all is as wanted in the end, 1 if something is wrong or failed, 4 if\n\
+    something could not be tested, 5 if another mailcert is at work.")]
 pub struct Fix {
     /// Domains or hosts to repair [default: all]
     #[arg(value_name = "DOMAIN|HOST", value_parser = host)]
     pub names: Vec<Hostname>,
-    /// Apply the hook-in lines of `setup` where they are missing, without a question
+    /// Apply the hook-in lines of `setup` where they are missing, and reload a server though an
+    /// edit of yours takes effect with it, without a question
     #[arg(long)]
     pub yes: bool,
     /// Verify and show what would be done; change nothing

@@ -18,6 +18,7 @@ pub fn hint(error: &Error) -> Option<&'static str> {
     Some(match error.kind() {
         ErrorKind::MissingRequiredArgument if has("--pem") => FILES,
         ErrorKind::MissingRequiredArgument if is("--host") => HOST,
+        ErrorKind::MissingRequiredArgument if is("<NAME>") => "`mailcert status` lists the names",
         ErrorKind::ArgumentConflict if either("--pem") => NO_SERVER,
         ErrorKind::ArgumentConflict if either("--json") => "--json is short for --format json",
         ErrorKind::ArgumentConflict if either("--quiet") => {

@@ -169,7 +169,11 @@ pub struct Discover {
 
 /// `plan`.
 #[derive(Args, Clone, Debug)]
-#[command(after_help = "Exits 0 if there is nothing to do, 3 if there is.")]
+#[command(
+    after_help = "Nothing is written or ordered: that is what `mailcert run` and `fix` do.\n\
+    Exits 0 if there is nothing to do, 3 if there is, 1 if something is wrong and\n\
+    nothing that mailcert could do would mend it."
+)]
 pub struct Plan {
     /// Ask the DNS and the servers anew, however fresh their last answers are
     #[arg(long)]
@@ -182,7 +186,9 @@ pub struct Plan {
     mailcert setup     shows the line and, with consent, adds it\n\n\
     Ctrl-C and SIGTERM end it with 1, between two steps and never in the middle of a\n\
     file; while the CA is waited for, at once. The next run goes on, and takes up an\n\
-    order that was about to be finalized: no certificate is ordered twice.")]
+    order that was about to be finalized: no certificate is ordered twice.\n\n\
+    Exits 0 if all is as wanted, 1 if something is wrong or failed, 4 if something\n\
+    could not be tested, 5 if another mailcert is at work.")]
 pub struct Run {
     /// Do as `plan` does: show what is to be done, change nothing
     #[arg(long)]

@@ -318,7 +318,7 @@ pub(super) fn listed(words: &[&str]) -> String {
 }
 
 /// The known word that was probably meant.
-pub(super) fn nearest<'k>(found: &str, known: &[&'k str]) -> Option<&'k str> {
+pub(crate) fn nearest<'k>(found: &str, known: &[&'k str]) -> Option<&'k str> {
     let plain = found.trim().to_lowercase().replace('_', "-");
     // Long texts are no slip of the finger, and the distance costs their product.
     if plain.len() < 2 || plain.len() > 60 {

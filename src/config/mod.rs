@@ -22,6 +22,7 @@ mod typed;
 mod value;
 
 pub use access::unsafe_access;
+pub(crate) use fault::nearest;
 pub use fault::{Fault, Faults, Note};
 pub use file_paths::{FilePaths, FilePattern};
 pub use read::{decode, read};
@@ -176,6 +177,14 @@ pub struct Domain {
     pub hosts: Vec<Hostname>,
     /// Hosts never to include.
     pub exclude: Vec<Hostname>,
+}
+
+impl Domain {
+    /// Whether a name belongs to it.
+    #[must_use]
+    pub fn holds(&self, name: &Hostname) -> bool {
+        name.is_within(&self.name) || self.hosts.contains(name)
+    }
 }
 
 /// One server table.

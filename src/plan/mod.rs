@@ -186,6 +186,8 @@ pub enum Reason {
     Suggested(Timestamp, Option<String>),
     /// It has ended.
     Expired(Timestamp),
+    /// The last order failed for these hosts, which work: it is tried again while they do.
+    Refused(Vec<Hostname>),
     /// Others could read its key.
     Exposed,
     /// The configuration asks for another kind of key.

@@ -44,7 +44,8 @@ pub struct Observed {
     pub held: Vec<Held>,
     /// Orders held back until.
     pub waits: BTreeMap<CertName, Timestamp>,
-    /// Names the CA refused at the last try, by certificate: ordered without them while waiting.
+    /// Names the CA refused at the last try, by certificate: ordered without them while waiting,
+    /// and tried again after it.
     pub refused: BTreeMap<CertName, BTreeSet<Hostname>>,
     /// The mail servers.
     pub servers: Vec<Seen>,

@@ -189,6 +189,7 @@ fn because(step: &Step) -> String {
             format!("its CA asks for it, although it ends at {end} (see {url})")
         }
         Reason::Expired(end) => format!("it has ended at {end}"),
+        Reason::Refused(hosts) => format!("the last order failed for {}", listed(hosts)),
         Reason::Exposed => "its key could be read by others".to_owned(),
         Reason::KeyType => "the configuration asks for another kind of key".to_owned(),
         Reason::StoreLost => "the store does not hold it and the server does".to_owned(),
@@ -219,8 +220,7 @@ fn steps_named(needs: &[usize]) -> Option<String> {
         [] => None,
         [one] => Some(format!("step {}", one + 1)),
         many => {
-            let named: Vec<String> =
-                many.iter().take(NAMED).map(|at| (at + 1).to_string()).collect();
+            let named: Vec<_> = many.iter().take(NAMED).map(|at| (at + 1).to_string()).collect();
             Some(format!("steps {}", joined(&named, many.len())))
         }
     }

@@ -128,10 +128,10 @@ pub async fn observe(
         .waits
         .iter()
         .filter(|(name, _)| look.earlier.ordered.contains(*name) || !forgiven(name));
-    let waits: BTreeMap<_, _> = waits.map(|(name, wait)| (name.clone(), wait)).collect();
     let mut observed = Observed {
-        waits: waits.iter().map(|(name, wait)| (name.clone(), wait.until)).collect(),
-        refused: waits
+        waits: waits.map(|(name, wait)| (name.clone(), wait.until)).collect(),
+        refused: diary
+            .waits
             .iter()
             .map(|(name, wait)| (name.clone(), wait.refused.iter().cloned().collect()))
             .collect(),

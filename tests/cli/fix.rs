@@ -226,7 +226,7 @@ fn ready() -> Case {
         )
 }
 
-fn pem_of(der: &[u8]) -> String {
+pub(crate) fn pem_of(der: &[u8]) -> String {
     let line = |part: &[u8]| format!("{}\n", std::str::from_utf8(part).unwrap());
     let text = BASE64_STANDARD.encode(der);
     let lines: String = text.as_bytes().chunks(64).map(line).collect();
@@ -235,7 +235,7 @@ fn pem_of(der: &[u8]) -> String {
 
 /// What is said on a terminal of its own when a person calls `mailcert ARGUMENTS` and types an
 /// answer to each question. `script` of util-linux has the terminal.
-fn on_a_terminal(case: &Case, arguments: &str, answers: &[&str]) -> String {
+pub(crate) fn on_a_terminal(case: &Case, arguments: &str, answers: &[&str]) -> String {
     let call = case.command(arguments);
     let mut line = call.get_program().to_str().unwrap().to_owned();
     call.get_args().for_each(|word| line += &format!(" {}", word.to_str().unwrap()));

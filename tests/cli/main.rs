@@ -27,6 +27,7 @@ mod others;
 mod plan;
 mod policy;
 mod proxied;
+mod revoke;
 mod setup;
 mod source;
 mod state;

@@ -85,8 +85,8 @@ fn help_and_version_are_answers() {
                   - json:       One JSON object
                   - jsonl:      JSON lines: verify writes one for each endpoint as it is
                     done, and a last one that sums up
-                  - prometheus: verify, run, fix, status: text for the Prometheus
-                    textfile collector
+                  - prometheus: verify, run, fix, rollback, status: text for the
+                    Prometheus textfile collector
                   - nagios:     verify: one line and the exit codes of Nagios: 0 OK, 1
                     WARNING, 2 CRITICAL, 3 UNKNOWN
 

@@ -3,8 +3,10 @@
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
 
-use crate::clients::{PORTS, names, openssl};
+use crate::clients::{PORTS, everything_verifies, names, openssl, shown};
+use crate::fix::fix;
 use crate::mailcert::finds;
 use crate::world::{Wish, World, text};
 
@@ -12,14 +14,7 @@ use crate::world::{Wish, World, text};
 #[ignore = "needs root and mail servers; tests/run runs it"]
 fn a_refused_name_does_not_hold_up_the_others_and_a_webroot_answers() {
     let world = World::start(Wish { refused: vec!["mail.alpha.test"], ..Wish::default() });
-    let root = world.path("web");
-    std::fs::create_dir_all(root.join(".well-known/acme-challenge")).unwrap();
-    let config = world.read("mailcert.toml");
-    let listen = config.lines().find(|line| line.starts_with("listen")).unwrap();
-    world.reconfigure(listen, &format!("webroot = \"{}\"", text(&root)));
-    for address in [world.postfix(), world.exim()] {
-        serve(TcpListener::bind((address, 80)).unwrap(), root.clone());
-    }
+    let root = behind_a_web_server(&world, &Door::default());
 
     let ran = world.mailcert(&["fix", "--yes", "--json"]).exits(1);
     let answer = ran.json();
@@ -40,6 +35,54 @@ fn a_refused_name_does_not_hold_up_the_others_and_a_webroot_answers() {
     }
     let left = std::fs::read_dir(root.join(".well-known/acme-challenge")).unwrap().count();
     assert_eq!(left, 0, "tokens were left in the webroot");
+}
+
+/// A host becomes wanted while one that works cannot be validated any more: an order without that
+/// one would take its certificate from it.
+#[test]
+#[ignore = "needs root and mail servers; tests/run runs it"]
+fn a_refused_name_that_works_keeps_its_certificate_and_a_new_host_gets_one_of_its_own() {
+    let mut world = World::start(Wish::default());
+    let door = Door::default();
+    behind_a_web_server(&world, &door);
+    world.reconfigure("[machine]", "[discover]\nevery = \"0s\"\n\n[machine]");
+    fix(&world);
+    let before = shown(&world);
+
+    // The website has gone elsewhere, or keeps robots out: the CA sees it, or we do, too.
+    let (to_all, to_the_ca) = (&["mail.alpha.test"][..], &["mail.alpha.test", "Pebble"]);
+    for (new, closed, call, cause) in [
+        ("mx2", &to_the_ca[..], &["run", "--json"][..], "urn:ietf:params:acme:error:unauthorized"),
+        ("mx3", to_all, &["fix", "--yes", "--json"], "404 Not Found"),
+    ] {
+        let mx = format!("alpha MX 20 {new}.alpha\n{new}.alpha A {}", world.postfix());
+        world.add_to_zone(&[mx]);
+        *door.lock().unwrap() = closed;
+        let ran = world.mailcert(call).exits(1);
+        let answer = ran.json();
+        assert_eq!(answer["ok"], false, "{ran}");
+        assert!(finds(&answer, &["mail.alpha.test", cause]), "{ran}");
+        everything_verifies(&world);
+        assert_eq!(shown(&world), before, "{ran}");
+        is_shown(&world, new);
+    }
+    world.mailcert(&["status"]).says("FAIL preflight-wrong: mail.alpha.test");
+
+    *door.lock().unwrap() = &[];
+    fix(&world);
+    ["mx2", "mx3"].iter().for_each(|new| is_shown(&world, new));
+    let ran = world.mailcert(&["status"]);
+    assert!(!ran.stdout.contains("preflight-wrong"), "{ran}");
+    world.mailcert(&["run"]).exits(0);
+}
+
+/// An MX of alpha.test without clients has a certificate where Postfix answers.
+fn is_shown(world: &World, label: &str) {
+    let name = format!("{label}.alpha.test");
+    for &port in &PORTS[..3] {
+        let answer = openssl(world, world.postfix(), port, Some(&name), &name);
+        assert!(answer.is_ok(), "{name} on {port:?}: {}", answer.unwrap_err());
+    }
 }
 
 #[test]
@@ -110,21 +153,43 @@ pub(crate) fn signal(name: &str, pid: &str) {
     crate::world::daemons::run("kill", &[name, pid]);
 }
 
+/// Who finds nothing: requests whose header has all of these words, where there are any.
+type Door = Arc<Mutex<&'static [&'static str]>>;
+
+/// Has a web server of somebody else's answer on port 80, and mailcert use its root.
+fn behind_a_web_server(world: &World, door: &Door) -> PathBuf {
+    let root = world.path("web");
+    std::fs::create_dir_all(root.join(".well-known/acme-challenge")).unwrap();
+    let config = world.read("mailcert.toml");
+    let listen = config.lines().find(|line| line.starts_with("listen")).unwrap();
+    world.reconfigure(listen, &format!("webroot = \"{}\"", text(&root)));
+    for address in [world.postfix(), world.exim()] {
+        let listener = TcpListener::bind((address, 80)).unwrap();
+        serve_behind(listener, root.clone(), door.clone());
+    }
+    root
+}
+
 /// A web server like any other: it serves the files below `root`, one connection at a time.
 pub(crate) fn serve(listener: TcpListener, root: PathBuf) {
+    serve_behind(listener, root, Door::default());
+}
+
+/// The same, but not for everybody.
+fn serve_behind(listener: TcpListener, root: PathBuf, door: Door) {
     std::thread::spawn(move || {
         for stream in listener.incoming().flatten() {
-            let mut line = String::new();
             let mut reader = BufReader::new(&stream);
-            let _ = reader.read_line(&mut line);
             let mut header = String::new();
-            while reader.read_line(&mut header).is_ok_and(|length| length > 2) {
-                header.clear();
-            }
-            let path = line.split(' ').nth(1).unwrap_or("/").trim_start_matches('/');
+            while reader.read_line(&mut header).is_ok_and(|length| length > 2) {}
+            let path = header.split(' ').nth(1).unwrap_or("/").trim_start_matches('/');
+            let closed = *door.lock().unwrap();
+            let shut = !closed.is_empty() && closed.iter().all(|word| header.contains(word));
             let answer = match std::fs::read_to_string(root.join(path)) {
-                Ok(body) => format!("200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len()),
-                Err(_) => "404 Not Found\r\nContent-Length: 0\r\n\r\n".to_owned(),
+                Ok(body) if !shut => {
+                    format!("200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+                }
+                _ => "404 Not Found\r\nContent-Length: 0\r\n\r\n".to_owned(),
             };
             let _ = write!(
                 &stream,

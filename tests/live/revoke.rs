@@ -18,7 +18,7 @@ fn what_is_shown_is_replaced_before_it_is_revoked() {
     assert_eq!(status(&world, &serial), "Valid");
 
     // Nobody is there to be asked.
-    world.mailcert(&["revoke", "alpha.test"]).exits(1).says("--yes revokes it without asking");
+    world.mailcert(&["revoke", "alpha.test"]).exits(1).says("--version 1 --yes` revokes it");
     world.mailcert(&["revoke", "alpha.test", "--reason", "superseded", "--yes"]).exits(1);
     assert_eq!((status(&world, &serial), shown(&world)), ("Valid".to_owned(), before.clone()));
 

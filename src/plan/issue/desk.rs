@@ -107,6 +107,7 @@ impl<'s, 'a> Desk<'s, 'a> {
         let because = self.need(&names, base).or_else(|| {
             new_key(scene, wish, held.filter(|_| names.len() == wish.names.len())?, draft)
         });
+        let because = because.or_else(|| self.refused_though_it_works(wish, &names));
         if let Some(base) = base {
             draft.look_again_after(base.due_at(), scene.now);
         }
@@ -174,6 +175,15 @@ impl<'s, 'a> Desk<'s, 'a> {
         } else {
             None
         }
+    }
+
+    /// What the last order failed for may be cured by now, and nothing else would ever ask until the
+    /// certificate is due.
+    fn refused_though_it_works(&self, wish: &Wish, names: &[Hostname]) -> Option<Reason> {
+        let refused = self.scene.observed.refused.get(&wish.name)?;
+        let refused: Vec<_> =
+            names.iter().filter(|name| refused.contains(*name)).cloned().collect();
+        (!refused.is_empty()).then_some(Reason::Refused(refused))
     }
 
     /// The order that can be placed although the CA refused the last one: without the names it

@@ -1,0 +1,56 @@
+//! What becomes of a name that works and that the last order failed for.
+
+use std::time::Duration;
+
+use mailcert::model::Hostname;
+use mailcert::plan::{Action, Mode, Plan, Reason};
+
+use super::chance::Chance;
+use super::literal;
+use super::world::{World, host};
+
+/// What is ordered again for its sake.
+fn again(plan: &Plan) -> Vec<(String, &[Hostname])> {
+    let orders = plan.steps.iter().filter_map(|step| match (&step.action, &step.because) {
+        (Action::Issue { certificate, names, .. }, Reason::Refused(_)) => {
+            Some((certificate.to_string(), names.as_slice()))
+        }
+        _ => None,
+    });
+    orders.collect()
+}
+
+fn wait(world: &mut World) {
+    world.now = world.now.plus(Duration::from_secs(2 * 3600));
+}
+
+/// A new host is what the order was for; once it has a certificate of its own, nothing else would
+/// ask again.
+#[test]
+fn a_refused_name_that_works_is_tried_again_until_it_is_cured() {
+    let (mut world, dead) = literal::one_domain(2);
+    world.come_to_rest();
+    world.dead.insert(dead.clone());
+    world.hosts.push(host(&mut Chance::of(3), "new", "example.org"));
+    world.come_to_rest();
+    let held: Vec<_> = world.observed.held.iter().map(|held| held.name.to_string()).collect();
+    assert_eq!(held, ["example.org", "example.org-2"]);
+    assert_eq!(again(&world.plan(&Mode::Run)), []);
+
+    for _ in 0..3 {
+        wait(&mut world);
+        let plan = world.plan(&Mode::Run);
+        let both = world.hosts[..2].iter().map(|host| host.host.clone()).collect::<Vec<_>>();
+        assert_eq!(again(&plan), [("example.org".to_owned(), both.as_slice())], "{plan:?}");
+        world.come_to_rest();
+        assert_eq!(again(&world.plan(&Mode::Run)), [], "it does not wait");
+    }
+    assert!(world.works().iter().any(|(_, host)| *host == dead));
+
+    world.dead.clear();
+    wait(&mut world);
+    world.come_to_rest();
+    wait(&mut world);
+    let plan = world.plan(&Mode::Run);
+    assert_eq!(again(&plan), [], "it is cured");
+}
