@@ -93,6 +93,7 @@ impl World {
             key_type: KeyType::EcdsaP256,
             profile: None,
             names_per_certificate: 25,
+            eab: None,
         };
         Acme::new(&settings, self.http(), self.store.clone(), Timestamp::from_unix(1_790_000_000))
     }

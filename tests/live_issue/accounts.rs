@@ -70,6 +70,11 @@ impl Store for Accounts {
         Ok(())
     }
 
+    fn forget_account(&self, directory: &str) -> Result<(), StoreError> {
+        self.kept.lock().unwrap().remove(directory);
+        Ok(())
+    }
+
     fn diary(&self) -> Result<Arc<Diary>, StoreError> {
         Ok(Arc::default())
     }
