@@ -116,10 +116,7 @@ fn the_full_example_states_the_defaults() {
 fn what_full_comments_out_is_taken_too() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/full.toml");
     let text = std::fs::read_to_string(&path).unwrap();
-    let later: Vec<_> = text
-        .lines()
-        .filter_map(|line| line.strip_prefix("#: "))
-        .collect();
+    let later: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("#: ")).collect();
     assert!(later.len() >= 7, "{later:?}");
     let text: String = text
         .lines()

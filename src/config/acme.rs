@@ -8,8 +8,8 @@ use std::path::Path;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 
-use super::fault::{Log, Trouble, shown};
 use super::eab::eab;
+use super::fault::{Log, Trouble, shown};
 use super::raw::{self, Table, Value};
 use super::{Acme, builtin, value};
 use crate::model::KeyType;

@@ -68,8 +68,7 @@ impl Acme {
             only_return_existing: false,
         };
         let bound = self.settings.eab.as_ref();
-        let bound =
-            bound.map(|eab| ExternalAccountKey::new(eab.key_id.clone(), eab.expose_key()));
+        let bound = bound.map(|eab| ExternalAccountKey::new(eab.key_id.clone(), eab.expose_key()));
         let mut tries = 0;
         let (account, credentials) = loop {
             let builder = Account::builder_with_http(Box::new(self.spy().await?.0));
@@ -138,8 +137,7 @@ impl Acme {
 
     fn written(&self, kept: &Kept) -> Result<Zeroizing<String>, Refusal> {
         let url = &self.settings.directory;
-        kept.write()
-            .map_err(|e| unusable(url, format!("the account cannot be written down: {e}")))
+        kept.write().map_err(|e| unusable(url, format!("the account cannot be written down: {e}")))
     }
 
     fn store_failed(&self, error: &store::StoreError) -> Refusal {

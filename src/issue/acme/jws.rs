@@ -90,8 +90,7 @@ impl Acme {
     async fn nonce(&self, directory: &Directory) -> Result<String, Unanswered> {
         let url = &directory.new_nonce;
         let request = Request::head(url).body(Bytes::new());
-        let request =
-            request.map_err(|e| Unanswered::Ours(format!("{url:?} is no URL: {e}")))?;
+        let request = request.map_err(|e| Unanswered::Ours(format!("{url:?} is no URL: {e}")))?;
         let answer = spy::ask(&self.http, &request).await.map_err(Unanswered::Ca)?;
         replay_nonce(&answer).ok_or_else(|| Unanswered::Ours(format!("{url} gave no nonce")))
     }

@@ -89,7 +89,8 @@ impl Acme {
         match serde_json::from_slice::<Account>(answer.body()) {
             Ok(said) => (Standing::Says(printable(&said.status, 40)), said.contacts()),
             Err(e) => {
-                let why = format!("the CA's answer is no account: {}", printable(&e.to_string(), 200));
+                let why =
+                    format!("the CA's answer is no account: {}", printable(&e.to_string(), 200));
                 (Standing::Unasked(self.refused("", Unanswered::Ours(why))), None)
             }
         }
