@@ -3,6 +3,8 @@
 
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
+#[path = "live_issue/account.rs"]
+mod account;
 #[path = "live_issue/accounts.rs"]
 mod accounts;
 #[path = "live_issue/neighbours.rs"]
@@ -39,11 +41,21 @@ struct World {
 impl World {
     /// Starts Pebble on 127.0.26.`place` with these environment variables and blocked names.
     fn start(place: u8, environment: &[(&str, &str)], blocked: &[&str]) -> Self {
+        Self::configured(place, environment, blocked, serde_json::json!({}))
+    }
+
+    /// The same with more settings of Pebble's.
+    fn configured(
+        place: u8,
+        environment: &[(&str, &str)],
+        blocked: &[&str],
+        more: serde_json::Value,
+    ) -> Self {
         let address = Ipv4Addr::new(127, 0, 26, place);
         let directory = tempfile::tempdir().unwrap();
         let anchors = make_server_certificate(directory.path(), address);
         let dns = serve_dns(address);
-        let config = serde_json::json!({"pebble": {
+        let mut config = serde_json::json!({"pebble": {
             "listenAddress": format!("{address}:14000"),
             "managementListenAddress": format!("{address}:15000"),
             "certificate": directory.path().join("chain.pem"),
@@ -51,6 +63,9 @@ impl World {
             "httpPort": 80, "tlsPort": 443, "externalAccountBindingRequired": false,
             "domainBlocklist": blocked,
         }});
+        for (key, value) in more.as_object().unwrap() {
+            config["pebble"][key] = value.clone();
+        }
         put(&directory.path().join("config.json"), &config.to_string());
         let mut settings: BTreeMap<_, _> = [
             ("PEBBLE_VA_NOSLEEP", "1"),
@@ -85,7 +100,16 @@ impl World {
     }
 
     fn acme(&self) -> Acme {
-        let settings = mailcert::config::Acme {
+        self.acme_with(&self.store, |_| ())
+    }
+
+    /// The same with another store or other settings.
+    fn acme_with(
+        &self,
+        store: &Arc<Accounts>,
+        change: impl FnOnce(&mut mailcert::config::Acme),
+    ) -> Acme {
+        let mut settings = mailcert::config::Acme {
             directory: self.url(),
             ca_roots: None,
             contact: vec!["mailto:postmaster@example.org".to_owned()],
@@ -93,8 +117,10 @@ impl World {
             key_type: KeyType::EcdsaP256,
             profile: None,
             names_per_certificate: 25,
+            eab: None,
         };
-        Acme::new(&settings, self.http(), self.store.clone(), Timestamp::from_unix(1_790_000_000))
+        change(&mut settings);
+        Acme::new(&settings, self.http(), store.clone(), Timestamp::from_unix(1_790_000_000))
     }
 
     fn listener(&self) -> Listener {

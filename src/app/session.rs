@@ -49,11 +49,27 @@ pub(super) fn load(named: Option<&Path>, output: &Output) -> Result<Loaded, Fail
     let read = |file: &Path| std::fs::read_to_string(file).map_err(|error| why(&error));
     let (config, notes) =
         config::read(path, text, &read).map_err(|faults| Failure::Usage(faults.to_string()))?;
+    if let Some(eab) = &config.acme.eab {
+        private(&eab.key_file)?;
+    }
     for note in &notes {
         output.warn(&note.to_string());
     }
     let findings = notes.iter().filter_map(config::Note::finding).collect();
     Ok(Loaded { config, findings })
+}
+
+/// Checks that the file of a secret is for its owner alone.
+///
+/// # Errors
+/// [`Failure::Usage`] with the command that mends it.
+fn private(path: &Path) -> Result<(), Failure> {
+    let found = std::fs::metadata(path)
+        .map_err(|error| Failure::usage(format_args!("{}: {}", path.display(), why(&error))))?;
+    match config::others_may_read(path, found.mode(), found.uid(), environment::caller()) {
+        Some(why) => Err(Failure::usage(why)),
+        None => Ok(()),
+    }
 }
 
 /// The bytes of a file that only root and the caller can write, in a directory likewise: its

@@ -31,6 +31,28 @@ pub fn unsafe_access(path: &Path, mode: u32, uid: u32, caller: u32) -> Option<St
     ))
 }
 
+/// Why the file of a secret at `path` cannot be used, as one sentence with the command that mends it;
+/// `None` if it can. Whoever can write it is kept from it as from a configuration, and nobody but
+/// its owner may read it, its group included.
+#[must_use]
+pub fn others_may_read(path: &Path, mode: u32, uid: u32, caller: u32) -> Option<String> {
+    if let Some(why) = unsafe_access(path, mode, uid, caller) {
+        return Some(why);
+    }
+    let who = match (mode & 0o040 != 0, mode & 0o004 != 0) {
+        (false, false) => return None,
+        (true, false) => "its group",
+        (_, true) => "everybody",
+    };
+    Some(format!(
+        "{} can be read by {who} (mode {:04o}), expected its owner only, since it holds a secret; \
+         try `chmod 0600 {}`, and have the secret changed",
+        path.display(),
+        mode & 0o7777,
+        quoted(path)
+    ))
+}
+
 /// The path as a shell takes it.
 fn quoted(path: &Path) -> String {
     let text = path.display().to_string();
@@ -42,7 +64,7 @@ fn quoted(path: &Path) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::unsafe_access;
+    use super::{others_may_read, unsafe_access};
     use std::path::Path;
 
     #[test]
@@ -93,6 +115,23 @@ mod tests {
         ] {
             assert_eq!(bad(mode, uid, caller).as_deref(), expected, "{mode:o} {uid} {caller}");
         }
+    }
+
+    #[test]
+    fn a_secret_is_for_its_owner_alone() {
+        let bad = |mode, uid| others_may_read(Path::new("/etc/mailcert/eab.key"), mode, uid, 0);
+        assert_eq!((bad(0o100_600, 0), bad(0o100_400, 0)), (None, None));
+        assert_eq!(
+            bad(0o100_640, 0).as_deref(),
+            Some(
+                "/etc/mailcert/eab.key can be read by its group (mode 0640), expected its owner \
+                 only, since it holds a secret; try `chmod 0600 /etc/mailcert/eab.key`, and have \
+                 the secret changed"
+            )
+        );
+        assert!(bad(0o100_644, 0).unwrap().contains("can be read by everybody"));
+        assert!(bad(0o100_622, 0).unwrap().contains("can be written by everybody"));
+        assert!(bad(0o100_600, 33).unwrap().contains("belongs to user 33"));
     }
 
     #[test]

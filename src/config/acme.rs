@@ -8,6 +8,7 @@ use std::path::Path;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 
+use super::eab::eab;
 use super::fault::{Log, Trouble, shown};
 use super::raw::{self, Table, Value};
 use super::{Acme, builtin, value};
@@ -59,6 +60,7 @@ fn authority(table: &Table<'_>) -> Acme {
         names_per_certificate: table
             .whole("names-per-certificate", 1, 100)
             .unwrap_or(default.names_per_certificate),
+        eab: eab(table),
     }
 }
 
@@ -106,7 +108,6 @@ fn later(table: &Table<'_>) {
     for fallback in table.tables("acme.fallback", raw::FALLBACK) {
         // The first CA is asked all the same.
         let _ = authority(&fallback);
-        eab(&fallback);
         fallback.text("preferred-chain", value::word);
         fallback.text("staging", value::acme_directory);
         fallback.log.note(
@@ -117,22 +118,6 @@ fn later(table: &Table<'_>) {
             ),
         );
     }
-    if let Some(eab) = eab(table) {
-        // Without the binding the CA refuses the account, or binds the orders to nobody.
-        table.log.wrong(
-            eab,
-            Trouble::new("`eab` is not available yet", "the account cannot be bound to this key")
-                .help("use a CA that needs no external account, such as letsencrypt"),
-        );
-    }
-}
-
-/// Checks `eab`; the answer is its place, if it is there.
-fn eab(table: &Table<'_>) -> Option<std::ops::Range<usize>> {
-    let eab = table.table("eab", raw::EAB)?;
-    eab.text("key-id", value::word);
-    eab.text("hmac-key-file", |text| content(&value::path(text)?, table.log.file).map(drop));
-    table.key("eab")
 }
 
 /// The text of a file of root certificates, every one of which can be read.
@@ -160,7 +145,10 @@ pub(super) fn roots(
 }
 
 /// The text of a file that must say something.
-fn content(path: &Path, file: &dyn Fn(&Path) -> Result<String, String>) -> Result<String, Trouble> {
+pub(super) fn content(
+    path: &Path,
+    file: &dyn Fn(&Path) -> Result<String, String>,
+) -> Result<String, Trouble> {
     let text = file(path).map_err(|why| {
         let why: String = why.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
         Trouble::new(format!("{} cannot be read: {why}", name(path)), "expected a file to read")

@@ -11,6 +11,7 @@ use crate::model::{CertName, Hostname, KeyType, Service};
 mod access;
 mod acme;
 mod challenge;
+mod eab;
 mod fault;
 mod file_paths;
 mod files;
@@ -21,7 +22,8 @@ mod servers;
 mod typed;
 mod value;
 
-pub use access::unsafe_access;
+pub use access::{others_may_read, unsafe_access};
+pub use eab::ExternalAccount;
 pub(crate) use fault::nearest;
 pub use fault::{Fault, Faults, Note};
 pub use file_paths::{FilePaths, FilePattern};
@@ -42,6 +44,7 @@ pub fn builtin() -> Config {
             key_type: KeyType::EcdsaP256,
             profile: None,
             names_per_certificate: 25,
+            eab: None,
         },
         http01: Http01::Listen(vec![
             SocketAddr::from((Ipv4Addr::UNSPECIFIED, 80)),
@@ -102,6 +105,8 @@ pub struct Acme {
     pub profile: Option<String>,
     /// Most names on one certificate.
     pub names_per_certificate: usize,
+    /// The account with the CA that ours is bound to, if it is bound to one.
+    pub eab: Option<ExternalAccount>,
 }
 
 /// `[challenge.http-01]`.

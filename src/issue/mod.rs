@@ -14,7 +14,7 @@ mod presented;
 mod run;
 mod webroot;
 
-pub use acme::{Acme, Directory, Meta};
+pub use acme::{AccountSeen, Acme, Directory, Meta, Registered, Standing};
 pub use book::{Book, FORGOTTEN};
 pub use caa::{Caa, check as check_caa};
 pub use listen::Listener;

@@ -76,7 +76,9 @@ impl Files {
         Ok(())
     }
 
-    fn account_path(&self, directory: &str) -> PathBuf {
+    /// Where the account at the CA with this directory URL lies, if there is one.
+    #[must_use]
+    pub fn account_file(&self, directory: &str) -> PathBuf {
         let host = directory.split("//").nth(1).unwrap_or(directory);
         let host = host.split(['/', '?', '#']).next().unwrap_or_default();
         let plain = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.');
@@ -183,7 +185,7 @@ impl Store for Files {
     }
 
     fn account(&self, directory: &str) -> Result<Option<Account>, StoreError> {
-        let path = self.account_path(directory);
+        let path = self.account_file(directory);
         let bytes = match disk::read(&path, 1 << 20) {
             Err(error) if error.is_missing() => return Ok(None),
             found => Zeroizing::new(found.map_err(|error| unreadable(&path, error))?),
@@ -201,8 +203,13 @@ impl Store for Files {
     fn keep_account(&self, directory: &str, account: &Account) -> Result<(), StoreError> {
         self.ensure_root()?;
         disk::ensure_directory(&self.root.join("accounts"), 0o700, None, None)?;
-        let path = self.account_path(directory);
+        let path = self.account_file(directory);
         disk::replace(&path, account.credentials.as_bytes(), Access::PRIVATE)?;
+        Ok(())
+    }
+
+    fn forget_account(&self, directory: &str) -> Result<(), StoreError> {
+        disk::remove(&self.account_file(directory))?;
         Ok(())
     }
 

@@ -113,6 +113,11 @@ impl Store for Memory {
         Ok(())
     }
 
+    fn forget_account(&self, directory: &str) -> Result<(), StoreError> {
+        self.state().accounts.remove(directory);
+        Ok(())
+    }
+
     fn diary(&self) -> Result<Arc<Diary>, StoreError> {
         Ok(Arc::clone(&self.state().diary))
     }

@@ -185,6 +185,13 @@ pub trait Store: Send + Sync {
     /// [`StoreError`] when it could not be written.
     fn keep_account(&self, directory: &str, account: &Account) -> Result<(), StoreError>;
 
+    /// Forgets the account at the CA with this directory URL, its key included; one that is not
+    /// there is forgotten.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it could not be removed.
+    fn forget_account(&self, directory: &str) -> Result<(), StoreError>;
+
     /// Everything the diary says. Cheap: it is read again only after somebody else wrote.
     ///
     /// # Errors

@@ -59,6 +59,7 @@ impl Ours {
             key_type: KeyType::EcdsaP256,
             profile: None,
             names_per_certificate: 25,
+            eab: None,
         };
         let http = Http::new(roots, None).expect("a client");
         let store = Arc::new(Memory::new());

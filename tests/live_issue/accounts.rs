@@ -12,6 +12,8 @@ use mailcert::store::{Account, Diary, Entry, Kept, Lock, Store, StoreError, Unde
 pub(crate) struct Accounts {
     kept: Mutex<BTreeMap<String, String>>,
     written: Mutex<usize>,
+    /// How many more it takes before the process is killed.
+    left: Mutex<Option<usize>>,
 }
 
 /// The certificate whose orders nobody writes down.
@@ -21,6 +23,23 @@ impl Accounts {
     /// A book that remembers nothing.
     pub(crate) fn book(&self) -> Book<'_> {
         Book { store: self, certificate: &NAME, now: Timestamp::from_unix(1_790_000_000) }
+    }
+
+    /// A store that holds this account.
+    pub(crate) fn holding(directory: &str, account: &str) -> Arc<Self> {
+        let store = Self::default();
+        store.kept.lock().unwrap().insert(directory.to_owned(), account.to_owned());
+        Arc::new(store)
+    }
+
+    /// What it holds for this CA.
+    pub(crate) fn text(&self, directory: &str) -> Option<String> {
+        self.kept.lock().unwrap().get(directory).cloned()
+    }
+
+    /// The process is killed after it has kept so many more accounts.
+    pub(crate) fn killed_after(&self, writes: usize) {
+        *self.left.lock().unwrap() = Some(writes);
     }
 
     /// How many accounts were made.
@@ -64,9 +83,19 @@ impl Store for Accounts {
     }
 
     fn keep_account(&self, directory: &str, account: &Account) -> Result<(), StoreError> {
+        match &mut *self.left.lock().unwrap() {
+            Some(0) => return Err(StoreError::Missing("the process".to_owned())),
+            Some(left) => *left -= 1,
+            None => {}
+        }
         *self.written.lock().unwrap() += 1;
         let text = account.credentials.to_string();
         self.kept.lock().unwrap().insert(directory.to_owned(), text);
+        Ok(())
+    }
+
+    fn forget_account(&self, directory: &str) -> Result<(), StoreError> {
+        self.kept.lock().unwrap().remove(directory);
         Ok(())
     }
 

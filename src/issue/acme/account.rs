@@ -1,13 +1,20 @@
 //! The account at the CA: made once per directory, kept in the store, made again once when the CA
 //! has lost it.
 
-use instant_acme::{Account, AccountCredentials, NewAccount};
+mod kept;
+mod manage;
+mod roll;
+
+pub use manage::{AccountSeen, Registered, Standing};
+
+use instant_acme::{Account, AccountCredentials, ExternalAccountKey, NewAccount};
 use zeroize::Zeroizing;
 
 use super::directory::unusable;
 use super::{Acme, problem};
 use crate::issue::Refusal;
 use crate::store;
+use kept::Kept;
 
 /// The account in use.
 pub(super) struct Session {
@@ -20,64 +27,55 @@ pub(super) struct Session {
 impl Session {
     /// instant-acme's account for one order, over its own spy.
     pub(super) async fn open(&self, acme: &Acme, spy: super::Spy) -> Result<Account, Refusal> {
-        open(acme, &self.credentials, spy).await
+        let url = &acme.settings.directory;
+        let credentials: AccountCredentials = serde_json::from_str(&self.credentials)
+            .map_err(|e| unusable(url, format!("the kept account for {url} is damaged: {e}")))?;
+        Account::builder_with_http(Box::new(spy))
+            .from_credentials(credentials)
+            .await
+            .map_err(|e| problem::refusal(url, &[], e))
     }
 }
 
 impl Acme {
     /// The account of the store, or a new one.
     pub(super) async fn find_account(&self) -> Result<Session, Refusal> {
-        let kept =
-            self.store.account(&self.settings.directory).map_err(|e| self.store_failed(&e))?;
-        let Some(kept) = kept else { return self.register().await };
-        let account = open(self, &kept.credentials, self.spy().await?.0).await?;
-        Ok(Session { id: account.id().to_owned(), credentials: kept.credentials })
+        match self.settled().await? {
+            Some(kept) => self.session_of(&kept),
+            None => self.register().await,
+        }
     }
 
     /// The account of the store.
-    pub(super) fn kept_account(&self) -> Result<Session, Refusal> {
+    pub(super) async fn kept_account(&self) -> Result<Kept, Refusal> {
         let url = &self.settings.directory;
-        let kept = self.store.account(url).map_err(|e| self.store_failed(&e))?;
-        let Some(kept) = kept else {
-            return Err(unusable(url, format!("no account for {url} is kept here")));
-        };
-        let id = serde_json::from_str::<Kept>(&kept.credentials);
-        let id =
-            id.map_err(|e| unusable(url, format!("the kept account for {url} is damaged: {e}")))?;
-        Ok(Session { id: id.id, credentials: kept.credentials })
+        let none = || unusable(url, format!("no account for {url} is kept here"));
+        self.settled().await?.ok_or_else(none)
+    }
+
+    fn session_of(&self, kept: &Kept) -> Result<Session, Refusal> {
+        Ok(Session { id: kept.id.clone(), credentials: self.written(kept)? })
     }
 
     /// Makes an account and keeps it before it is used.
     pub(super) async fn register(&self) -> Result<Session, Refusal> {
         let url = &self.settings.directory;
-        let meta = &self.directory().await?.meta;
-        if meta.external_account_required {
-            let message = format!(
-                "the CA at {url} wants an external account (EAB), which is not available yet; \
-                 choose another directory in [acme]"
-            );
-            return Err(unusable(url, message));
-        }
-        if let Some(terms) = &meta.terms_of_service
-            && !self.settings.agree_to_terms
-        {
-            let terms = problem::printable(terms, 200);
-            let message = format!("the CA has terms, {terms}: set agree-to-terms = true in [acme]");
-            return Err(unusable(url, message));
-        }
+        self.may_register().await?;
         let contact: Vec<&str> = self.settings.contact.iter().map(String::as_str).collect();
         let wanted = NewAccount {
             contact: &contact,
             terms_of_service_agreed: self.settings.agree_to_terms,
             only_return_existing: false,
         };
+        let bound = self.settings.eab.as_ref();
+        let bound = bound.map(|eab| ExternalAccountKey::new(eab.key_id.clone(), eab.expose_key()));
         let mut tries = 0;
         let (account, credentials) = loop {
             let builder = Account::builder_with_http(Box::new(self.spy().await?.0));
-            match builder.create(&wanted, url.clone(), None).await {
+            match builder.create(&wanted, url.clone(), bound.as_ref()).await {
                 Ok(made) => break made,
                 Err(e) if problem::is_bad_nonce(&e) && tries < super::NONCE_TRIES => tries += 1,
-                Err(e) => return Err(problem::refusal(url, &[], e)),
+                Err(e) => return Err(self.not_registered(e)),
             }
         };
         let credentials = serde_json::to_string(&credentials)
@@ -88,23 +86,61 @@ impl Acme {
         Ok(Session { id: account.id().to_owned(), credentials: kept.credentials })
     }
 
+    /// What the CA would refuse anyway is said before it is asked.
+    async fn may_register(&self) -> Result<(), Refusal> {
+        let url = &self.settings.directory;
+        let meta = &self.directory().await?.meta;
+        if meta.external_account_required && self.settings.eab.is_none() {
+            let message = format!(
+                "the CA at {url} wants an external account: its web site gives a key id and an \
+                 HMAC key; set eab = {{ key-id = \"..\", hmac-key-file = \"..\" }} in [acme]"
+            );
+            return Err(unusable(url, message));
+        }
+        if let Some(terms) = &meta.terms_of_service
+            && !self.settings.agree_to_terms
+        {
+            let terms = problem::printable(terms, 200);
+            let message = format!("the CA has terms, {terms}: set agree-to-terms = true in [acme]");
+            return Err(unusable(url, message));
+        }
+        Ok(())
+    }
+
+    fn not_registered(&self, error: instant_acme::Error) -> Refusal {
+        let mut refusal = problem::refusal(&self.settings.directory, &[], error);
+        for found in refusal.findings.iter_mut().filter(|_| refusal.by_ca) {
+            let message = found.message.replace("refused the order", "refused the account");
+            found.message = match &self.settings.eab {
+                Some(eab) => format!("{message}; it was bound to {:?} (eab in [acme])", eab.key_id),
+                None => message,
+            };
+        }
+        refusal
+    }
+
+    /// The account of the store as it lies there.
+    fn kept(&self) -> Result<Option<Kept>, Refusal> {
+        let url = &self.settings.directory;
+        let kept = self.store.account(url).map_err(|e| self.store_failed(&e))?;
+        let Some(kept) = kept else { return Ok(None) };
+        let kept = Kept::read(&kept.credentials);
+        kept.map(Some)
+            .map_err(|e| unusable(url, format!("the kept account for {url} is damaged: {e}")))
+    }
+
+    fn keep(&self, kept: &Kept) -> Result<(), Refusal> {
+        let account = store::Account { credentials: self.written(kept)? };
+        let url = &self.settings.directory;
+        self.store.keep_account(url, &account).map_err(|e| self.store_failed(&e))
+    }
+
+    fn written(&self, kept: &Kept) -> Result<Zeroizing<String>, Refusal> {
+        let url = &self.settings.directory;
+        kept.write().map_err(|e| unusable(url, format!("the account cannot be written down: {e}")))
+    }
+
     fn store_failed(&self, error: &store::StoreError) -> Refusal {
         unusable(&self.settings.directory, format!("the account cannot be kept or found: {error}"))
     }
-}
-
-/// The part of instant-acme's credentials that is no secret.
-#[derive(serde::Deserialize)]
-struct Kept {
-    id: String,
-}
-
-async fn open(acme: &Acme, text: &str, spy: super::Spy) -> Result<Account, Refusal> {
-    let url = &acme.settings.directory;
-    let credentials: AccountCredentials = serde_json::from_str(text)
-        .map_err(|e| unusable(url, format!("the kept account for {url} is damaged: {e}")))?;
-    Account::builder_with_http(Box::new(spy))
-        .from_credentials(credentials)
-        .await
-        .map_err(|e| problem::refusal(url, &[], e))
 }

@@ -25,6 +25,9 @@ pub struct Directory {
     /// Where certificates are revoked, if they are.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub revoke_cert: Option<String>,
+    /// Where accounts get another key, if they do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key_change: Option<String>,
     /// Where renewal windows are told (RFC 9773), if they are.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub renewal_info: Option<String>,

@@ -3,11 +3,13 @@
 mod account;
 mod ari;
 mod directory;
+mod jws;
 mod order;
 mod problem;
 mod revoke;
 mod spy;
 
+pub use account::{AccountSeen, Registered, Standing};
 pub use directory::{Directory, Meta};
 
 use std::collections::BTreeMap;

@@ -80,6 +80,7 @@ impl Mock {
             key_type: KeyType::EcdsaP256,
             profile: None,
             names_per_certificate: 25,
+            eab: None,
         };
         change(&mut settings);
         Acme::new(
@@ -172,6 +173,11 @@ impl Store for Notes {
         Ok(())
     }
 
+    fn forget_account(&self, _: &str) -> Result<(), StoreError> {
+        *self.account.lock().unwrap() = None;
+        Ok(())
+    }
+
     fn diary(&self) -> Result<Arc<Diary>, StoreError> {
         Ok(Arc::default())
     }
@@ -248,7 +254,7 @@ async fn what_cannot_work_is_said_before_anything_is_asked() {
             eab,
             true,
             None,
-            "the CA at CA/dir wants an external account (EAB), which is not available yet; choose another directory in [acme]",
+            "the CA at CA/dir wants an external account: its web site gives a key id and an HMAC key; set eab = { key-id = \"..\", hmac-key-file = \"..\" } in [acme]",
         ),
         (DIRECTORY, false, None, "the CA has terms, CA/terms: set agree-to-terms = true in [acme]"),
         (
