@@ -1,6 +1,7 @@
 //! One short function per subcommand; the only reader of clock, environment and terminal, and the
 //! only printer. Exit codes are decided here.
 
+mod account;
 mod bare;
 mod environment;
 mod lock;
@@ -156,6 +157,11 @@ async fn command(cli: Cli) -> Result<u8, Failure> {
             let loaded = load(named, &output)?;
             let session = Session::open(loaded.config)?.waiting(typed.patience);
             revoke::revoke(&session, &typed, &output, loaded.findings).await
+        }
+        Command::Account(typed) => {
+            let loaded = load(named, &output)?;
+            let session = Session::open(loaded.config)?.waiting(typed.patience);
+            account::account(&session, &typed, &output, loaded.findings).await
         }
         Command::Setup(typed) => {
             let loaded = load(named, &output)?;

@@ -5,12 +5,14 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
+mod account;
 mod fix;
 mod hint;
 pub mod man;
 mod options;
 mod revoke;
 
+pub use account::{Account, AccountAction};
 pub use fix::{Bare, Fix};
 pub use hint::hint;
 pub use options::{
@@ -147,6 +149,8 @@ pub enum Command {
     Rollback(Rollback),
     /// Revoke a certificate at the CA, once another one is shown in its place
     Revoke(Revoke),
+    /// Look at the account at the CA, change its key or contacts, give it up
+    Account(Account),
     /// Say what a problem code means and how to cure it
     Explain(Explain),
     /// Print shell completions
@@ -171,6 +175,7 @@ impl Command {
             Self::Init(_) => "init",
             Self::Rollback(_) => "rollback",
             Self::Revoke(_) => "revoke",
+            Self::Account(_) => "account",
             Self::Explain(_) => "explain",
             Self::Completions(_) => "completions",
             Self::Man(_) => "man",
@@ -266,6 +271,8 @@ mod tests {
             "mailcert init --print",
             "mailcert rollback example.org-2",
             "mailcert revoke example.org --version 3 --reason superseded --with account --yes",
+            "mailcert account show",
+            "mailcert account deactivate --yes --wait 5",
             "mailcert explain name-mismatch",
             "mailcert explain --list",
             "mailcert completions zsh",
@@ -291,6 +298,8 @@ mod tests {
             "mailcert rollback ../../etc",
             "mailcert revoke",
             "mailcert revoke example.org --reason boredom",
+            "mailcert account",
+            "mailcert account delete",
             "mailcert explain",
             "mailcert explain name-mismatch --list",
             "mailcert init --force --print",

@@ -19,6 +19,9 @@ pub fn hint(error: &Error) -> Option<&'static str> {
         ErrorKind::MissingRequiredArgument if has("--pem") => FILES,
         ErrorKind::MissingRequiredArgument if is("--host") => HOST,
         ErrorKind::MissingRequiredArgument if is("<NAME>") => "`mailcert status` lists the names",
+        ErrorKind::MissingRequiredArgument if is("<ACTION>") => {
+            "`mailcert account show` looks at it, `mailcert account --help` lists the rest"
+        }
         ErrorKind::ArgumentConflict if either("--pem") => NO_SERVER,
         ErrorKind::ArgumentConflict if either("--json") => "--json is short for --format json",
         ErrorKind::ArgumentConflict if either("--quiet") => {

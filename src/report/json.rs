@@ -9,7 +9,8 @@ use serde_json::{Map, Value};
 
 use super::explain;
 use super::{
-    Body, CertificateRow, ChangeRow, HostRow, ListenerRow, Report, Revoked, ServerRow, Verified,
+    AccountRow, Body, CertificateRow, ChangeRow, HostRow, ListenerRow, Report, Revoked, ServerRow,
+    Verified,
 };
 use crate::model::{Finding, Timestamp};
 
@@ -37,6 +38,7 @@ pub fn json(report: &Report) -> impl Serialize + '_ {
         Body::Status(certificates) => Said::Status { certificates },
         Body::Check(servers) => Said::Check { servers },
         Body::Revoked(revoked) => Said::Revoked(revoked),
+        Body::Account(row) => Said::Account(row),
         Body::Setup { changes, listeners } => Said::Setup { changes, listeners },
         Body::Explain(codes) => Said::Explain { codes: explain::rows(codes) },
         Body::Text { text, files } => Said::Text { text, files },
@@ -163,6 +165,7 @@ enum Said<'a> {
         servers: &'a [ServerRow],
     },
     Revoked(&'a Revoked),
+    Account(&'a AccountRow),
     Setup {
         changes: &'a [ChangeRow],
         listeners: &'a [ListenerRow],

@@ -4,6 +4,7 @@
 //! The JSON form is an interface (its field names are those of the structs here); the human form
 //! is for a terminal of 80 columns and needs no colour.
 
+mod account;
 mod batch;
 mod check;
 mod diagnosis;
@@ -34,6 +35,7 @@ use crate::local::{Local, is_of_machine};
 use crate::model::{Code, Finding, Inspection, Level, NotOurs, Policies, Timestamp, Verdict};
 use crate::plan::{Outcome, Plan};
 
+pub use account::AccountRow;
 pub use batch::{Counts, Kept, Noted, Stopped};
 pub use check::{ServerRow, hook_word};
 pub use hosts::HostRow;
@@ -99,6 +101,8 @@ pub enum Body {
     Check(Vec<ServerRow>),
     /// `revoke`.
     Revoked(Revoked),
+    /// `account`.
+    Account(AccountRow),
     /// `setup`: what it would change or has changed.
     Setup {
         /// Every file.
@@ -246,6 +250,7 @@ pub fn human(report: &Report, detail: Detail) -> String {
         Body::Status(certificates) => status::text(certificates),
         Body::Check(servers) => check::text(servers),
         Body::Revoked(revoked) => revoked::text(revoked),
+        Body::Account(row) => account::text(row),
         // It was shown before consent was asked for.
         Body::Setup { .. } => String::new(),
         Body::Explain(codes) => match codes.as_slice() {

@@ -8,6 +8,7 @@
     reason = "a test makes its own world and calls the program from outside"
 )]
 
+mod account;
 mod bare;
 mod batch;
 mod case;

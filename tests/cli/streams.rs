@@ -59,6 +59,8 @@ fn help_and_version_are_answers() {
           rollback     Show the previous version of a certificate again
           revoke       Revoke a certificate at the CA, once another one is shown in its
                        place
+          account      Look at the account at the CA, change its key or contacts, give
+                       it up
           explain      Say what a problem code means and how to cure it
           completions  Print shell completions
           man          Write the man pages

@@ -61,6 +61,7 @@ fn man_writes_a_page_for_each_command() {
         {dir}/man/mailcert-init.1
         {dir}/man/mailcert-rollback.1
         {dir}/man/mailcert-revoke.1
+        {dir}/man/mailcert-account.1
         {dir}/man/mailcert-explain.1
         {dir}/man/mailcert-completions.1
         {dir}/man/mailcert-man.1

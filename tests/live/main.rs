@@ -19,6 +19,7 @@ mod tree;
 #[path = "../world/mod.rs"]
 mod world;
 
+mod account;
 mod breakage;
 mod ca;
 mod container;

@@ -115,11 +115,11 @@ impl Ordering<'_> {
         let session = self.acme.session().await?;
         match self.start_as(&session).await? {
             (Err(e), _) if problem::is_unknown_account(&e) => {}
-            (result, wait) => return Ok((result.map_err(|e| self.refusal(e))?, wait)),
+            (result, wait) => return Ok((result.map_err(|e| self.refused_order(e))?, wait)),
         }
         let session = self.acme.session_after(&session).await?;
         let (result, wait) = self.start_as(&session).await?;
-        Ok((result.map_err(|e| self.refusal(e))?, wait))
+        Ok((result.map_err(|e| self.refused_order(e))?, wait))
     }
 
     async fn start_as(&self, session: &Session) -> Result<(Result<Order, Error>, Wait), Refusal> {
@@ -293,6 +293,19 @@ impl Ordering<'_> {
 
     fn refusal(&self, error: Error) -> Refusal {
         problem::refusal(&self.acme.settings.directory, self.wanted.names, error)
+    }
+
+    /// A refusal of a new order. One that is about no name may be about the account, which was
+    /// given up or has another key: a person can find that out.
+    fn refused_order(&self, error: Error) -> Refusal {
+        let may_be_the_account = problem::is(&error, "unauthorized");
+        let mut refusal = self.refusal(error);
+        if may_be_the_account && refusal.names.is_empty() {
+            for finding in &mut refusal.findings {
+                finding.message += "; `mailcert account show` says whether it takes the account";
+            }
+        }
+        refusal
     }
 
     /// A refusal during the work on one name.

@@ -239,6 +239,7 @@ async fn only_an_account_the_ca_does_not_know_is_made_again() {
         let mock = Mock::start(answers).await;
         let (said, _) = mock.order(&mock.acme(|_| ()), None).await;
         assert!(said.starts_with("the CA refused the order: "), "{said}");
+        assert_eq!(said.contains("`mailcert account show` says"), kind == "unauthorized", "{said}");
         // The mock gives every account the same URL, so the second order is the last.
         assert_eq!(mock.times_asked("/account"), accounts, "{kind}");
         assert_eq!(mock.times_asked("/order"), accounts, "{kind}");
