@@ -7,7 +7,7 @@ use futures_util::StreamExt;
 
 use crate::flow::carry_out::{Round, text};
 use crate::flow::told::Told;
-use crate::flow::{Done, Event, Means};
+use crate::flow::{Done, Event, Means, spend};
 use crate::issue::{self, Book, Issued, Order, Refusal};
 use crate::model::{CertName, Code, Finding, Hostname, Version, again_at};
 use crate::plan::{Action, HeldVersion, Step};
@@ -29,7 +29,7 @@ impl Round<'_> {
         &mut self,
         steps: &[Step],
     ) -> Result<Vec<Result<(), String>>, StoreError> {
-        let means = self.means;
+        let (means, scene) = (self.means, self.scene);
         forget_old(means)?;
         let orders = steps.iter().filter_map(|step| match &step.action {
             Action::Issue { certificate, names, reuse_key } => {
@@ -39,7 +39,8 @@ impl Round<'_> {
         });
         let mut answers = futures_util::stream::iter(orders)
             .map(|(certificate, names, reuse_key)| async move {
-                (certificate, order(means, certificate, names, reuse_key).await)
+                let asked = order(means, certificate, names, reuse_key);
+                (certificate, spend::counted(means, scene, (certificate, names), asked).await)
             })
             .buffered(ORDERS);
         let mut results = Vec::with_capacity(steps.len());
@@ -51,7 +52,7 @@ impl Round<'_> {
             };
             let Some((certificate, answer)) = next else { break };
             (means.tell)(&Event::Answered(certificate.clone()));
-            let kept = answer.map(|issued| keep(means, certificate, issued));
+            let kept = answer?.map(|issued| keep(means, certificate, issued));
             results.push(match kept {
                 // The order is in the diary: the next run need not wait to fetch it again.
                 Ok(Err(why)) => Err(why),

@@ -13,6 +13,7 @@ mod not_ours;
 mod owner;
 mod policies;
 mod service;
+mod spent;
 mod timestamp;
 
 pub use cert::{BadCertName, CertName, Facts, KeyHash, KeyType, Sha256, Version};
@@ -27,4 +28,5 @@ pub use not_ours::{NotOurs, again_at};
 pub use owner::Owner;
 pub use policies::{Dane, MtaSts, Policies, StsHost, StsMode, TlsRpt, TlsaSeen};
 pub use service::{Endpoint, Service, TlsMode};
+pub use spent::{Clock, Failed, Mark, Ordered, Spent, Weight};
 pub use timestamp::Timestamp;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::model::{
     CertName, Facts, Host, Hostname, KeyHash, KeyType, Owner, Sha256, Timestamp, Version,
 };
-use crate::plan::Damage;
+use crate::plan::{Budget, Damage};
 use crate::servers::{Server, ServerId};
 
 /// What is wanted.
@@ -55,6 +55,8 @@ pub struct Observed {
     pub adoptable: Vec<Adoptable>,
     /// Certificates that others made and that can be shown, each name once.
     pub sourced: Vec<Sourced>,
+    /// What the CA allows, and what was asked of it lately.
+    pub budget: Budget,
 }
 
 /// A certificate that others made, at a place the configuration names: the pair matches, senders

@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::disk::Look;
 use crate::model::{
-    CertName, Finding, Host, Hostname, KeyHash, KeyType, Sha256, Timestamp, Version,
+    CertName, Clock, Failed, Finding, Host, Hostname, KeyHash, KeyType, Mark, Ordered, Sha256,
+    Spent, Timestamp, Version,
 };
 use crate::store::Proof;
 
@@ -191,6 +192,19 @@ pub enum Entry {
     },
     /// Others could read the key of this version, as is known since then.
     Exposed(CertName, Version, Timestamp),
+    /// A CA is about to be asked for a certificate, which its limits count.
+    Ordered(Ordered),
+    /// A certificate came of the latest order for a set of names.
+    Came {
+        /// Of which CA: the mark of its directory's URL.
+        ca: Mark,
+        /// The set.
+        set: Mark,
+    },
+    /// Names could not be validated, which a CA's limits count.
+    Failed(Failed),
+    /// What the clock said: it may have jumped.
+    Clock(Clock),
     /// Something worth telling later (`history`).
     Event {
         /// When.
@@ -225,6 +239,8 @@ pub struct Diary {
     pub discovered: BTreeMap<Hostname, Remembered>,
     /// CA directories by URL.
     pub directories: BTreeMap<String, (Timestamp, String)>,
+    /// What the limits of the CAs count.
+    pub spent: Spent,
     /// What was worth telling, oldest first, the latest 1,000 of them.
     pub events: VecDeque<(Timestamp, String)>,
 }
@@ -267,6 +283,10 @@ impl Diary {
             Entry::Directory { url, at, body } => {
                 self.directories.insert(url, (at, body));
             }
+            Entry::Ordered(order) => self.spent.order(order),
+            Entry::Came { ca, set } => self.spent.came(ca, set),
+            Entry::Failed(failed) => self.spent.fail(failed),
+            Entry::Clock(clock) => self.spent.on_clock(clock),
             Entry::Event { at, text } => {
                 self.events.push_back((at, text));
                 if self.events.len() > EVENTS {
@@ -312,6 +332,10 @@ impl Diary {
         });
         let directories = self.directories.into_iter();
         let directories = directories.map(|(url, (at, body))| Entry::Directory { url, at, body });
+        let (clock, ordered, failed) = self.spent.into_parts();
+        let spent = ordered.into_iter().map(Entry::Ordered);
+        let spent = clock.into_iter().map(Entry::Clock).chain(spent);
+        let spent = spent.chain(failed.into_iter().map(Entry::Failed));
         let events = self.events.into_iter().map(|(at, text)| Entry::Event { at, text });
         worked
             .chain(owed)
@@ -324,6 +348,7 @@ impl Diary {
             .chain(known)
             .chain(discovered)
             .chain(directories)
+            .chain(spent)
             .chain(events)
     }
 }
