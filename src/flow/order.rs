@@ -10,7 +10,7 @@ use crate::flow::told::Told;
 use crate::flow::{Done, Event, Means, spend};
 use crate::issue::{self, Book, Issued, Order, Refusal};
 use crate::model::{CertName, Code, Finding, Hostname, Version, again_at};
-use crate::plan::{Action, HeldVersion, Step};
+use crate::plan::{Action, HeldVersion, Step, patience};
 use crate::store::{Entry, StoreError, Wait};
 use crate::{survey, verify};
 
@@ -89,7 +89,11 @@ impl Round<'_> {
         let mut said = String::new();
         let wait = refusal.map(|mut refusal| {
             let refusals = before.unwrap_or(0) + 1;
-            let pause = backoff(refusals).max(refusal.retry_after.unwrap_or_default());
+            let held = self.held.iter().find(|held| held.name == *certificate);
+            let newest = held.and_then(|held| held.versions.last());
+            let patience = newest.and_then(|last| patience(last.facts.not_after.since(now)));
+            let pause = backoff(refusals).min(patience.unwrap_or(Duration::MAX));
+            let pause = pause.max(refusal.retry_after.unwrap_or_default());
             let until = now.plus(pause.min(LONGEST_WAIT));
             let limited = refusal.findings.iter_mut().filter(|f| f.code == Code::RateLimited);
             limited.for_each(|finding| finding.message.push_str(&again_at(until)));

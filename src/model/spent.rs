@@ -148,8 +148,8 @@ impl Spent {
 
     /// Takes in a reading of the clock. Where it jumped, everything moves with it: what was spent
     /// an hour ago stays an hour ago, whatever the clock says now. Across a boot nothing is known
-    /// but that nothing was spent in the future.
-    pub fn on_clock(&mut self, clock: Clock) {
+    /// but that nothing was spent in the future. Returns by how many seconds all was moved.
+    pub fn on_clock(&mut self, clock: Clock) -> i64 {
         let jumped = self.clock.and_then(|earlier| clock.jumped_since(&earlier));
         let by = jumped.filter(|by| by.abs() > ADJUSTED).unwrap_or(0);
         let moved =
@@ -157,9 +157,10 @@ impl Spent {
         self.orders.iter_mut().for_each(|order| order.at = moved(order.at));
         self.failed.iter_mut().for_each(|failed| failed.at = moved(failed.at));
         self.clock = Some(clock);
+        by
     }
 
-    /// What it takes to make it again: the clock comes first, since it moves what lies before it.
+    /// What it takes to make it again.
     #[must_use]
     pub fn into_parts(self) -> (Option<Clock>, VecDeque<Ordered>, VecDeque<Failed>) {
         (self.clock, self.orders, self.failed)

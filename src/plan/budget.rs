@@ -271,9 +271,13 @@ impl<'a> Buckets<'a> {
     fn of(budget: &'a Budget, now: Timestamp) -> Self {
         let mut own = Self { limits: &budget.limits, used: HashMap::new(), now };
         for order in budget.spent.orders(budget.ca) {
-            let Ordered { at, weight, set, domains, .. } = order;
             // What lies in the future was spent by a clock that was wrong: it counts as of now.
-            own.note(*weight, *set, domains, (*at).min(now));
+            let at = order.at.min(now);
+            shared(order.weight).iter().for_each(|bucket| own.put(*bucket, at));
+            // These are limits of certificates, not of orders.
+            if order.came {
+                own.put_own(order.weight, order.set, &order.domains, at);
+            }
         }
         for failed in budget.spent.failed(budget.ca) {
             for name in &failed.names {
@@ -315,12 +319,12 @@ impl<'a> Buckets<'a> {
     fn take(&mut self, claim: &Claim, start: Timestamp) -> Timestamp {
         let free = shared(claim.weight).iter().map(|bucket| self.free(*bucket)).max();
         let at = free.map_or(start, |free| free.max(start));
-        self.note(claim.weight, claim.set, &claim.domains, at);
+        shared(claim.weight).iter().for_each(|bucket| self.put(*bucket, at));
+        self.put_own(claim.weight, claim.set, &claim.domains, at);
         at
     }
 
-    fn note(&mut self, weight: Weight, set: Mark, domains: &[Mark], at: Timestamp) {
-        shared(weight).iter().for_each(|bucket| self.put(*bucket, at));
+    fn put_own(&mut self, weight: Weight, set: Mark, domains: &[Mark], at: Timestamp) {
         if counts_its_set(weight) {
             self.put(Bucket::Set(set), at);
         }
@@ -360,6 +364,13 @@ pub(super) fn spread(facts: &Facts) -> Duration {
     life / 12 * part / (u32::from(u16::MAX) + 1)
 }
 
+/// The longest that a refused order waits while a certificate has so much of its life left: an
+/// eighth, so that one of six days is not waited to death. Nothing where it has ended.
+#[must_use]
+pub fn patience(left: Duration) -> Option<Duration> {
+    (!left.is_zero()).then(|| (left / 8).max(SHORTEST_WAIT))
+}
+
 /// The registered domains of these names, each once.
 fn domains(names: &[Hostname]) -> Vec<Mark> {
     let of = |name: &Hostname| Mark::of(psl::domain_str(name.as_str()).unwrap_or(name.as_str()));
@@ -374,6 +385,8 @@ fn set(names: &[Hostname]) -> Mark {
 
 /// How much longer than the CA we count: its clock is not ours, and an order takes its time.
 const SLACK: Duration = Duration::from_secs(360);
+/// However little is left, more tries would not help.
+const SHORTEST_WAIT: Duration = Duration::from_secs(30 * 60);
 /// How long nobody believes a clock by which a certificate was due when it came, order by order.
 const DOUBT: Duration = Duration::from_secs(3_600);
 /// What was ordered longer ago says nothing of the clock.

@@ -16,7 +16,7 @@ mod server;
 mod sourced;
 mod world;
 
-pub use budget::{Budget, Schedule};
+pub use budget::{Budget, Schedule, patience};
 pub use damage::Damage;
 pub use held::{due_at, version_to_show};
 pub use layout::{Layout, layout};

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -245,6 +246,8 @@ pub struct Diary {
     pub events: VecDeque<(Timestamp, String)>,
 }
 
+/// The longest that a refusal is waited for.
+const LONGEST_WAIT: Duration = Duration::from_secs(7 * 86_400);
 /// How many events are remembered.
 const EVENTS: usize = 1000;
 
@@ -286,13 +289,26 @@ impl Diary {
             Entry::Ordered(order) => self.spent.order(order),
             Entry::Came { ca, set } => self.spent.came(ca, set),
             Entry::Failed(failed) => self.spent.fail(failed),
-            Entry::Clock(clock) => self.spent.on_clock(clock),
+            Entry::Clock(clock) => self.on_clock(clock),
             Entry::Event { at, text } => {
                 self.events.push_back((at, text));
                 if self.events.len() > EVENTS {
                     self.events.pop_front();
                 }
             }
+        }
+    }
+
+    /// What is waited for moves with a clock that jumped; and a wait that no refusal can have
+    /// asked for was written by a clock that was wrong.
+    fn on_clock(&mut self, clock: Clock) {
+        let by = self.spent.on_clock(clock);
+        let moved = |at: Timestamp| Timestamp::from_unix(at.unix().saturating_add(by));
+        for wait in self.waits.values_mut() {
+            wait.until = moved(wait.until).min(clock.at.plus(LONGEST_WAIT));
+        }
+        for (at, _) in self.bad.values_mut() {
+            *at = moved(*at).min(clock.at);
         }
     }
 
@@ -332,12 +348,14 @@ impl Diary {
         });
         let directories = self.directories.into_iter();
         let directories = directories.map(|(url, (at, body))| Entry::Directory { url, at, body });
+        // The clock comes first of all: a reading of it moves what lies before it.
         let (clock, ordered, failed) = self.spent.into_parts();
+        let clock = clock.into_iter().map(Entry::Clock);
         let spent = ordered.into_iter().map(Entry::Ordered);
-        let spent = clock.into_iter().map(Entry::Clock).chain(spent);
         let spent = spent.chain(failed.into_iter().map(Entry::Failed));
         let events = self.events.into_iter().map(|(at, text)| Entry::Event { at, text });
-        worked
+        clock
+            .chain(worked)
             .chain(owed)
             .chain(waits)
             .chain(orders)

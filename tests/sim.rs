@@ -1,0 +1,31 @@
+//! Three years in simulated time: no certificate ends, no limit of the CA is exceeded.
+//!
+//! `cargo bench --bench sim` does the same with 10,000 domains; tests/sim/README.md has its numbers.
+
+#![expect(clippy::disallowed_methods, reason = "how long a plan takes is told")]
+
+mod sim {
+    pub(crate) mod ca;
+    #[expect(dead_code, reason = "the laws use more of it")]
+    #[path = "../laws/chance.rs"]
+    pub(crate) mod chance;
+    pub(crate) mod fate;
+    pub(crate) mod machine;
+    pub(crate) mod report;
+}
+
+use sim::report::{KINDS, trial, tried};
+
+/// How many domains a debug build gets through in a minute or two.
+const DOMAINS: usize = 200;
+const PAUSE: i64 = 3 * 3_600;
+
+#[test]
+fn in_three_years_nothing_ends_and_no_limit_is_exceeded() {
+    for kind in KINDS.into_iter().skip(2) {
+        match tried(&trial(kind, DOMAINS, PAUSE)) {
+            Ok(line) => println!("{line}"),
+            Err(why) => panic!("{why}"),
+        }
+    }
+}
