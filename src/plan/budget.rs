@@ -393,3 +393,6 @@ const DOUBT: Duration = Duration::from_secs(3_600);
 const BELIEVED_AFTER: Duration = Duration::from_secs(86_400);
 /// The longest that orders with room wait for others, so that a look places more than one.
 const LONGEST_TRICKLE: Duration = Duration::from_secs(20 * 60);
+
+#[cfg(test)]
+mod tests;

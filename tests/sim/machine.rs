@@ -144,53 +144,6 @@ impl<'a> Machine<'a> {
         let mut ended =
             self.covered.iter().filter(|(host, end)| **end <= now && !self.mourned.contains(*host));
         if let Some((host, end)) = ended.next() {
-            let (host, end) = (host.clone(), *end);
-            let end = &end;
-            for h in &self.observed.held {
-                if h.name.as_str().contains(host.as_str().split_once('.').unwrap().1) {
-                    for v in &h.versions {
-                        eprintln!(
-                            "{} v{} {:?} from {} to {}",
-                            h.name,
-                            v.version,
-                            v.facts.names,
-                            (v.facts.not_before.unix() - START) as f64 / 86400.,
-                            (v.facts.not_after.unix() - START) as f64 / 86400.
-                        );
-                    }
-                    eprintln!(
-                        "wait {:?}",
-                        self.diary.waits.get(&h.name).map(|w| (
-                            (w.until.unix() - START) as f64 / 86400.,
-                            w.refusals,
-                            w.refused.clone()
-                        ))
-                    );
-                }
-            }
-            eprintln!(
-                "outages {:?}",
-                self.fate
-                    .outages
-                    .iter()
-                    .map(|(a, b)| (*a as f64 / 86400., *b as f64 / 86400.))
-                    .take(3)
-                    .collect::<Vec<_>>()
-            );
-            eprintln!(
-                "jumps {:?}",
-                self.fate
-                    .jumps
-                    .iter()
-                    .map(|j| (j.from as f64 / 86400., j.to as f64 / 86400., j.by / 86400))
-                    .take(3)
-                    .collect::<Vec<_>>()
-            );
-            let p = self.plan();
-            eprintln!("sched {:?} {:?} steps {}", p.schedule, self.wall(), p.steps.len());
-            for f in p.findings.iter().take(5) {
-                eprintln!("{}", f.message);
-            }
             return Err(format!("{host} ended at day {}", *end as f64 / DAY as f64));
         }
         let boots =
