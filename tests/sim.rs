@@ -4,15 +4,8 @@
 
 #![expect(clippy::disallowed_methods, reason = "how long a plan takes is told")]
 
-mod sim {
-    pub(crate) mod ca;
-    #[expect(dead_code, reason = "the laws use more of it")]
-    #[path = "../laws/chance.rs"]
-    pub(crate) mod chance;
-    pub(crate) mod fate;
-    pub(crate) mod machine;
-    pub(crate) mod report;
-}
+#[path = "sim/mod.rs"]
+mod sim;
 
 use sim::report::{KINDS, trial, tried};
 

@@ -358,6 +358,7 @@ mod tests {
         plan.steps.truncate(2);
         expect![[r#"
             {
+              "schedule": null,
               "steps": [
                 {
                   "action": "issue",
@@ -377,7 +378,7 @@ mod tests {
               "wake": "2026-01-02T03:04:05Z"
             }"#]].assert_eq(&serde_json::to_string_pretty(&plan_json(&plan)).unwrap());
         let nothing = plan_json(&Plan::default()).to_string();
-        expect![[r#"{"steps":[],"wake":null}"#]].assert_eq(&nothing);
+        expect![[r#"{"schedule":null,"steps":[],"wake":null}"#]].assert_eq(&nothing);
     }
 
     #[test]
