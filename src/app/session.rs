@@ -23,7 +23,7 @@ use crate::http::Http;
 use crate::issue::{Acme, Listener, Solver, Webroot};
 use crate::model::{Finding, Hostname, Timestamp};
 use crate::source;
-use crate::store::{Files, Lock, Store as _};
+use crate::store::{Entry, Files, Lock, Store as _};
 use crate::trust::Roots;
 use crate::verify::{self, Extras, How};
 
@@ -199,6 +199,17 @@ impl Session {
             tell,
             stop: self.stop.flag(),
         }
+    }
+
+    /// Notes what the clock says, where the CA's limits depend on it: it may have jumped.
+    ///
+    /// # Errors
+    /// [`Failure`] when the diary cannot be read or written.
+    pub(super) fn note_clock(&self) -> Result<(), Failure> {
+        let diary = self.store.diary().map_err(Failure::store)?;
+        let clock = environment::clock().filter(|clock| diary.spent.is_news(clock));
+        drop(diary);
+        clock.map_or(Ok(()), |clock| self.store.note(&Entry::Clock(clock)).map_err(Failure::store))
     }
 
     /// From now on SIGINT and SIGTERM end the run between two steps instead of at once.

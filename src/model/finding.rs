@@ -237,6 +237,8 @@ codes! {
     TlsaMismatch = "tlsa-mismatch", Fail;
     /// The CA gives no answer.
     CaUnreachable = "ca-unreachable", Fail;
+    /// Orders wait for their turn within the CA's limits.
+    OrdersSpread = "orders-spread", Note;
     /// The CA issues no more for now.
     RateLimited = "rate-limited", Fail;
 

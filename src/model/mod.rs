@@ -15,6 +15,7 @@ mod policies;
 mod renewal;
 mod revocation;
 mod service;
+mod spent;
 mod timestamp;
 
 pub use cert::{BadCertName, CertName, Facts, KeyHash, KeyType, Sha256, Version};
@@ -31,4 +32,5 @@ pub use policies::{Dane, MtaSts, Policies, StsHost, StsMode, TlsRpt, TlsaSeen};
 pub use renewal::Renewal;
 pub use revocation::Revocation;
 pub use service::{Endpoint, Service, TlsMode};
+pub use spent::{Clock, Failed, Mark, Ordered, Spent, Weight};
 pub use timestamp::Timestamp;

@@ -3,18 +3,24 @@
 use serde_json::{Value, json};
 
 use crate::model::{Finding, Hostname, Level, Timestamp};
-use crate::plan::{Action, Fate, Outcome, Plan, Reason, Step};
+use crate::plan::{Action, Fate, Outcome, Plan, Reason, Schedule, Step};
 
 /// Names listed before the rest is only counted.
 const NAMED: usize = 3;
 /// Everything fits a terminal of this width, except what cannot be broken.
 const WIDTH: usize = 80;
 
-/// The fields of `plan --json` that stand beside those every answer has: `steps` and `wake`
-/// (contract.md).
+/// The fields of `plan --json` that stand beside those every answer has: `steps`, `wake` and
+/// `schedule` (contract.md).
 pub(super) fn plan_json(plan: &Plan) -> Value {
     let steps: Vec<Value> = plan.steps.iter().map(step_json).collect();
-    json!({ "steps": steps, "wake": plan.wake })
+    json!({ "steps": steps, "wake": plan.wake, "schedule": plan.schedule.map(schedule_json) })
+}
+
+/// The orders that wait for the CA's limits.
+fn schedule_json(schedule: Schedule) -> Value {
+    let Schedule { placed, waiting, next, last, late, .. } = schedule;
+    json!({ "placed": placed, "waiting": waiting, "next": next, "last": last, "late": late })
 }
 
 /// The `steps` of `run --json` and `fix --json`: as in a plan, with `fate` and `error`.

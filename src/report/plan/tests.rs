@@ -35,6 +35,7 @@ fn example() -> Plan {
             "exim does not use the files mailcert writes; mailcert setup shows the lines",
         )],
         exposed: Vec::new(),
+        schedule: None,
     }
 }
 
@@ -87,6 +88,7 @@ fn the_json_of_a_plan_is_that_of_the_contract() {
     plan.steps.truncate(2);
     expect![[r#"
         {
+          "schedule": null,
           "steps": [
             {
               "action": "issue",
@@ -106,7 +108,7 @@ fn the_json_of_a_plan_is_that_of_the_contract() {
           "wake": "2026-01-02T03:04:05Z"
         }"#]].assert_eq(&serde_json::to_string_pretty(&plan_json(&plan)).unwrap());
     let nothing = plan_json(&Plan::default()).to_string();
-    expect![[r#"{"steps":[],"wake":null}"#]].assert_eq(&nothing);
+    expect![[r#"{"schedule":null,"steps":[],"wake":null}"#]].assert_eq(&nothing);
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! A life of entries, added up, folded and read back.
 
 use super::*;
+use crate::model::{KeyType, Renewal};
+use crate::store::FilePrint;
 
 fn at(seconds: i64) -> Timestamp {
     Timestamp::from_unix(seconds)
