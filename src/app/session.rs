@@ -15,12 +15,12 @@ use crate::app::{environment, lock};
 use tokio::time::Instant;
 
 use crate::cli;
-use crate::config::{self, Config, Http01, RootChoice};
+use crate::config::{self, Config, RootChoice};
 use crate::discover;
 use crate::dns::{Asker, Resolver};
 use crate::flow::{Event, Means};
 use crate::http::Http;
-use crate::issue::{Acme, Listener, Solver, Webroot};
+use crate::issue::{Acme, Solver, Solvers};
 use crate::model::{Finding, Hostname, Timestamp};
 use crate::source;
 use crate::store::{Files, Lock, Store as _};
@@ -133,10 +133,7 @@ impl Session {
         let (now, since) = environment::now();
         let http = Http::new(&ca_roots, proxy.as_ref()).map_err(Failure::usage)?;
         let ca = Acme::new(&config.acme, http.clone(), store.clone(), now);
-        let solver: Box<dyn Solver> = match &config.http01 {
-            Http01::Listen(addresses) => Box::new(Listener::new(addresses.clone())),
-            Http01::Webroot(directory) => Box::new(Webroot::new(directory.clone())),
-        };
+        let solver: Box<dyn Solver> = Box::new(Solvers::new(&config));
         Ok(Self {
             dns: resolver(&config.dns)?,
             how: how(&config, (now, since))?,

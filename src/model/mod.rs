@@ -4,6 +4,7 @@
 //! exist: a [`Hostname`] needs no second check anywhere else.
 
 mod cert;
+mod challenge;
 mod finding;
 mod host;
 mod hostname;
@@ -14,8 +15,10 @@ mod owner;
 mod policies;
 mod service;
 mod timestamp;
+mod tsig;
 
 pub use cert::{BadCertName, CertName, Facts, KeyHash, KeyType, Sha256, Version};
+pub use challenge::Challenge;
 pub use finding::{Code, Finding, Level};
 pub use host::{Host, Points, Why};
 pub use hostname::{BadHostname, DnsId, Hostname};
@@ -28,3 +31,4 @@ pub use owner::Owner;
 pub use policies::{Dane, MtaSts, Policies, StsHost, StsMode, TlsRpt, TlsaSeen};
 pub use service::{Endpoint, Service, TlsMode};
 pub use timestamp::Timestamp;
+pub use tsig::{TsigAlgorithm, TsigKey};
