@@ -20,8 +20,8 @@ use crate::discover;
 use crate::dns::{Asker, Resolver};
 use crate::flow::{Event, Means};
 use crate::http::Http;
-use crate::issue::{Acme, Solver, Solvers};
-use crate::model::{Finding, Hostname, Timestamp};
+use crate::issue::{Acme, Solver, Solvers, Updates};
+use crate::model::{Challenge, Finding, Hostname, Timestamp};
 use crate::source;
 use crate::store::{Files, Lock, Store as _};
 use crate::trust::Roots;
@@ -133,7 +133,7 @@ impl Session {
         let (now, since) = environment::now();
         let http = Http::new(&ca_roots, proxy.as_ref()).map_err(Failure::usage)?;
         let ca = Acme::new(&config.acme, http.clone(), store.clone(), now);
-        let solver: Box<dyn Solver> = Box::new(Solvers::new(&config));
+        let solver = solvers(&config, now)?;
         Ok(Self {
             dns: resolver(&config.dns)?,
             how: how(&config, (now, since))?,
@@ -144,7 +144,7 @@ impl Session {
             store,
             now,
             ca,
-            solver,
+            solver: Box::new(solver),
             http,
             patience: cli::Patience::default(),
             stop: Stop::default(),
@@ -211,6 +211,15 @@ impl Session {
     pub(super) fn stopped(&self) -> bool {
         self.stop.has_come()
     }
+}
+
+/// Who answers challenges, by the configuration.
+fn solvers(config: &Config, now: Timestamp) -> Result<Solvers, Failure> {
+    let solvers = Solvers::new(config);
+    let Some(dns01) = &config.dns01 else { return Ok(solvers) };
+    let dns = Arc::new(Resolver::new(&config.dns).map_err(Failure::usage)?);
+    let updates = Arc::new(Updates::new(dns01, dns, now));
+    Ok(solvers.with(Challenge::Dns01, updates))
 }
 
 /// The resolver, each question asked once.

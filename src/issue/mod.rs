@@ -6,6 +6,7 @@
 mod acme;
 mod book;
 mod caa;
+mod dns01;
 mod key;
 mod listen;
 mod memory;
@@ -18,6 +19,7 @@ mod webroot;
 pub use acme::{Acme, Directory, Meta};
 pub use book::{Book, FORGOTTEN};
 pub use caa::{Caa, check as check_caa};
+pub use dns01::Updates;
 pub use listen::Listener;
 pub use listen::port_holder;
 pub use memory::{Fetch, MemoryCa};
