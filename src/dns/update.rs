@@ -33,8 +33,8 @@ pub enum NotUpdated {
     Unreachable(SocketAddr, String),
     /// The key is not known there.
     #[error(
-        "{0} knows no key {1} with this algorithm (BADKEY); compare key-name and key-algorithm \
-         with the key in the server's configuration"
+        "{0} knows no key {1} with this algorithm, or has no rule for it in this zone (BADKEY); \
+         compare key-name and key-algorithm with the server's configuration (Knot: `acl`)"
     )]
     BadKey(SocketAddr, String),
     /// The secret is another one.

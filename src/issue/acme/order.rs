@@ -181,7 +181,7 @@ impl Ordering<'_> {
         let offered = types.collect::<Vec<_>>().join(", ");
         let Ok(host) = Hostname::parse(&name) else {
             let name = problem::printable(&name, 255);
-            let message = format!("{name} is no host name; certificates are for hosts only");
+            let message = format!("{name} is a wildcard, which is not available yet");
             return Err(self.failed(message));
         };
         let wanted = shown.kind(&host);
