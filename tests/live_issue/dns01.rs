@@ -17,6 +17,8 @@ use crate::{World, put, said};
 /// A name server of `example.org` and `delegated.test`, which stops with the value.
 struct Server {
     process: Child,
+    /// BIND listens at addresses of interfaces only: one that is made for it.
+    made: Option<Ipv4Addr>,
     _directory: tempfile::TempDir,
 }
 
@@ -24,6 +26,9 @@ impl Drop for Server {
     fn drop(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();
+        if let Some(address) = self.made {
+            let _ = interface_address("del", address);
+        }
     }
 }
 
@@ -106,13 +111,24 @@ fn bind(address: Ipv4Addr, servers: &[Ipv4Addr]) -> Server {
         .env("LD_LIBRARY_PATH", Path::new(&root).join("usr/lib/x86_64-linux-gnu"))
         .args(["-g", "-c"])
         .arg(directory.path().join("named.conf"));
-    start(directory, command, address)
+    interface_address("add", address).expect("ip is missing");
+    let mut server = start(directory, command, address);
+    server.made = Some(address);
+    server
+}
+
+fn interface_address(verb: &str, address: Ipv4Addr) -> std::io::Result<std::process::ExitStatus> {
+    let address = format!("{address}/32");
+    Command::new("ip").args(["address", verb, &address, "dev", "lo"]).stderr(Stdio::null()).status()
 }
 
 fn start(directory: tempfile::TempDir, mut command: Command, address: Ipv4Addr) -> Server {
-    let process = command.stdout(Stdio::null()).stderr(Stdio::inherit()).spawn();
-    let server =
-        Server { process: process.expect("the name server is missing"), _directory: directory };
+    let process = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+    let server = Server {
+        process: process.expect("the name server is missing"),
+        made: None,
+        _directory: directory,
+    };
     for _ in 0..200 {
         if std::net::TcpStream::connect((address, 53)).is_ok() {
             return server;
