@@ -217,6 +217,17 @@ impl Session {
 fn solvers(config: &Config, now: Timestamp) -> Result<Solvers, Failure> {
     let solvers = Solvers::new(config);
     let Some(dns01) = &config.dns01 else { return Ok(solvers) };
+    if let Some(path) = &dns01.rfc2136.key_file {
+        let mode = std::fs::metadata(path).map_err(|error| Failure::Usage(why(&error)))?.mode();
+        if mode & 0o007 != 0 {
+            let path = path.display();
+            return Err(Failure::Usage(format!(
+                "{path} can be read by everybody (mode {:04o}), and who reads it can change the \
+                 zone; try `chmod o-rwx {path}`, and make a new key",
+                mode & 0o7777
+            )));
+        }
+    }
     let dns = Arc::new(Resolver::new(&config.dns).map_err(Failure::usage)?);
     let updates = Arc::new(Updates::new(dns01, dns, now));
     Ok(solvers.with(Challenge::Dns01, updates))

@@ -112,8 +112,6 @@ const TABLES: &[(&str, &[&str])] = &[
     ("[acme]", ACME),
     ("[challenge]", CHALLENGE),
     ("[challenge.http-01]", HTTP_01),
-    ("[challenge.dns-01]", DNS_01),
-    ("[challenge.dns-01.rfc2136]", RFC2136),
     ("[source]", SOURCE),
     ("[source.files]", SOURCE_FILES),
     ("[dns]", DNS),
@@ -124,6 +122,8 @@ const TABLES: &[(&str, &[&str])] = &[
     ("[[exim]]", EXIM),
     ("[[postfix]]", POSTFIX),
     ("[[files]]", FILES),
+    ("[challenge.dns-01]", DNS_01),
+    ("[challenge.dns-01.rfc2136]", RFC2136),
     ("the top level", ROOT),
 ];
 

@@ -1,6 +1,7 @@
 //! `[challenge.dns-01]`: who puts the TXT records into the DNS, and for which names.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -41,6 +42,8 @@ pub struct Rfc2136 {
     pub zone: Option<Hostname>,
     /// The key the updates are signed with; a server may know its clients by their address.
     pub key: Option<Arc<TsigKey>>,
+    /// The file of the key: nobody else may read it.
+    pub key_file: Option<PathBuf>,
     /// How long the records may be kept by caches, in seconds.
     pub ttl: u32,
     /// How long the zone's servers may take to show a record.
@@ -71,6 +74,7 @@ fn update(table: &Table<'_>) -> Rfc2136 {
         server: table.text("server", |text| value::socket(text, 53)),
         zone: table.text("zone", value::host),
         key: key(table).map(Arc::new),
+        key_file: table.text("key-file", |text| Ok(PathBuf::from(text))),
         ttl: u32::try_from(ttl).unwrap_or(60),
         propagation: table.text("propagation", value::duration).unwrap_or(PROPAGATION),
     }
@@ -148,3 +152,62 @@ fn secret(base64: &str) -> Result<Zeroizing<Vec<u8>>, Trouble> {
 
 /// Secondaries that are told (NOTIFY) show a record within seconds.
 const PROPAGATION: Duration = Duration::from_secs(120);
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use crate::config::{Config, Names, decode, read};
+    use crate::model::{Challenge, Hostname};
+
+    fn parsed(challenges: &str, key: &'static str) -> Result<Config, String> {
+        let text = format!(
+            "[acme]\nagree-to-terms = true\n{challenges}\n[[domain]]\nname = \"example.org\"\n"
+        );
+        let path = Path::new("/etc/mailcert/mailcert.toml");
+        let text = decode(path, text.as_bytes()).map_err(|faults| faults.to_string())?;
+        let read = read(path, text, &|_| Ok(key.to_owned()));
+        read.map(|(config, _)| config).map_err(|faults| faults.to_string())
+    }
+
+    fn kind(config: &Config, host: &str) -> Challenge {
+        config.challenge(&Hostname::parse(host).unwrap()).0
+    }
+
+    #[test]
+    fn a_key_is_read_as_tsig_keygen_writes_it_and_never_shown() {
+        let table = "[challenge.dns-01.rfc2136]\nkey-file = \"/etc/k\"";
+        let text =
+            "key \"mailcert.\" {\n\talgorithm hmac-sha512;\n\tsecret \"c3dvcmRmaXNo\";\n};\n";
+        let config = parsed(table, text).unwrap();
+        let key = config.dns01.as_ref().unwrap().rfc2136.key.clone().unwrap();
+        assert_eq!((key.name.as_str(), key.secret.as_slice()), ("mailcert.", &b"swordfish"[..]));
+        assert_eq!(format!("{key:?}"), "TsigKey(mailcert. hmac-sha512)");
+        let alone = format!("{table}\nkey-name = \"k\"");
+        let config = parsed(&alone, "c3dvcmRmaXNo\n").unwrap();
+        let key = config.dns01.unwrap().rfc2136.key.unwrap();
+        assert_eq!(format!("{key:?}"), "TsigKey(k hmac-sha256)");
+        for (table, text, expected) in [
+            (table, "c3dvcmRmaXNo", "the file holds no key name"),
+            (&alone, "swordfish!", "the secret of the key is no base64"),
+            (table, "key { secret }", "the file holds no key"),
+        ] {
+            let said = parsed(table, text).unwrap_err();
+            assert!(said.contains(expected) && !said.contains("swordfish"), "{said}");
+        }
+    }
+
+    #[test]
+    fn dns_01_alone_takes_all_names_and_beside_http_01_those_of_hosts() {
+        let alone = parsed("[challenge.dns-01.rfc2136]", "").unwrap();
+        assert_eq!(alone.dns01.as_ref().unwrap().names, Names::All);
+        assert_eq!(kind(&alone, "mx.example.org"), Challenge::Dns01);
+        let beside = "[challenge.http-01]\n[challenge.dns-01]\nhosts = [\"mx.example.org\"]\n\
+                      [challenge.dns-01.rfc2136]";
+        let beside = parsed(beside, "").unwrap();
+        assert_eq!(kind(&beside, "mx.example.org"), Challenge::Dns01);
+        assert_eq!(kind(&beside, "imap.example.org"), Challenge::Http01);
+        let nobody = "[challenge.http-01]\n[challenge.dns-01.rfc2136]";
+        assert!(parsed(nobody, "").unwrap_err().contains("answers for no name"));
+    }
+}
