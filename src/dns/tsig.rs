@@ -135,7 +135,10 @@ fn last(message: &[u8]) -> Option<Found> {
     if additionals == 0 || at.number()? != 250 {
         return None;
     }
-    at.take(8)?;
+    at.take(6)?;
+    if usize::from(at.number()?) != message.len() - at.at {
+        return None;
+    }
     let algorithm = at.name()?;
     let time = at.take(6)?.iter().fold(0, |sum, byte| sum << 8 | u64::from(*byte));
     let fudge = at.number()?;
@@ -223,3 +226,59 @@ fn secret(key: &TsigKey) -> hmac::Key {
 
 /// How far the clocks may be apart, in seconds (RFC 8945 section 10).
 const FUDGE: u16 = 300;
+
+#[cfg(test)]
+mod tests {
+    use super::{FUDGE, Unsigned, canonical, hmac, last, secret, sign, variables, verify};
+    use crate::model::{TsigAlgorithm, TsigKey};
+
+    fn key(secret: &[u8]) -> TsigKey {
+        let algorithm = TsigAlgorithm::Sha256;
+        TsigKey { name: "mailcert.example".to_owned(), algorithm, secret: secret.to_vec().into() }
+    }
+
+    /// The answer of a server to a request with this MAC: a header alone, signed.
+    fn answer(key: &TsigKey, request: &[u8], now: u64) -> Vec<u8> {
+        let header = [7, 7, 0xa8, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+        let (mut signed, mac) = sign(&header, key, now).unwrap();
+        let owner = canonical(&key.name).unwrap();
+        let fields = variables(&owner, &canonical("hmac-sha256").unwrap(), now, FUDGE, 0, &[]);
+        let length = u16::try_from(request.len()).unwrap().to_be_bytes();
+        let whole = [&length[..], request, &header, &fields].concat();
+        let right = hmac::sign(&secret(key), &whole);
+        let at = signed.windows(mac.len()).position(|window| window == mac).unwrap();
+        signed[at..at + mac.len()].copy_from_slice(right.as_ref());
+        signed
+    }
+
+    #[test]
+    fn only_the_answer_to_our_request_by_our_key_is_believed() {
+        let (ours, now) = (key(b"swordfish"), 1_790_000_000);
+        let heard = answer(&ours, b"request", now);
+        assert_eq!(verify(&heard, &ours, b"request", now), Ok(()));
+        assert_eq!(verify(&heard, &ours, b"another", now), Err(Unsigned::Forged));
+        assert_eq!(verify(&heard, &key(b"herring"), b"request", now), Err(Unsigned::Forged));
+        let late = verify(&heard, &ours, b"request", now + 301);
+        assert_eq!(late, Err(Unsigned::BadTime(Some(now))));
+        assert_eq!(verify(&heard[..12], &ours, b"request", now), Err(Unsigned::Missing));
+    }
+
+    #[test]
+    fn damaged_answers_are_not_believed_and_never_panic() {
+        let (ours, now) = (key(b"swordfish"), 1_790_000_000);
+        let heard = answer(&ours, b"request", now);
+        for at in 0..heard.len() {
+            assert!(verify(&heard[..at], &ours, b"request", now).is_err(), "cut at {at}");
+            for bit in 0..8 {
+                let mut damaged = heard.clone();
+                damaged[at] ^= 1 << bit;
+                let believed = verify(&damaged, &ours, b"request", now).is_ok();
+                // The id is put back from the record; names do not mind their case; the TTL and
+                // the class of the record are not signed.
+                let start = last(&heard).unwrap().start;
+                let free = at < 2 || damaged[at].eq_ignore_ascii_case(&heard[at]);
+                assert!(!believed || free || (start + 20..start + 26).contains(&at), "{at} {bit}");
+            }
+        }
+    }
+}
