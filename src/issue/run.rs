@@ -10,7 +10,7 @@ use crate::issue::caa::{self, Caa};
 use crate::issue::key::Key;
 use crate::issue::preflight::{Seen, preflight};
 use crate::issue::{Ca, CaIdentity, Issued, Order, Refusal, Solver};
-use crate::model::{Bundle, Code, DnsId, Finding, Hostname, Version};
+use crate::model::{Bundle, Challenge, Code, DnsId, Finding, Hostname, Version};
 use crate::store::UnderWay;
 
 /// Issues one certificate: CAA and preflight leave hopeless names out, the order is made, names
@@ -58,11 +58,18 @@ pub async fn issue(
     work.ask_caa(dns, &identity).await;
     work.may_go_on()?;
     if let Some(port) = identity.http_port {
+        // Only http-01 can be tried from here; the others look for themselves what they show.
+        let (by_http, others): (Vec<_>, Vec<_>) = std::mem::take(&mut work.names)
+            .into_iter()
+            .partition(|name| solver.kind(name) == Challenge::Http01);
+        work.names = by_http;
         let seen = work.try_first(port, dns, http, solver).await?;
         work.may_go_on()?;
         if seen == 0 {
             work.scout(ca, solver).await?;
         }
+        work.names.extend(others);
+        work.names.sort();
     }
     let chain = work.order(&key, &wanted, ca, solver, book).await?;
     let bundle = Bundle { key: key.pem, chain };

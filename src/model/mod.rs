@@ -4,6 +4,7 @@
 //! exist: a [`Hostname`] needs no second check anywhere else.
 
 mod cert;
+mod challenge;
 mod finding;
 mod host;
 mod hostname;
@@ -15,8 +16,10 @@ mod policies;
 mod revocation;
 mod service;
 mod timestamp;
+mod tsig;
 
 pub use cert::{BadCertName, CertName, Facts, KeyHash, KeyType, Sha256, Version};
+pub use challenge::Challenge;
 pub use finding::{Code, Finding, Level};
 pub use host::{Host, Points, Why};
 pub use hostname::{BadHostname, DnsId, Hostname};
@@ -30,3 +33,4 @@ pub use policies::{Dane, MtaSts, Policies, StsHost, StsMode, TlsRpt, TlsaSeen};
 pub use revocation::Revocation;
 pub use service::{Endpoint, Service, TlsMode};
 pub use timestamp::Timestamp;
+pub use tsig::{TsigAlgorithm, TsigKey};
