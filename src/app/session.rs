@@ -133,7 +133,7 @@ impl Session {
         let (now, since) = environment::now();
         let http = Http::new(&ca_roots, proxy.as_ref()).map_err(Failure::usage)?;
         let ca = Acme::new(&config.acme, http.clone(), store.clone(), now);
-        let solver = solvers(&config, now)?;
+        let solver = solvers(&config, store.clone(), now)?;
         Ok(Self {
             dns: resolver(&config.dns)?,
             how: how(&config, (now, since))?,
@@ -164,6 +164,11 @@ impl Session {
     /// The same, with this much patience for another mailcert.
     pub(super) fn waiting(self, patience: cli::Patience) -> Self {
         Self { patience, ..self }
+    }
+
+    /// Takes away what killed runs left where challenges are answered. Asked for by who has the lock.
+    pub(super) async fn sweep(&self) {
+        self.solver.sweep().await;
     }
 
     /// Takes the lock of the store, waiting for it where that was asked for.
@@ -219,7 +224,7 @@ impl Session {
 }
 
 /// Who answers challenges, by the configuration.
-fn solvers(config: &Config, now: Timestamp) -> Result<Solvers, Failure> {
+fn solvers(config: &Config, store: Arc<Files>, now: Timestamp) -> Result<Solvers, Failure> {
     let solvers = Solvers::new(config);
     let Some(dns01) = &config.dns01 else { return Ok(solvers) };
     if let Some(path) = &dns01.rfc2136.key_file {
@@ -234,7 +239,7 @@ fn solvers(config: &Config, now: Timestamp) -> Result<Solvers, Failure> {
         }
     }
     let dns = Arc::new(Resolver::new(&config.dns).map_err(Failure::usage)?);
-    let updates = Arc::new(Updates::new(dns01, dns, now));
+    let updates = Arc::new(Updates::new(dns01, dns, store, now));
     Ok(solvers.with(Challenge::Dns01, updates))
 }
 

@@ -19,8 +19,16 @@ impl Solver for Told<'_> {
         self.solver.kind(host)
     }
 
-    async fn settle(&self, hosts: &[Hostname]) -> Result<(), String> {
+    async fn rehearse(&self, host: &Hostname) -> Result<(), String> {
+        self.solver.rehearse(host).await
+    }
+
+    async fn settle(&self, hosts: &[Hostname]) -> Result<(), Vec<(Hostname, String)>> {
         self.solver.settle(hosts).await
+    }
+
+    async fn sweep(&self) {
+        self.solver.sweep().await;
     }
 
     async fn present(

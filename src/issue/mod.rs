@@ -125,15 +125,30 @@ pub trait Solver: Send + Sync {
         key_authorization: &str,
     ) -> Result<(), String>;
 
+    /// Tries whether something could be presented for `host`, and changes nothing; for kinds that
+    /// the preflight cannot look at. A name that fails is left out of the order.
+    ///
+    /// # Errors
+    /// As of [`Solver::present`].
+    async fn rehearse(&self, host: &Hostname) -> Result<(), String> {
+        let _ = host;
+        Ok(())
+    }
+
     /// Waits until the CA will see what was presented for these hosts. Asked once before the CA is
     /// told, when everything of an order is presented.
     ///
     /// # Errors
-    /// A sentence that says who does not show it yet and what to do.
-    async fn settle(&self, hosts: &[Hostname]) -> Result<(), String> {
+    /// The hosts it is not to be seen for, each with a sentence that says who does not show it and
+    /// what to do.
+    async fn settle(&self, hosts: &[Hostname]) -> Result<(), Vec<(Hostname, String)>> {
         let _ = hosts;
         Ok(())
     }
+
+    /// Takes away what a run that was killed has left, where that is written down. Never fails:
+    /// what cannot be removed is logged and tried again by the next run.
+    async fn sweep(&self) {}
 
     /// Takes it away again. Never fails: what cannot be removed is logged. What matters is done
     /// at the first poll, so that a dropped future can still clear what it presented.

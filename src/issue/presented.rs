@@ -22,7 +22,7 @@ impl<'a> Presented<'a> {
     }
 
     /// Waits until all of it can be seen.
-    pub(super) async fn settle(&self) -> Result<(), String> {
+    pub(super) async fn settle(&self) -> Result<(), Vec<(Hostname, String)>> {
         let hosts: Vec<_> = self.shown.iter().map(|(host, _)| host.clone()).collect();
         self.solver.settle(&hosts).await
     }

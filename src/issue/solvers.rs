@@ -54,15 +54,26 @@ impl Solver for Solvers {
         self.of(host)?.present(host, token, answer).await
     }
 
-    async fn settle(&self, hosts: &[Hostname]) -> Result<(), String> {
+    async fn rehearse(&self, host: &Hostname) -> Result<(), String> {
+        self.of(host)?.rehearse(host).await
+    }
+
+    async fn settle(&self, hosts: &[Hostname]) -> Result<(), Vec<(Hostname, String)>> {
+        let mut unseen = Vec::new();
         for (kind, solver) in &self.kinds {
             let own: Vec<_> =
                 hosts.iter().filter(|host| self.kind(host) == *kind).cloned().collect();
             if !own.is_empty() {
-                solver.settle(&own).await?;
+                unseen.extend(solver.settle(&own).await.err().unwrap_or_default());
             }
         }
-        Ok(())
+        if unseen.is_empty() { Ok(()) } else { Err(unseen) }
+    }
+
+    async fn sweep(&self) {
+        for solver in self.kinds.values() {
+            solver.sweep().await;
+        }
     }
 
     async fn clear(&self, host: &Hostname, token: &str) {

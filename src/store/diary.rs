@@ -189,6 +189,17 @@ pub enum Entry {
         /// Its `meta` object and what else is used of it.
         body: String,
     },
+    /// A TXT record is about to be put into a zone for a challenge, or (`None`) is not there.
+    Presented {
+        /// The zone.
+        zone: String,
+        /// The record's name.
+        record: String,
+        /// Its text: that of a challenge is nobody else's.
+        value: String,
+        /// Since when.
+        since: Option<Timestamp>,
+    },
     /// Others could read the key of this version, as is known since then.
     Exposed(CertName, Version, Timestamp),
     /// Something worth telling later (`history`).
@@ -225,6 +236,8 @@ pub struct Diary {
     pub discovered: BTreeMap<Hostname, Remembered>,
     /// CA directories by URL.
     pub directories: BTreeMap<String, (Timestamp, String)>,
+    /// TXT records that are ours, by name and text: their zones, and since when.
+    pub presented: BTreeMap<(String, String), (String, Timestamp)>,
     /// What was worth telling, oldest first, the latest 1,000 of them.
     pub events: VecDeque<(Timestamp, String)>,
 }
@@ -266,6 +279,9 @@ impl Diary {
             }
             Entry::Directory { url, at, body } => {
                 self.directories.insert(url, (at, body));
+            }
+            Entry::Presented { zone, record, value, since } => {
+                put(&mut self.presented, (record, value), since.map(|since| (zone, since)));
             }
             Entry::Event { at, text } => {
                 self.events.push_back((at, text));
@@ -312,6 +328,9 @@ impl Diary {
         });
         let directories = self.directories.into_iter();
         let directories = directories.map(|(url, (at, body))| Entry::Directory { url, at, body });
+        let presented = self.presented.into_iter().map(|((record, value), (zone, since))| {
+            Entry::Presented { zone, record, value, since: Some(since) }
+        });
         let events = self.events.into_iter().map(|(at, text)| Entry::Event { at, text });
         worked
             .chain(owed)
@@ -324,6 +343,7 @@ impl Diary {
             .chain(known)
             .chain(discovered)
             .chain(directories)
+            .chain(presented)
             .chain(events)
     }
 }

@@ -13,6 +13,7 @@ use mailcert::config::{Dns01, Names, Rfc2136};
 use mailcert::dns::{Dns, Kind, Record, Resolver};
 use mailcert::issue::{Order, Solver, Updates, issue};
 use mailcert::model::{Hostname, KeyType, Timestamp, TsigAlgorithm, TsigKey};
+use mailcert::store::Memory;
 
 use crate::{World, put, said};
 
@@ -160,7 +161,8 @@ fn updates(at: Ipv4Addr, key: TsigKey, change: impl FnOnce(&mut Rfc2136)) -> Upd
     };
     change(&mut rfc2136);
     let dns = Arc::new(Resolver::new(&[SocketAddr::from((at, 53))]).unwrap());
-    Updates::new(&Dns01 { names: Names::All, rfc2136 }, dns, now())
+    let store = Arc::new(Memory::new());
+    Updates::new(&Dns01 { names: Names::All, rfc2136 }, dns, store, now())
 }
 
 fn now() -> Timestamp {
@@ -228,7 +230,9 @@ async fn a_secondary_without_the_record_is_named_and_the_ca_is_not_told() {
     let solver = updates(one, right_key(), |how| how.propagation = Duration::from_secs(1));
     let host = Hostname::parse("mx.example.org").unwrap();
     solver.present(&host, "t", "t.k").await.unwrap();
-    let why = solver.settle(std::slice::from_ref(&host)).await.unwrap_err();
+    let unseen = solver.settle(std::slice::from_ref(&host)).await.unwrap_err();
+    let [(unseen, why)] = unseen.as_slice() else { panic!("{unseen:?}") };
+    assert_eq!(*unseen, host);
     assert!(why.contains("(missing at: 127.0.26.67:53)"), "{why}");
     solver.clear(&host, "t").await;
     let elsewhere = Hostname::parse("pop.example.org").unwrap();

@@ -146,7 +146,7 @@ impl Ordering<'_> {
         while let Some(next) = authorizations.next().await {
             self.present(next.map_err(|e| self.refusal(e))?, shown).await?;
         }
-        shown.settle().await.map_err(|why| self.failed(why))?;
+        shown.settle().await.map_err(not_presented)?;
         let mut authorizations = order.authorizations();
         while let Some(next) = authorizations.next().await {
             let mut authorization = next.map_err(|e| self.refusal(e))?;
@@ -193,7 +193,11 @@ impl Ordering<'_> {
         };
         let answer = challenge.key_authorization();
         let presented = shown.add(&host, &challenge.token, answer.as_str()).await;
-        presented.map_err(|why| self.failed(why))
+        presented.map_err(|why| match wanted {
+            // The zone of one name; what the other kinds need is the same for all names.
+            Challenge::Dns01 => not_presented(vec![(host, why)]),
+            Challenge::Http01 | Challenge::TlsAlpn01 => self.failed(why),
+        })
     }
 
     /// Polls until the order is `wanted` (or beyond): every 20 ms at first, later every 2 s, or
@@ -292,6 +296,16 @@ impl Ordering<'_> {
     fn failed(&self, message: String) -> Refusal {
         super::directory::unusable(&self.acme.settings.directory, message)
     }
+}
+
+/// What could not be shown for these names: the CA has no part in it.
+fn not_presented(names: Vec<(Hostname, String)>) -> Refusal {
+    let found = |(host, why): (Hostname, String)| {
+        let finding = Finding::new(Code::Dns01Failed, &host, why);
+        (host, finding)
+    };
+    let (names, findings) = names.into_iter().map(found).unzip();
+    Refusal { findings, names, retry_after: None, by_ca: false }
 }
 
 fn kind(wanted: Challenge) -> ChallengeType {

@@ -1,8 +1,13 @@
 //! dns-01 (RFC 8555 section 8.4) by updates of the zone (RFC 2136): one TXT record for each name,
 //! beside whatever others have there, seen at every server of the zone before the CA is told.
+//!
+//! The diary knows of each record before the DNS does, so that the next run takes away what a killed
+//! one left. It is known by its text: other clients may present at the same name.
 
+mod left;
 mod place;
 
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -16,12 +21,15 @@ use crate::config::{Dns01, Rfc2136};
 use crate::dns::{Change, Dns, Kind, NotUpdated, Record, Reply, Resolver, update};
 use crate::issue::{Solver, digest};
 use crate::model::{Challenge, Hostname, Timestamp};
+use crate::store::Store;
+use left::Left;
 use place::Place;
 
 /// Puts the records of challenges into the DNS.
 pub struct Updates {
     settings: Rfc2136,
     dns: Arc<dyn Dns>,
+    left: Left,
     /// The moment of the run, and when that was: updates are dated.
     began: (Timestamp, Instant),
     shown: Mutex<Vec<Shown>>,
@@ -39,9 +47,9 @@ struct Shown {
 impl Updates {
     /// By the configuration. `dns` must not remember answers: zones are asked for as they are.
     #[must_use]
-    pub fn new(settings: &Dns01, dns: Arc<dyn Dns>, now: Timestamp) -> Self {
-        let began = (now, Instant::now());
-        Self { settings: settings.rfc2136.clone(), dns, began, shown: Mutex::default() }
+    pub fn new(settings: &Dns01, dns: Arc<dyn Dns>, store: Arc<dyn Store>, now: Timestamp) -> Self {
+        let (began, left) = ((now, Instant::now()), Left { store });
+        Self { settings: settings.rfc2136.clone(), dns, left, began, shown: Mutex::default() }
     }
 
     fn shown(&self) -> std::sync::MutexGuard<'_, Vec<Shown>> {
@@ -60,6 +68,15 @@ impl Solver for Updates {
         Challenge::Dns01
     }
 
+    /// By taking away a record that is not there: the server's rules are asked as for any other
+    /// change, and the zone stays as it is.
+    async fn rehearse(&self, host: &Hostname) -> Result<(), String> {
+        let place = place::find(&*self.dns, host, &self.settings).await?;
+        let change = Change::Delete(place.record.clone(), Record::Txt(REHEARSED.to_owned()));
+        let done = apply(&self.settings, &place.primary, &place.zone, &[change], self.now()).await;
+        done.map_err(|why| format!("{host}: {why}"))
+    }
+
     async fn present(&self, host: &Hostname, token: &str, answer: &str) -> Result<(), String> {
         let place = place::find(&*self.dns, host, &self.settings).await?;
         if let Some(alias) = &place.alias {
@@ -70,28 +87,42 @@ impl Solver for Updates {
         let change = Change::Add(place.record.clone(), self.settings.ttl, record);
         let (host, token) = (host.clone(), token.to_owned());
         let shown = Shown { host, token, value, place: Arc::new(place) };
-        let added = apply(&self.settings, &shown.place, change, self.now()).await;
-        let said = |why: NotUpdated| format!("{}: {why}", shown.host);
+        let said = |why: String| format!("{}: {why}", shown.host);
+        self.left.begins(&shown, self.began.0).map_err(said)?;
+        let place = &shown.place;
+        let added = apply(&self.settings, &place.primary, &place.zone, &[change], self.now()).await;
         match added {
             Ok(()) => self.shown().push(shown),
             Err(why @ NotUpdated::Unreachable(..)) => {
                 // It may have been done all the same.
-                let (said, host, token) = (said(why), shown.host.clone(), shown.token.clone());
+                let (said, host) = (said(why.to_string()), shown.host.clone());
+                let token = shown.token.clone();
                 self.shown().push(shown);
                 self.clear(&host, &token).await;
                 return Err(said);
             }
-            Err(why) => return Err(said(why)),
+            Err(why) => {
+                self.left.ended(&shown);
+                return Err(said(why.to_string()));
+            }
         }
         Ok(())
     }
 
-    async fn settle(&self, hosts: &[Hostname]) -> Result<(), String> {
+    async fn settle(&self, hosts: &[Hostname]) -> Result<(), Vec<(Hostname, String)>> {
         let ours: Vec<_> =
             self.shown().iter().filter(|shown| hosts.contains(&shown.host)).cloned().collect();
         let patience = self.settings.propagation;
         let seen = join_all(ours.iter().map(|shown| wait_for(shown, patience))).await;
-        seen.into_iter().collect()
+        let unseen = ours.iter().zip(seen);
+        let unseen: Vec<_> = unseen
+            .filter_map(|(shown, seen)| seen.err().map(|why| (shown.host.clone(), why)))
+            .collect();
+        if unseen.is_empty() { Ok(()) } else { Err(unseen) }
+    }
+
+    async fn sweep(&self) {
+        self.left.sweep(&self.settings, &*self.dns, (self.began.0, self.now())).await;
     }
 
     /// Goes on by itself where the caller does not wait.
@@ -104,14 +135,17 @@ impl Solver for Updates {
             }
             !ours
         });
-        let (settings, now) = (self.settings.clone(), self.now());
+        let (settings, left, now) = (self.settings.clone(), self.left.clone(), self.now());
         let work = tokio::spawn(async move {
             for shown in gone {
-                let record = Record::Txt(shown.value);
-                let change = Change::Delete(shown.place.record.clone(), record);
-                if let Err(why) = apply(&settings, &shown.place, change, now).await {
-                    let (host, record) = (&shown.host, &shown.place.record);
-                    tracing::warn!(%host, "the challenge at {record} stays in the DNS: {why}");
+                let (record, value) = (&shown.place.record, Record::Txt(shown.value.clone()));
+                let (change, place) = (Change::Delete(record.clone(), value), &shown.place);
+                match apply(&settings, &place.primary, &place.zone, &[change], now).await {
+                    Ok(()) => left.ended(&shown),
+                    Err(why) => {
+                        let host = &shown.host;
+                        tracing::warn!(%host, "the challenge at {record} stays in the DNS: {why}");
+                    }
                 }
             }
         });
@@ -121,17 +155,17 @@ impl Solver for Updates {
     }
 }
 
-/// One change at the zone's primary: at the first of its addresses that can be reached.
+/// Changes at the zone's primary: at the first of its addresses that can be reached.
 async fn apply(
     settings: &Rfc2136,
-    place: &Place,
-    change: Change,
+    primary: &[SocketAddr],
+    zone: &str,
+    changes: &[Change],
     now: u64,
 ) -> Result<(), NotUpdated> {
     let mut last = None;
-    for server in &place.primary {
-        let changes = std::slice::from_ref(&change);
-        match update(*server, &place.zone, settings.key.as_deref(), changes, now).await {
+    for server in primary {
+        match update(*server, zone, settings.key.as_deref(), changes, now).await {
             Err(why @ NotUpdated::Unreachable(..)) => last = Some(why),
             done => return done,
         }
@@ -200,5 +234,7 @@ async fn look(resolver: &Resolver, record: &str, value: &str) -> Look {
     }
 }
 
+/// No challenge says this, so nobody's record does.
+const REHEARSED: &str = "mailcert tries whether it may";
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(3);

@@ -35,17 +35,9 @@ pub(super) async fn find(
         Some(target) => (target.clone(), Some(own)),
         None => (own, None),
     };
-    let (zone, mname) = zone_of(dns, &record, settings).await?;
-    let primary = match settings.server {
-        Some(server) => vec![server],
-        None => addresses(dns, &mname).await,
-    };
-    if primary.is_empty() {
-        return Err(format!(
-            "{host}: {mname}, the primary of {zone}, has no address; set `server` in \
-             [challenge.dns-01.rfc2136]"
-        ));
-    }
+    let said = |why| format!("{host}: {why}");
+    let (zone, mname) = zone_of(dns, &record, settings).await.map_err(said)?;
+    let primary = addresses_of_primary(dns, &zone, &mname, settings).await.map_err(said)?;
     let mut servers = Vec::new();
     for server in dns.ask(&zone, Kind::Ns).await.records() {
         if let Record::Ns(name) = server {
@@ -58,6 +50,41 @@ pub(super) async fn find(
         return Err(format!("{host}: the servers of {zone} cannot be found; see `dig {zone} NS`"));
     }
     Ok(Place { record, alias, zone, primary, servers })
+}
+
+/// Who takes updates of a zone.
+pub(super) async fn primary(
+    dns: &dyn Dns,
+    zone: &str,
+    settings: &Rfc2136,
+) -> Result<Vec<SocketAddr>, String> {
+    if let Some(server) = settings.server {
+        return Ok(vec![server]);
+    }
+    let answer = dns.ask(zone, Kind::Soa).await;
+    match answer.records().first() {
+        Some(Record::Soa(mname)) => addresses_of_primary(dns, zone, mname, settings).await,
+        _ => Err(format!("the SOA of {zone} cannot be had; see `dig {zone} SOA`")),
+    }
+}
+
+async fn addresses_of_primary(
+    dns: &dyn Dns,
+    zone: &str,
+    mname: &str,
+    settings: &Rfc2136,
+) -> Result<Vec<SocketAddr>, String> {
+    let found = match settings.server {
+        Some(server) => vec![server],
+        None => addresses(dns, mname).await,
+    };
+    if found.is_empty() {
+        return Err(format!(
+            "{mname}, the primary of {zone}, has no address; set `server` in \
+             [challenge.dns-01.rfc2136] (see `dig {zone} SOA`)"
+        ));
+    }
+    Ok(found)
 }
 
 /// The zone and its primary: the nearest name above with an SOA.
