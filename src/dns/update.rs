@@ -29,39 +29,61 @@ pub enum Change {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotUpdated {
     /// Nobody answers.
-    #[error("{0} takes no updates: {1}; is the server running, and is this its address?")]
+    #[error(
+        "{0} takes no updates: {1}; expected the zone's primary there: try `{dig} +tcp . SOA`, or set \
+         `server`",
+        dig = dig(.0)
+    )]
     Unreachable(SocketAddr, String),
     /// The key is not known there.
     #[error(
         "{0} knows no key {1} with this algorithm, or has no rule for it in this zone (BADKEY); \
-         compare key-name and key-algorithm with the server's configuration (Knot: `acl`)"
+         expected both there: see `named-checkconf -p` (BIND), or `knotc conf-read key` and \
+         `knotc conf-read acl` (Knot)"
     )]
     BadKey(SocketAddr, String),
     /// The secret is another one.
     #[error(
-        "{0} has another secret for the key {1} (BADSIG); copy the server's key into key-file again"
+        "{0} has another secret for the key {1} (BADSIG); expected that of key-file: copy it from \
+         there again (`named-checkconf -p` or `knotc conf-read key` prints it)"
     )]
     BadSig(SocketAddr, String),
     /// The clocks disagree.
     #[error(
-        "{0} refuses the time of the update (BADTIME): {1}; set both by NTP, see `timedatectl`"
+        "{0} refuses the time of the update (BADTIME): {1}; expected at most 300 s: set both by \
+         NTP, see `timedatectl`"
     )]
     BadTime(SocketAddr, String),
     /// The answer is not signed as it should be.
-    #[error("the answer of {0} is not signed with the key {1}: nothing in it is believed")]
+    #[error(
+        "the answer of {0} is not signed with the key {1}, so nothing in it is believed; who \
+         answers there? `{dig} version.bind CH TXT`",
+        dig = dig(.0)
+    )]
     NotSigned(SocketAddr, String),
     /// The key may not do this.
     #[error(
-        "{0} refuses updates of {1} here (REFUSED); allow them to the key: BIND `update-policy` or \
-         `allow-update`, Knot `acl` with `action: update`"
+        "{0} refuses updates of {1} here (REFUSED); expected a rule that allows them to the key: \
+         BIND `update-policy {{ grant KEY zonesub TXT; }};`, Knot `acl` with `action: update`"
     )]
     Refused(SocketAddr, String),
     /// Another zone, or a secondary.
-    #[error("{0} is not the primary of the zone {1} ({2}); set `server` and `zone` to what it is")]
+    #[error(
+        "{0} is not the primary of the zone {1} ({2}); expected the one that `dig {1} SOA` names: \
+         set `server` and `zone` to what is right"
+    )]
     NotAuth(SocketAddr, String, String),
     /// Anything else.
-    #[error("{0} did not update {1}: {2}")]
+    #[error("{0} did not update {1}: {2}; its log says why")]
     Other(SocketAddr, String, String),
+}
+
+/// The command that asks this server.
+fn dig(server: &SocketAddr) -> String {
+    match server.port() {
+        53 => format!("dig @{}", server.ip()),
+        port => format!("dig @{} -p {port}", server.ip()),
+    }
 }
 
 /// Makes all changes to `zone` at `server`, or none, at `now` (seconds since 1970, for the
@@ -78,6 +100,7 @@ pub async fn update(
     now: u64,
 ) -> Result<(), NotUpdated> {
     let other = |why: &str| NotUpdated::Other(server, zone.to_owned(), why.to_owned());
+    let not_auth = |code: &str| NotUpdated::NotAuth(server, zone.to_owned(), code.to_owned());
     let message = message(zone, changes).ok_or_else(|| other("it cannot be put into words"))?;
     let bytes = message.to_vec().map_err(|error| other(&error.to_string()))?;
     let (bytes, mac) = match key {
@@ -97,9 +120,9 @@ pub async fn update(
     match code {
         ResponseCode::NoError => Ok(()),
         ResponseCode::Refused => Err(NotUpdated::Refused(server, zone.to_owned())),
-        ResponseCode::NotAuth | ResponseCode::NotZone | ResponseCode::NotImp => {
-            Err(NotUpdated::NotAuth(server, zone.to_owned(), code.to_string()))
-        }
+        ResponseCode::NotAuth => Err(not_auth("NOTAUTH")),
+        ResponseCode::NotZone => Err(not_auth("NOTZONE")),
+        ResponseCode::NotImp => Err(not_auth("NOTIMP")),
         code => Err(other(&code.to_string())),
     }
 }

@@ -13,7 +13,7 @@ use mailcert::config::{Dns01, Names, Rfc2136};
 use mailcert::dns::{Dns, Kind, Record, Resolver};
 use mailcert::issue::{Order, Solver, Updates, issue};
 use mailcert::model::{Hostname, KeyType, Timestamp, TsigAlgorithm, TsigKey};
-use mailcert::store::Memory;
+use mailcert::store::{Memory, Store};
 
 use crate::{World, put, said};
 
@@ -78,6 +78,17 @@ fn secondary(address: Ipv4Addr, primary: Ipv4Addr) -> Server {
     for (name, _) in zones(&[]) {
         config += &format!("  - domain: {name}\n    master: primary\n    storage: {at}\n");
     }
+    start_knot(directory, &config, address)
+}
+
+/// A Knot that knows the key and has none of the zones.
+fn bare_knot(address: Ipv4Addr) -> Server {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path().display();
+    let config = format!(
+        "server:\n  rundir: {at}\n  listen: {address}@53\ndatabase:\n  storage: {at}\n\
+         key:\n  - id: mailcert\n    algorithm: hmac-sha256\n    secret: {SECRET}\n"
+    );
     start_knot(directory, &config, address)
 }
 
@@ -151,6 +162,15 @@ fn right_key() -> TsigKey {
 }
 
 fn updates(at: Ipv4Addr, key: TsigKey, change: impl FnOnce(&mut Rfc2136)) -> Updates {
+    updates_of(Arc::new(Memory::new()), at, key, change)
+}
+
+fn updates_of(
+    store: Arc<Memory>,
+    at: Ipv4Addr,
+    key: TsigKey,
+    change: impl FnOnce(&mut Rfc2136),
+) -> Updates {
     let mut rfc2136 = Rfc2136 {
         server: None,
         zone: None,
@@ -161,7 +181,6 @@ fn updates(at: Ipv4Addr, key: TsigKey, change: impl FnOnce(&mut Rfc2136)) -> Upd
     };
     change(&mut rfc2136);
     let dns = Arc::new(Resolver::new(&[SocketAddr::from((at, 53))]).unwrap());
-    let store = Arc::new(Memory::new());
     Updates::new(&Dns01 { names: Names::All, rfc2136 }, dns, store, now())
 }
 
@@ -248,18 +267,83 @@ async fn troubles(at: Ipv4Addr, without_a_rule: &str) {
     let host = Hostname::parse("mx.example.org").unwrap();
     let closed = Hostname::parse("mx.closed.test").unwrap();
     let nobody = SocketAddr::from((Ipv4Addr::new(127, 0, 26, 79), 53));
+    let unserved = Ipv4Addr::new(127, 0, 26, at.octets()[3] + 20);
+    let _unserved = bare_knot(unserved);
+    let elsewhere = SocketAddr::from((unserved, 53));
     for (solver, host, expected) in [
         (updates(at, key("mailcert", b"swordfish"), |_| ()), &host, "(BADSIG)"),
         (updates(at, key("somebody", b"swordfish"), |_| ()), &host, "(BADKEY)"),
         (updates(at, right_key(), |how| how.server = Some(nobody)), &host, "takes no updates"),
         (updates(at, right_key(), |_| ()), &closed, without_a_rule),
+        (
+            updates(at, right_key(), |how| how.server = Some(elsewhere)),
+            &host,
+            "is not the primary of the zone example.org (NOTAUTH)",
+        ),
     ] {
         let why = solver.present(host, "t", "t.k").await.unwrap_err();
+        println!("{why}\n");
         assert!(why.contains(expected), "{why}");
         assert!(!why.contains("swordfish"), "{why}");
+        assert_eq!(solver.rehearse(host).await.unwrap_err(), why, "the rehearsal says the same");
     }
     let theirs = [Record::Txt("theirs".to_owned())];
     assert_eq!(texts(at, "_acme-challenge.mx.example.org").await, theirs);
+}
+
+/// A killed run clears nothing: the next one does, and leaves alone what others have there.
+async fn leftovers(at: Ipv4Addr) {
+    let name = "_acme-challenge.mx.example.org";
+    let host = Hostname::parse("mx.example.org").unwrap();
+    let elsewhere = Hostname::parse("pop.example.org").unwrap();
+    let store = Arc::new(Memory::new());
+    let before = serial(at);
+    let killed = updates_of(store.clone(), at, right_key(), |_| ());
+    killed.rehearse(&host).await.unwrap();
+    assert_eq!(serial(at), before, "a rehearsal changes the zone");
+    killed.present(&host, "t", "t.k").await.unwrap();
+    killed.present(&elsewhere, "u", "u.k").await.unwrap();
+    drop(killed);
+    // Another mailcert, with a state of its own, is at work for the same name.
+    let neighbour = updates(at, right_key(), |_| ());
+    neighbour.present(&host, "n", "n.k").await.unwrap();
+    assert_eq!(texts(at, name).await.len(), 3);
+    assert_eq!(store.diary().unwrap().presented.len(), 2);
+
+    // With a wrong key they stay, and are not forgotten.
+    updates_of(store.clone(), at, key("mailcert", b"swordfish"), |_| ()).sweep().await;
+    assert_eq!((texts(at, name).await.len(), store.diary().unwrap().presented.len()), (3, 2));
+    updates_of(store.clone(), at, right_key(), |_| ()).sweep().await;
+    assert_eq!(texts(at, name).await.len(), 2, "ours is gone, theirs and the neighbour's are not");
+    assert_eq!(texts(at, "pop.delegated.test").await, []);
+    assert!(store.diary().unwrap().presented.is_empty());
+    neighbour.clear(&host, "n").await;
+    assert_eq!(texts(at, name).await, [Record::Txt("theirs".to_owned())]);
+}
+
+fn serial(at: Ipv4Addr) -> String {
+    let soa = Command::new("kdig")
+        .args([&format!("@{at}"), "+short", "example.org", "SOA"])
+        .output()
+        .expect("kdig is missing");
+    let soa = String::from_utf8(soa.stdout).unwrap();
+    soa.split_whitespace().nth(2).expect("an SOA").to_owned()
+}
+
+#[tokio::test]
+#[ignore = "starts Knot; tests/run runs it"]
+async fn what_a_killed_run_left_at_knot_goes_and_what_others_have_stays() {
+    let at = Ipv4Addr::new(127, 0, 26, 70);
+    let _server = knot(at, &[at]);
+    leftovers(at).await;
+}
+
+#[tokio::test]
+#[ignore = "starts BIND; tests/run runs it"]
+async fn what_a_killed_run_left_at_bind_goes_and_what_others_have_stays() {
+    let at = Ipv4Addr::new(127, 0, 26, 71);
+    let _server = bind(at, &[at]);
+    leftovers(at).await;
 }
 
 #[tokio::test]
