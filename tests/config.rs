@@ -13,6 +13,13 @@ fn file(path: &Path) -> Result<String, String> {
         Some("/etc/mailcert/damaged.pem") => {
             Ok("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n".to_owned())
         }
+        Some("/etc/mailcert/tsig.key") => {
+            Ok("key \"mailcert\" {\n\talgorithm hmac-sha256;\n\tsecret \"c2VjcmV0\";\n};\n"
+                .to_owned())
+        }
+        Some("/etc/mailcert/tsig-secret.key") => Ok("c2VjcmV0\n".to_owned()),
+        Some("/etc/mailcert/tsig-damaged.key") => Ok("key mailcert { c2VjcmV0 };\n".to_owned()),
+        Some("/etc/mailcert/tsig-words.key") => Ok("not in base64\n".to_owned()),
         Some("/etc/mailcert/eab.key") => Ok("c2VjcmV0\n".to_owned()),
         _ => Err("No such file or directory".to_owned()),
     }

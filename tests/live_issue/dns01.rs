@@ -282,7 +282,6 @@ async fn troubles(at: Ipv4Addr, without_a_rule: &str) {
         ),
     ] {
         let why = solver.present(host, "t", "t.k").await.unwrap_err();
-        println!("{why}\n");
         assert!(why.contains(expected), "{why}");
         assert!(!why.contains("swordfish"), "{why}");
         assert_eq!(solver.rehearse(host).await.unwrap_err(), why, "the rehearsal says the same");

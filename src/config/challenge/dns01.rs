@@ -96,7 +96,7 @@ fn key(table: &Table<'_>) -> Option<TsigKey> {
     };
     let text = Zeroizing::new(text);
     let made = match text.contains('{') {
-        true => in_bind_syntax(&text),
+        true => in_bind_syntax(&text).and_then(|key| agrees(key, name, algorithm)),
         false => alone(&text, name, algorithm),
     };
     made.map_err(|trouble| {
@@ -141,6 +141,27 @@ fn in_bind_syntax(text: &str) -> Result<TsigKey, Trouble> {
         return Err(Trouble::new("the file holds no key", expected));
     };
     Ok(TsigKey { name: value::word(name)?, algorithm: algorithm(kind)?, secret: secret(base64)? })
+}
+
+/// What stands beside the file must not say another thing than the file.
+fn agrees(
+    key: TsigKey,
+    name: Option<String>,
+    algorithm: Option<TsigAlgorithm>,
+) -> Result<TsigKey, Trouble> {
+    let bare = |name: &str| name.trim_end_matches('.').to_ascii_lowercase();
+    let other = |what: &str, found: &str, stated: &str| {
+        let message = format!("the key in the file has the {what} {}", shown(found));
+        Trouble::new(message, format!("expected {} as `key-{what}` says", shown(stated)))
+            .help(format!("leave `key-{what}` out: the file says it"))
+    };
+    if let Some(name) = name.filter(|name| bare(name) != bare(&key.name)) {
+        return Err(other("name", &key.name, &name));
+    }
+    match algorithm.filter(|algorithm| *algorithm != key.algorithm) {
+        Some(algorithm) => Err(other("algorithm", key.algorithm.as_str(), algorithm.as_str())),
+        None => Ok(key),
+    }
 }
 
 fn secret(base64: &str) -> Result<Zeroizing<Vec<u8>>, Trouble> {
