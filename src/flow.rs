@@ -8,6 +8,7 @@ mod event;
 mod order;
 mod prove;
 mod published;
+mod renewals;
 mod told;
 mod wait;
 mod wanted;
@@ -195,7 +196,11 @@ pub async fn look(
     let kept = means.store.certificates()?;
     let (how, now) = (&means.how, means.how.moment());
     let held = survey::held(&kept, &diary);
-    let held = survey::gated(held, &diary, means.store, how.known(), now);
+    let mut held = survey::gated(held, &diary, means.store, how.known(), now);
+    let told = renewals::ask(means, &mut held, &diary).await;
+    if earlier.is_some() {
+        means.store.note_all(&told)?;
+    }
     let others = wanted::others(means, discovered, &held);
     let mut desired = wanted::desire(means, discovered, (&held, &others.sourced), &[]);
     let reached = reached(&desired.hosts, &means.machine);

@@ -9,6 +9,7 @@ mod laws {
     pub(crate) mod literal;
     mod lost;
     pub(crate) mod random;
+    mod renewal;
     pub(crate) mod sheet;
     mod sourced;
     pub(crate) mod world;
@@ -76,6 +77,8 @@ fn carried_out_it_leaves_nothing_to_plan() {
             // that only an old wildcard covered finds another home in the next.
             world.observed.refused.clear();
         }
+        let waited_for: BTreeSet<Hostname> =
+            world.observed.refused.values().flatten().cloned().collect();
         let mut homes = world.desired().certificates;
         let plan = world.plan(&mode);
         let fates = world.carry_out(&plan, &mode, usize::MAX);
@@ -91,8 +94,13 @@ fn carried_out_it_leaves_nothing_to_plan() {
         let mut rest = world.plan(&mode);
         while world.desired().certificates != homes {
             // A host found another home; an old one that nobody wishes any more is not shown.
-            let moves = |step: &Step| {
-                matches!(step.action, Action::Issue { .. }) && step.because != Reason::Exposed
+            // (Nor does it wait any more: what was refused of a certificate says nothing of another.)
+            let moves = |step: &Step| match &step.action {
+                Action::Issue { names, .. } => {
+                    step.because != Reason::Exposed
+                        && !names.iter().all(|name| waited_for.contains(name))
+                }
+                _ => false,
             };
             if rest.steps.iter().any(moves) && !renews_beside_an_adoption(&plan) {
                 return Err(format!("moved for an order: {}", lines(&rest.steps)));

@@ -105,13 +105,7 @@ impl World {
 
     async fn issue(&self, acme: &Acme, names: &[&str], unseen: &[&str]) -> Result<Issued, Refusal> {
         let names = names.iter().map(|name| Hostname::parse(name).unwrap()).collect();
-        let order = Order {
-            names,
-            must_stay: Vec::new(),
-            key_type: KeyType::EcdsaP256,
-            key: None,
-            profile: None,
-        };
+        let order = Order::of(names, KeyType::EcdsaP256);
         let unseen = unseen.iter().map(|name| (*name).to_owned()).collect();
         let dns = Here { address: self.address, unseen };
         issue(order, acme, &dns, &self.http(), &self.listener(), &self.store.book()).await
@@ -229,13 +223,7 @@ async fn twenty_orders_at_once_share_listener_and_account() {
     let orders = (0..20).map(|number| {
         let names = ["mx", "imap"].map(|label| format!("{label}.d{number}.example"));
         let names = names.iter().map(|name| Hostname::parse(name).unwrap()).collect();
-        let order = Order {
-            names,
-            must_stay: Vec::new(),
-            key_type: KeyType::EcdsaP384,
-            key: None,
-            profile: None,
-        };
+        let order = Order::of(names, KeyType::EcdsaP384);
         issue(order, &acme, &dns, &http, &listener, &book)
     });
     let spent = millis(async {
@@ -294,6 +282,7 @@ async fn a_name_whose_answer_the_ca_does_not_find_is_left_out() {
         key_type: KeyType::EcdsaP256,
         key: None,
         profile: None,
+        replaces: None,
     };
     let dns = Here {
         address: world.address,
@@ -359,13 +348,7 @@ async fn a_web_server_can_serve_the_answers() {
     serve_files(world.address, root.path().to_owned());
     let webroot = mailcert::issue::Webroot::new(root.path().to_owned());
     let names = vec![Hostname::parse("mx.a.example").unwrap()];
-    let order = Order {
-        names,
-        must_stay: Vec::new(),
-        key_type: KeyType::EcdsaP256,
-        key: None,
-        profile: None,
-    };
+    let order = Order::of(names, KeyType::EcdsaP256);
     let dns = Here { address: world.address, unseen: Vec::new() };
     let issued =
         issue(order, &world.acme(), &dns, &world.http(), &webroot, &world.store.book()).await;
@@ -380,8 +363,7 @@ async fn a_profile_the_ca_does_not_offer_is_refused_early() {
     let world = World::start(26, &[], &[]);
     let names = vec![Hostname::parse("mx.a.example").unwrap()];
     let profile = Some("shortlived".to_owned());
-    let order =
-        Order { names, must_stay: Vec::new(), key_type: KeyType::EcdsaP256, key: None, profile };
+    let order = Order { profile, ..Order::of(names, KeyType::EcdsaP256) };
     let dns = Here { address: world.address, unseen: Vec::new() };
     let (acme, book) = (world.acme(), world.store.book());
     let refused = issue(order, &acme, &dns, &world.http(), &world.listener(), &book).await;

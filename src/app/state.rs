@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use crate::app::session::Session;
 use crate::app::{Failure, Output};
 use crate::model::{Code, Finding, Hostname, Level, Verdict};
-use crate::plan::{self, Held, Hook};
-use crate::report::{Body, CertificateRow, Report, ServerRow, hook_word};
+use crate::plan::{self, Held, HeldVersion, Hook};
+use crate::report::{Body, CertificateRow, RenewBecause, Report, ServerRow, hook_word};
 use crate::store::{Diary, Store};
 use crate::survey::{self, Asked};
 
@@ -64,11 +64,19 @@ fn certificate(held: &Held, seen: &Seen<'_>, session: &Session) -> Option<Certif
         names: shown.facts.names.clone(),
         key_type: shown.facts.key_type,
         not_after: shown.facts.not_after,
-        renew_at: plan::due_at(&shown.facts),
+        renew_at: shown.due_at(),
+        renew_because: because(shown),
+        explanation: shown.told.as_ref().and_then(|told| told.explanation.clone()),
         version: shown.version,
         shown_by: proofs.iter().map(|(server, _)| (*server).to_owned()).collect(),
         verdict,
     })
+}
+
+/// Why it is renewed then.
+fn because(shown: &HeldVersion) -> RenewBecause {
+    let suggested = shown.told.as_ref().map(|told| told.moment(&shown.facts.leaf));
+    if suggested == Some(shown.due_at()) { RenewBecause::Suggested } else { RenewBecause::Lifetime }
 }
 
 /// `check`: programs, directories, hook-in lines. No network but the DNS.

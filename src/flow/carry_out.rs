@@ -214,7 +214,10 @@ impl Round<'_> {
         };
         let facts = verify::facts(&bundle).map_err(text)?;
         let version = self.means.store.keep(certificate, &bundle, &facts).map_err(text)?;
-        self.learned(certificate, HeldVersion { version, facts, bad: None, unfit: None });
+        self.learned(
+            certificate,
+            HeldVersion { version, facts, bad: None, unfit: None, told: None },
+        );
         Ok(())
     }
 

@@ -156,10 +156,30 @@ async fn order(
     };
     let acme = &means.config.acme;
     let (key_type, profile) = (acme.key_type, acme.profile.clone());
-    let order = Order { names: names.to_vec(), must_stay, key_type, key, profile };
+    let replaces = replaced(means, certificate);
+    let order = Order { names: names.to_vec(), must_stay, key_type, key, profile, replaces };
     let book = Book { store: means.store, certificate, now: means.how.moment() };
     let solver = Told { solver: means.solver, tell: means.tell };
     issue::issue(order, means.ca, means.dns, means.http, &solver, &book).await
+}
+
+/// The certificate (DER) whose renewal the CA suggested: that it is replaced frees the order from
+/// the CA's limits (RFC 9773 section 5).
+fn replaced(means: &Means<'_>, certificate: &CertName) -> Option<Vec<u8>> {
+    let diary = means.store.diary().ok()?;
+    let told = diary.told.get(certificate).filter(|told| told.renewal.is_some())?;
+    leaf_of(means, certificate, told.version).ok()
+}
+
+/// A held certificate itself (DER).
+pub(super) fn leaf_of(
+    means: &Means<'_>,
+    name: &CertName,
+    version: Version,
+) -> Result<Vec<u8>, String> {
+    let bundle = means.store.bundle(name, version).map_err(text)?;
+    let chain = verify::judge::chain_of_pem(&bundle.chain).map_err(text)?;
+    chain.into_iter().next().ok_or_else(|| format!("{name} version {version} is empty"))
 }
 
 /// Keeps what the CA issued; beside the version stand what was left out and what was noticed.
@@ -176,7 +196,7 @@ fn keep(
         let (names, findings) = issued.left_out.iter().cloned().unzip();
         Refusal { findings, names, retry_after: None, by_ca: true }
     });
-    Ok((HeldVersion { version, facts, bad: None, unfit }, left_out, issued.findings))
+    Ok((HeldVersion { version, facts, bad: None, unfit, told: None }, left_out, issued.findings))
 }
 
 /// A failure of our own, in the form of a refusal: it waits like one.

@@ -16,7 +16,7 @@ use x509_parser::prelude::FromDer;
 
 use crate::issue::preflight::random_token;
 use crate::issue::presented::Presented;
-use crate::issue::{Ca, CaIdentity, Refusal, Solver};
+use crate::issue::{Ca, CaIdentity, Refusal, Solver, Wanted};
 use crate::model::{Code, Finding, Hostname, Timestamp};
 
 /// Asks for a token at a host as a CA would, and returns what came.
@@ -179,12 +179,8 @@ impl PublicKeyData for Requested {
 
 #[async_trait]
 impl Ca for MemoryCa {
-    async fn order(
-        &self,
-        names: &[Hostname],
-        _profile: Option<&str>,
-        solver: &dyn Solver,
-    ) -> Result<String, Refusal> {
+    async fn order(&self, wanted: Wanted<'_>, solver: &dyn Solver) -> Result<String, Refusal> {
+        let names = wanted.names;
         self.admit(names)?;
         self.validate(names, solver).await?;
         let mut told = self.told();

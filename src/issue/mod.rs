@@ -32,7 +32,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::model::{Bundle, Challenge, Code, Finding, Hostname, KeyType, PrivateKey};
+use crate::model::{Bundle, Challenge, Code, Finding, Hostname, KeyType, PrivateKey, Renewal};
 
 /// What is wanted of the CA.
 pub struct Order {
@@ -47,6 +47,66 @@ pub struct Order {
     pub key: Option<PrivateKey>,
     /// The CA's profile.
     pub profile: Option<String>,
+    /// The certificate (DER) whose renewal the CA suggested (RFC 9773 section 5).
+    pub replaces: Option<Vec<u8>>,
+}
+
+/// What a new order at the CA says.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted<'a> {
+    /// Its identifiers.
+    pub names: &'a [Hostname],
+    /// The profile, if one is wanted.
+    pub profile: Option<&'a str>,
+    /// The certificate (DER) that it replaces: such orders count for no limit.
+    pub replaces: Option<&'a [u8]>,
+}
+
+impl<'a> Wanted<'a> {
+    /// For these names, and nothing else.
+    #[must_use]
+    pub fn of(names: &'a [Hostname]) -> Self {
+        Self { names, profile: None, replaces: None }
+    }
+}
+
+/// What a CA said of the renewal of one certificate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Suggested {
+    /// The window; `None` where the CA has none to suggest.
+    pub renewal: Option<Renewal>,
+    /// How long its answer holds.
+    pub again: Duration,
+}
+
+/// Why a CA said nothing of a renewal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unsaid {
+    /// One sentence.
+    pub why: String,
+    /// When to ask again, where it said that.
+    pub again: Option<Duration>,
+    /// Whether it answers nobody just now.
+    pub down: bool,
+}
+
+impl Unsaid {
+    fn of(why: String) -> Self {
+        Self { why, again: None, down: false }
+    }
+
+    fn down(why: String) -> Self {
+        Self { why, again: None, down: true }
+    }
+}
+
+impl Order {
+    /// One for these names and nothing else.
+    #[must_use]
+    pub fn of(names: Vec<Hostname>, key_type: KeyType) -> Self {
+        let must_stay = Vec::new();
+        Self { names, must_stay, key_type, key: None, profile: None, replaces: None }
+    }
 }
 
 /// What came of an order.
@@ -175,12 +235,7 @@ pub trait Ca: Send + Sync {
     /// # Errors
     /// [`Refusal`] names the identifiers at fault, the CA's problem type, its detail and the
     /// subproblems.
-    async fn order(
-        &self,
-        names: &[Hostname],
-        profile: Option<&str>,
-        solver: &dyn Solver,
-    ) -> Result<String, Refusal>;
+    async fn order(&self, wanted: Wanted<'_>, solver: &dyn Solver) -> Result<String, Refusal>;
 
     /// The rest of an order for `names`, from where it stands: finalized with the CSR (DER),
     /// waited for, downloaded. Returns the chain in PEM, leaf first; asked again, the same.
@@ -198,6 +253,16 @@ pub trait Ca: Send + Sync {
     async fn scout(&self, name: &Hostname, solver: &dyn Solver) -> Result<(), Refusal> {
         let _ = (name, solver);
         Ok(())
+    }
+
+    /// When the CA wants a certificate (DER) renewed. Asks for nothing else; its directory may be
+    /// one that an earlier run saw.
+    ///
+    /// # Errors
+    /// [`Unsaid`]: the usual rule holds then.
+    async fn suggested(&self, certificate: &[u8]) -> Result<Suggested, Unsaid> {
+        let _ = certificate;
+        Ok(Suggested { renewal: None, again: Duration::from_secs(24 * 3600) })
     }
 
     /// The identities the CA accepts in CAA records (`meta.caaIdentities`) and the account's URL,

@@ -9,7 +9,7 @@ use crate::issue::book::Book;
 use crate::issue::caa::{self, Caa};
 use crate::issue::key::Key;
 use crate::issue::preflight::{Seen, preflight};
-use crate::issue::{Ca, CaIdentity, Issued, Order, Refusal, Solver};
+use crate::issue::{Ca, CaIdentity, Issued, Order, Refusal, Solver, Wanted};
 use crate::model::{Bundle, Challenge, Code, DnsId, Finding, Hostname, Version};
 use crate::store::UnderWay;
 
@@ -58,7 +58,8 @@ pub async fn issue(
     work.ask_caa(dns, &identity, solver).await;
     work.may_go_on()?;
     work.try_out(&identity, ca, dns, http, solver).await?;
-    let chain = work.order(&key, &wanted, ca, solver, book).await?;
+    let replaces = order.replaces.as_deref();
+    let chain = work.order(&key, (&wanted, replaces), ca, solver, book).await?;
     let bundle = Bundle { key: key.pem, chain };
     Ok(Issued { bundle, left_out: work.left_out, findings: work.findings })
 }
@@ -234,7 +235,7 @@ impl Work {
     async fn order(
         &mut self,
         key: &Key,
-        wanted: &UnderWay,
+        (wanted, replaces): (&UnderWay, Option<&[u8]>),
         ca: &dyn Ca,
         solver: &dyn Solver,
         book: &Book<'_>,
@@ -246,7 +247,9 @@ impl Work {
             }
             let request = key.request(&self.names);
             let request = request.map_err(|why| self.refused(ours(&self.names, why)))?;
-            let answer = match ca.order(&self.names, wanted.profile.as_deref(), solver).await {
+            let profile = wanted.profile.as_deref();
+            let asked = Wanted { names: &self.names, profile, replaces };
+            let answer = match ca.order(asked, solver).await {
                 Ok(url) => {
                     let begun = book.begin(&self.under_way(&url, wanted), key);
                     begun.map_err(|why| self.refused(ours(&self.names, why)))?;

@@ -227,7 +227,8 @@ mod tests {
             chain_file: digest,
             chain_length: 2,
         };
-        let versions = vec![HeldVersion { version: Version(1), facts, bad: None, unfit: None }];
+        let versions =
+            vec![HeldVersion { version: Version(1), facts, bad: None, unfit: None, told: None }];
         Held { name: CertName::parse(certificate).unwrap(), versions }
     }
 

@@ -81,7 +81,7 @@ pub(super) fn orders(scene: &Scene<'_>, draft: &mut Draft) -> BTreeMap<CertName,
 fn urgency(because: &Reason) -> (u8, Option<Timestamp>) {
     match because {
         Reason::Expired(end) => (0, Some(*end)),
-        Reason::Due(end) => (1, Some(*end)),
+        Reason::Due(end) | Reason::Suggested(end, _) => (1, Some(*end)),
         Reason::Missing(_) => (2, None),
         _ => (3, None),
     }

@@ -181,6 +181,9 @@ pub enum Reason {
     Missing(Vec<Hostname>),
     /// It ends at this moment and a third of its life is left.
     Due(Timestamp),
+    /// It ends at this moment, and its CA wants it renewed before the usual time; with the page
+    /// that says why, if there is one.
+    Suggested(Timestamp, Option<String>),
     /// It has ended.
     Expired(Timestamp),
     /// Others could read its key.

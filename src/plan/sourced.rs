@@ -204,7 +204,7 @@ pub(super) fn unmet(names: Vec<Hostname>, because: &Reason) -> Option<Finding> {
         Reason::Missing(hosts) => (hosts.clone(), Level::Fail),
         Reason::Expired(_) => (names, Level::Fail),
         // What is there works for now, or for good.
-        Reason::Due(_) => (names, Level::Warn),
+        Reason::Due(_) | Reason::Suggested(..) => (names, Level::Warn),
         _ => return None,
     };
     let distinct: HashSet<&Hostname> = missing.iter().collect();

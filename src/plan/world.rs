@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::model::{
-    CertName, Facts, Host, Hostname, KeyHash, KeyType, Owner, Sha256, Timestamp, Version,
+    CertName, Facts, Host, Hostname, KeyHash, KeyType, Owner, Renewal, Sha256, Timestamp, Version,
 };
 use crate::plan::Damage;
+use crate::plan::held::{due_at, last_call};
 use crate::servers::{Server, ServerId};
 
 /// What is wanted.
@@ -84,6 +85,21 @@ pub struct Held {
     pub versions: Vec<HeldVersion>,
 }
 
+impl Held {
+    /// Takes in when the CA wants a version renewed. A CA that wants each one renewed as soon as it
+    /// is issued gets its will once a day.
+    pub fn hear(&mut self, version: Version, told: Option<Renewal>) {
+        let Some(at) = self.versions.iter().position(|one| one.version == version) else { return };
+        let began = |one: &HeldVersion| one.facts.not_before;
+        let before = at.checked_sub(1).map(|before| began(&self.versions[before]));
+        let this = &mut self.versions[at];
+        let rest = Duration::from_secs(24 * 3600);
+        let too_soon = before.is_some_and(|before| before.plus(2 * rest) > began(this));
+        let earliest = began(this).plus(rest);
+        this.told = told.map(|told| if too_soon { told.no_sooner(earliest) } else { told });
+    }
+}
+
 /// One version of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HeldVersion {
@@ -95,9 +111,24 @@ pub struct HeldVersion {
     pub bad: Option<Timestamp>,
     /// Why senders would refuse it, where it did not pass the gate: it is never installed.
     pub unfit: Option<String>,
+    /// When its CA wants it renewed, where it said so.
+    pub told: Option<Renewal>,
 }
 
 impl HeldVersion {
+    /// When it is to be renewed: when the CA suggests, but never so late that a failure would
+    /// leave no time; else by its life.
+    #[must_use]
+    pub fn due_at(&self) -> Timestamp {
+        let suggested = self.told.as_ref().map(|told| told.moment(&self.facts.leaf));
+        suggested.map_or_else(|| due_at(&self.facts), |at| at.min(last_call(&self.facts)))
+    }
+
+    /// Whether it is to be renewed earlier than its life says.
+    pub(super) fn is_hurried(&self, now: Timestamp) -> bool {
+        self.due_at() <= now && due_at(&self.facts) > now
+    }
+
     /// Whether it must not be shown.
     #[must_use]
     pub fn is_bad(&self) -> bool {

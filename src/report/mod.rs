@@ -41,7 +41,7 @@ pub use json::json;
 pub use plan::step_text;
 pub use revoked::Revoked;
 pub use setup::{ChangeRow, ListenerRow, Showing, listeners_text};
-pub use status::CertificateRow;
+pub use status::{CertificateRow, RenewBecause};
 
 /// The answer of one command.
 #[derive(Debug)]

@@ -217,7 +217,7 @@ mod tests {
     use super::{Exposition, escaped, write};
     use crate::model::{CertName, Code, KeyType, Timestamp, Version};
     use crate::report::tests::{NOW, look};
-    use crate::report::{Body, CertificateRow, Report, Verified};
+    use crate::report::{Body, CertificateRow, RenewBecause, Report, Verified};
 
     #[test]
     fn every_sample_stands_below_its_metric_and_a_host_looked_at_twice_has_one() {
@@ -288,6 +288,8 @@ mod tests {
             names: Vec::new(),
             key_type: KeyType::EcdsaP256,
             not_after: Timestamp::from_unix(NOW + 86_400),
+            renew_because: RenewBecause::Lifetime,
+            explanation: None,
             renew_at: Timestamp::from_unix(NOW),
             version: Version(1),
             shown_by: Vec::new(),

@@ -17,12 +17,26 @@ pub struct CertificateRow {
     pub not_after: Timestamp,
     /// When it is renewed.
     pub renew_at: Timestamp,
+    /// Why then.
+    pub renew_because: RenewBecause,
+    /// Where the CA says why it wants it renewed then, if it does.
+    pub explanation: Option<String>,
     /// The version that is shown.
     pub version: Version,
     /// The servers that were seen showing it.
     pub shown_by: Vec<String>,
     /// What the last look at all of them said; null where nobody looked yet.
     pub verdict: Option<Verdict>,
+}
+
+/// What the moment of a renewal follows from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RenewBecause {
+    /// The CA suggests it (ARI, RFC 9773).
+    Suggested,
+    /// A third of its life is left then, half of a short one.
+    Lifetime,
 }
 
 /// The rows for a terminal.
@@ -42,7 +56,13 @@ pub(super) fn text(rows: &[CertificateRow]) -> String {
         };
         text.push_str(&format!("{}  version {}, {}\n", row.name, row.version, row.key_type));
         text.push_str(&super::wrapped(&format!("names    {}", names.join(", ")), "  "));
-        text.push_str(&format!("  ends     {}, renewed from {}\n", row.not_after, row.renew_at));
+        let because = match (row.renew_because, &row.explanation) {
+            (RenewBecause::Lifetime, _) => String::new(),
+            (RenewBecause::Suggested, None) => ", as its CA suggests".to_owned(),
+            (RenewBecause::Suggested, Some(url)) => format!(", as its CA suggests (see {url})"),
+        };
+        let ends = format!("ends     {}, renewed from {}{because}", row.not_after, row.renew_at);
+        text.push_str(&super::wrapped(&ends, "  "));
         text.push_str(&super::wrapped(&format!("shown    {shown}"), "  "));
     }
     text

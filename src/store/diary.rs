@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::disk::Look;
 use crate::model::{
-    CertName, Finding, Host, Hostname, KeyHash, KeyType, Sha256, Timestamp, Version,
+    CertName, Finding, Host, Hostname, KeyHash, KeyType, Renewal, Sha256, Timestamp, Version,
 };
 use crate::store::Proof;
 
@@ -70,6 +70,19 @@ pub struct Wait {
     pub refused: Vec<Hostname>,
 }
 
+/// What a CA said of the renewal of a certificate, and until when it is not asked again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Told {
+    /// The version it was asked about.
+    pub version: Version,
+    /// When it was asked.
+    pub asked: Timestamp,
+    /// When to ask again.
+    pub again: Timestamp,
+    /// The window it suggests; `None` where it has none or gave no answer.
+    pub renewal: Option<Renewal>,
+}
+
 /// An order at a CA that was ready to be finalized: whatever ends us, its certificate is ours.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UnderWay {
@@ -123,6 +136,13 @@ pub enum Entry {
         certificate: CertName,
         /// What it takes to go on with it.
         order: Option<UnderWay>,
+    },
+    /// The CA was asked when it wants a certificate renewed.
+    Told {
+        /// The certificate.
+        certificate: CertName,
+        /// What it said; `None` when the certificate is no more.
+        told: Option<Told>,
     },
     /// A file was installed, or (`None`) removed.
     Installed {
@@ -222,6 +242,8 @@ pub struct Diary {
     pub waits: BTreeMap<CertName, Wait>,
     /// Orders about to be finalized.
     pub orders: BTreeMap<CertName, UnderWay>,
+    /// What the CA said of renewals.
+    pub told: BTreeMap<CertName, Told>,
     /// Files we installed.
     pub installed: BTreeMap<PathBuf, Installed>,
     /// What was last seen, by server and certificate.
@@ -258,6 +280,7 @@ impl Diary {
             }
             Entry::Wait { certificate, wait } => put(&mut self.waits, certificate, wait),
             Entry::Order { certificate, order } => put(&mut self.orders, certificate, order),
+            Entry::Told { certificate, told } => put(&mut self.told, certificate, told),
             Entry::Installed { path, file } => put(&mut self.installed, path, file),
             Entry::Proof { server, certificate, proof } => {
                 put(&mut self.proofs, (server, certificate), proof);
@@ -304,6 +327,8 @@ impl Diary {
         let orders = self.orders.into_iter();
         let orders =
             orders.map(|(certificate, order)| Entry::Order { certificate, order: Some(order) });
+        let told = self.told.into_iter();
+        let told = told.map(|(certificate, told)| Entry::Told { certificate, told: Some(told) });
         let installed = self.installed.into_iter();
         let installed = installed.map(|(path, file)| Entry::Installed { path, file: Some(file) });
         let proofs = self.proofs.into_iter().map(|((server, certificate), proof)| Entry::Proof {
@@ -336,6 +361,7 @@ impl Diary {
             .chain(owed)
             .chain(waits)
             .chain(orders)
+            .chain(told)
             .chain(installed)
             .chain(proofs)
             .chain(bad)

@@ -10,7 +10,7 @@ mod proof;
 #[cfg(test)]
 mod tests;
 
-pub use diary::{Diary, Entry, FilePrint, Installed, Remembered, UnderWay, Wait};
+pub use diary::{Diary, Entry, FilePrint, Installed, Remembered, Told, UnderWay, Wait};
 pub use files::{Files, Recompute};
 pub use memory::Memory;
 pub use proof::Proof;

@@ -92,13 +92,17 @@ pub fn held(kept: &[Kept], diary: &Diary) -> Vec<Held> {
         facts: Facts::clone(facts),
         bad: diary.bad.get(&(name.clone(), *version)).map(|(at, _)| *at),
         unfit: None,
+        told: None,
     };
-    kept.iter()
-        .map(|kept| Held {
-            name: kept.name.clone(),
-            versions: kept.versions.iter().map(|one| version(&kept.name, one)).collect(),
-        })
-        .collect()
+    let held = |kept: &Kept| {
+        let versions = kept.versions.iter().map(|one| version(&kept.name, one)).collect();
+        let mut held = Held { name: kept.name.clone(), versions };
+        if let Some(told) = diary.told.get(&kept.name) {
+            held.hear(told.version, told.renewal.clone());
+        }
+        held
+    };
+    kept.iter().map(held).collect()
 }
 
 /// What of the store cannot be used.

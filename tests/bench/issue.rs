@@ -75,13 +75,7 @@ impl Ours {
 
     async fn issue(&self, name: &str) {
         let names = vec![Hostname::parse(name).expect("a name")];
-        let order = Order {
-            names,
-            must_stay: Vec::new(),
-            key_type: KeyType::EcdsaP256,
-            key: None,
-            profile: None,
-        };
+        let order = Order::of(names, KeyType::EcdsaP256);
         let certificate = CertName::parse(name).expect("a name");
         let now = Timestamp::from_unix(1_790_000_000);
         let book = Book { store: &*self.store, certificate: &certificate, now };

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use mailcert::model::{
-    CertName, DnsId, Host, Hostname, KeyType, Owner, Points, Sha256, Timestamp, Version,
+    CertName, DnsId, Host, Hostname, KeyType, Owner, Points, Renewal, Sha256, Timestamp, Version,
 };
 use mailcert::plan::{Adoptable, FileSeen, Held, HeldVersion, Observed, Pins, Sourced, layout};
 use mailcert::servers::wants;
@@ -100,7 +100,8 @@ fn hold(chance: &mut Chance, world: &mut World, names: &[Hostname]) {
             let marked = world.now.minus(Duration::from_secs(DAY * chance.below(3) as u64));
             let bad = chance.once_in(8).then_some(marked);
             let unfit = chance.once_in(10).then(|| "untrusted-root".to_owned());
-            versions.push(HeldVersion { version: Version(version), facts, bad, unfit });
+            let told = chance.once_in(6).then(|| renewal(chance, world.now));
+            versions.push(HeldVersion { version: Version(version), facts, bad, unfit, told });
         }
         let name = CertName::parse(cert).expect("a certificate name");
         world.observed.held.push(Held { name, versions });
@@ -121,6 +122,13 @@ fn hold(chance: &mut Chance, world: &mut World, names: &[Hostname]) {
         let spki = facts(1 + chance.below(6) as u64, Vec::new(), world.now, 1).spki;
         world.observed.pins.push(Pins { host: name.clone(), keys: vec![spki] });
     }
+}
+
+/// A window as CAs suggest them, and as they should not: long ago, now, in a year.
+fn renewal(chance: &mut Chance, now: Timestamp) -> Renewal {
+    let from = now.minus(Duration::from_secs(60 * DAY));
+    let start = from.plus(Duration::from_secs(DAY * chance.below(400) as u64));
+    Renewal { start, end: start.plus(Duration::from_secs(2 * DAY)), explanation: None }
 }
 
 /// What others made: in one world of three, some of it in the store already.
@@ -146,6 +154,7 @@ fn source(chance: &mut Chance, world: &mut World, names: &[Hostname]) {
                 facts,
                 bad: bad(chance),
                 unfit: None,
+                told: None,
             });
             let versions = versions.collect();
             world.observed.held.push(Held { name: name.clone(), versions });

@@ -304,7 +304,13 @@ impl World {
         }
         let held = held.iter_mut().find(|held| held.name == *name).expect("just put there");
         let number = held.versions.last().map_or(1, |last| last.version.0 + 1);
-        held.versions.push(HeldVersion { version: Version(number), facts, bad: None, unfit: None });
+        held.versions.push(HeldVersion {
+            version: Version(number),
+            facts,
+            bad: None,
+            unfit: None,
+            told: None,
+        });
     }
 
     fn install(&mut self, server: &ServerId, part: &Part, desired: &Desired) {

@@ -36,6 +36,7 @@ mod local;
 mod nothing;
 mod outset;
 mod programs;
+mod renewal;
 mod revoke;
 mod second;
 mod store;

@@ -206,6 +206,7 @@ async fn certify(place: u8, server: Ipv4Addr) {
         key: None,
         profile: None,
         must_stay: Vec::new(),
+        replaces: None,
     };
     let dns = Resolver::new(&[SocketAddr::from((server, 53))]).unwrap();
     let (acme, book) = (world.acme(), world.store.book());

@@ -107,7 +107,7 @@ unpack_bind() {
 # Unpacks the mail servers of Debian 13 with all they need into $MAILCERT_TRIXIE, for the tests that
 # run them with that tree's /usr in place of the machine's. Nothing of it is installed.
 unpack_trixie() {
-  [ ! -x "$MAILCERT_TRIXIE/usr/sbin/smtpd" ] || return 0
+  [ ! -x "$MAILCERT_TRIXIE/usr/sbin/smtpd" ] || [ ! -x "$MAILCERT_TRIXIE/usr/bin/pebble" ] || return 0
   say "unpacking Debian 13's mail servers into $MAILCERT_TRIXIE"
   local mirror apt
   mirror=$(apt-get indextargets --format '$(SITE) $(RELEASE) $(COMPONENT)' 'Created-By: Packages' |
@@ -132,7 +132,8 @@ EOF
     apt-get -qq update && fetch_trixie base-files libc6 bash dash coreutils sed grep mawk findutils \
       util-linux dovecot-core dovecot-imapd dovecot-pop3d dovecot-managesieved postfix postfix-lmdb &&
       fetch_trixie nginx haproxy exim4-daemon-light && # Exim conflicts with Postfix, so apart
-      fetch_trixie opensmtpd                           # and this with both
+      fetch_trixie opensmtpd &&                        # and this with both
+      fetch_trixie pebble                              # it speaks ARI, and runs on Debian 12 as well
   ) || die "could not fetch Debian 13's packages"
   rm -rf "$MAILCERT_TRIXIE.new"
   mkdir -p "$MAILCERT_TRIXIE.new"

@@ -42,6 +42,8 @@ pub(crate) struct Wish {
     pub(crate) trixie: bool,
     /// Whether the zone is signed and asked for through a validating resolver.
     pub(crate) signed: bool,
+    /// Whether the CA is the Pebble of Debian 13, which gives renewal information.
+    pub(crate) ari: bool,
     /// Names the CA refuses.
     pub(crate) refused: Vec<&'static str>,
     /// More lines for the zone `test.`; `MACHINE` stands for the machine's first address.
@@ -57,6 +59,7 @@ impl Default for Wish {
             exim: exim::Layout::Split,
             trixie: false,
             signed: false,
+            ari: false,
             refused: Vec::new(),
             zone: Vec::new(),
         }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Command;
 
-use crate::world::{World, daemons::run, papers, text};
+use crate::world::{World, daemons::run, papers, text, trixie};
 
 pub(crate) fn start(world: &mut World) {
     let (chain, key) = (world.path("ca-https.pem"), world.path("ca-https.key"));
@@ -33,7 +33,9 @@ fn serve(world: &mut World, name: &str, port: u16) -> String {
         refused.join(", ")
     );
     let config = world.write(&format!("{name}.json"), &config, 0o644);
-    let mut command = Command::new("pebble");
+    let program =
+        if world.wish.ari { trixie::place().join("usr/bin/pebble") } else { "pebble".into() };
+    let mut command = Command::new(program);
     command
         .arg("-config")
         .arg(config)

@@ -8,10 +8,15 @@ use std::time::Duration;
 
 use crate::world::{World, text};
 
+/// Where that tree is.
+pub(crate) fn place() -> PathBuf {
+    std::env::var_os("MAILCERT_TRIXIE")
+        .map_or_else(|| "/var/cache/mailcert-tests/trixie".into(), PathBuf::from)
+}
+
 /// Has the servers that start from now on, and mailcert, run there.
 pub(crate) fn enter(world: &mut World) {
-    let tree = std::env::var_os("MAILCERT_TRIXIE")
-        .map_or_else(|| "/var/cache/mailcert-tests/trixie".into(), PathBuf::from);
+    let tree = place();
     assert!(tree.join("usr/sbin/dovecot").exists(), "{}: tests/run unpacks it", tree.display());
     let script = format!("mount --bind {}/usr /usr && exec sleep infinity", text(&tree));
     let mut command = Command::new("unshare");

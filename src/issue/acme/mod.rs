@@ -1,6 +1,7 @@
 //! [`Acme`]: a CA that speaks ACME (RFC 8555), by instant-acme over our own HTTP client.
 
 mod account;
+mod ari;
 mod directory;
 mod order;
 mod problem;
@@ -18,7 +19,7 @@ use bytes::Bytes;
 use tokio::sync::{OnceCell, Semaphore};
 
 use crate::http::Http;
-use crate::issue::{Ca, CaIdentity, Refusal, Solver};
+use crate::issue::{Ca, CaIdentity, Refusal, Solver, Suggested, Unsaid, Wanted};
 use crate::model::{Hostname, Timestamp};
 use crate::store::{Entry, Store};
 use account::Session;
@@ -134,18 +135,13 @@ impl Acme {
 
 #[async_trait]
 impl Ca for Acme {
-    async fn order(
-        &self,
-        names: &[Hostname],
-        profile: Option<&str>,
-        solver: &dyn Solver,
-    ) -> Result<String, Refusal> {
-        if let Some(profile) = profile {
+    async fn order(&self, wanted: Wanted<'_>, solver: &dyn Solver) -> Result<String, Refusal> {
+        if let Some(profile) = wanted.profile {
             self.directory().await?.offers(&self.settings.directory, profile)?;
         }
         // Debian's Pebble 2.4.0 deadlocks at 32 orders at once; 8 reach its full speed.
         let _slot = self.slots.acquire().await.expect("the semaphore is never closed");
-        let open = order::Ordering { acme: self, names, profile }.ready(solver).await?;
+        let open = order::Ordering { acme: self, wanted }.ready(solver).await?;
         let url = open.url().to_owned();
         self.ready.lock().unwrap_or_else(PoisonError::into_inner).insert(url.clone(), open);
         Ok(url)
@@ -154,14 +150,18 @@ impl Ca for Acme {
     async fn finish(&self, url: &str, names: &[Hostname], csr: &[u8]) -> Result<String, Refusal> {
         let _slot = self.slots.acquire().await.expect("the semaphore is never closed");
         let open = self.ready.lock().unwrap_or_else(PoisonError::into_inner).remove(url);
-        order::Ordering { acme: self, names, profile: None }.finish(open, url, csr).await
+        order::Ordering { acme: self, wanted: Wanted::of(names) }.finish(open, url, csr).await
     }
 
     /// The order is left to expire; the CA uses the authorization again.
     async fn scout(&self, name: &Hostname, solver: &dyn Solver) -> Result<(), Refusal> {
         let _slot = self.slots.acquire().await.expect("the semaphore is never closed");
         let names = std::slice::from_ref(name);
-        order::Ordering { acme: self, names, profile: None }.ready(solver).await.map(drop)
+        order::Ordering { acme: self, wanted: Wanted::of(names) }.ready(solver).await.map(drop)
+    }
+
+    async fn suggested(&self, certificate: &[u8]) -> Result<Suggested, Unsaid> {
+        self.suggests(certificate, YOUNG).await
     }
 
     async fn identity(&self) -> Result<CaIdentity, Refusal> {
@@ -171,6 +171,8 @@ impl Ca for Acme {
     }
 }
 
+/// How long a directory of an earlier run is believed where nothing is ordered.
+const YOUNG: Duration = Duration::from_secs(24 * 3600);
 /// Orders at once.
 const AT_ONCE: usize = 8;
 /// How often a request is repeated after the library gave up over nonces (it tries three times).

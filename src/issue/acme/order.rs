@@ -4,21 +4,21 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use instant_acme::{
-    Account, AuthorizationHandle, AuthorizationStatus, ChallengeType, Error, Identifier, NewOrder,
-    Order, OrderStatus,
+    Account, AuthorizationHandle, AuthorizationStatus, CertificateIdentifier, ChallengeType, Error,
+    Identifier, NewOrder, Order, OrderStatus,
 };
+use rustls_pki_types::CertificateDer;
 
 use super::account::Session;
 use super::{Acme, NONCE_TRIES, problem};
 use crate::issue::presented::Presented;
-use crate::issue::{Refusal, Solver};
+use crate::issue::{Refusal, Solver, Wanted};
 use crate::model::{Challenge, Code, Finding, Hostname};
 
 /// What an order is made of.
 pub(super) struct Ordering<'a> {
     pub(super) acme: &'a Acme,
-    pub(super) names: &'a [Hostname],
-    pub(super) profile: Option<&'a str>,
+    pub(super) wanted: Wanted<'a>,
 }
 
 /// An order as the CA last showed it.
@@ -125,13 +125,38 @@ impl Ordering<'_> {
     async fn start_as(&self, session: &Session) -> Result<(Result<Order, Error>, Wait), Refusal> {
         let (spy, wait) = self.acme.spy().await?;
         let account: Account = session.open(self.acme, spy).await?;
+        let replaces = self.wanted.replaces.map(CertificateDer::from);
+        let replaces = replaces.and_then(|leaf| {
+            CertificateIdentifier::try_from(&leaf).ok().map(CertificateIdentifier::into_owned)
+        });
+        let order = despite_bad_nonces!(self.place(&account, replaces.clone()).await);
+        let order = match order {
+            // The CA does not take it for what it replaces (it may have been replaced before, or
+            // be another CA's): it is an order like any other then.
+            Err(error) if replaces.is_some() && !problem::is(&error, "rateLimited") => {
+                tracing::info!("ordering again, as a replacement of nothing: {error}");
+                despite_bad_nonces!(self.place(&account, None).await)
+            }
+            order => order,
+        };
+        Ok((order, wait))
+    }
+
+    async fn place(
+        &self,
+        account: &Account,
+        replaces: Option<CertificateIdentifier<'static>>,
+    ) -> Result<Order, Error> {
         let identifiers: Vec<_> =
-            self.names.iter().map(|name| Identifier::Dns(name.to_string())).collect();
+            self.wanted.names.iter().map(|name| Identifier::Dns(name.to_string())).collect();
         let mut wanted = NewOrder::new(&identifiers);
-        if let Some(profile) = self.profile {
+        if let Some(profile) = self.wanted.profile {
             wanted = wanted.profile(profile);
         }
-        Ok((despite_bad_nonces!(account.new_order(&wanted).await), wait))
+        if let Some(replaces) = replaces {
+            wanted = wanted.replaces(replaces);
+        }
+        account.new_order(&wanted).await
     }
 
     /// Presents all pending challenges together, says so, and waits until the order is ready.
@@ -166,8 +191,8 @@ impl Ordering<'_> {
         }
     }
 
-    /// Presents the challenge that is answered here of one authorization, wherever in the list it stands (the
-    /// real Let's Encrypt shuffles them, and unknown types may be among them).
+    /// Presents the challenge that is answered here of one authorization, wherever in the list it
+    /// stands (the real Let's Encrypt shuffles them, and unknown types may be among them).
     async fn present(
         &self,
         mut authorization: AuthorizationHandle<'_>,
@@ -273,13 +298,15 @@ impl Ordering<'_> {
     }
 
     fn refusal(&self, error: Error) -> Refusal {
-        problem::refusal(&self.acme.settings.directory, self.names, error)
+        problem::refusal(&self.acme.settings.directory, self.wanted.names, error)
     }
 
     /// A refusal during the work on one name.
     fn refused_one(&self, name: &str, error: Error) -> Refusal {
         let mut refusal = self.refusal(error);
+        let limited = refusal.findings.iter().any(|found| found.code == Code::RateLimited);
         if refusal.by_ca
+            && !limited
             && refusal.names.is_empty()
             && let Ok(host) = Hostname::parse(name)
         {

@@ -10,6 +10,9 @@ use super::spy::CaFault;
 use crate::issue::Refusal;
 use crate::model::{Code, Finding, Hostname, NotOurs};
 
+/// What is shown of a CA's words: the link that ends a pause carries a token of many hundred bytes.
+const LONGEST: usize = 2_000;
+
 /// A problem document.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub(super) struct Problem {
@@ -42,14 +45,14 @@ impl Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let detail = printable(&self.detail, 600);
+        let detail = printable(&self.detail, LONGEST);
         let detail = detail.trim_end_matches('.');
         f.write_str(if detail.is_empty() { "it gives no reason" } else { detail })?;
         if !self.r#type.is_empty() {
             write!(f, " ({})", printable(&self.r#type, 100))?;
         }
         if let Some(instance) = &self.instance {
-            write!(f, "; see {}", printable(instance, 200))?;
+            write!(f, "; see {}", printable(instance, LONGEST))?;
         }
         for part in self.subproblems.iter().take(20) {
             f.write_str("; ")?;

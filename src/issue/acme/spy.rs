@@ -157,7 +157,7 @@ fn media_type(headers: &HeaderMap) -> String {
 
 /// Retry-After: seconds, or a date (RFC 9110 section 10.2.3) that is measured against the CA's
 /// own clock, since ours may be wrong.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let value = text_of(headers, &RETRY_AFTER)?.trim();
     if let Ok(seconds) = value.parse() {
         return Some(Duration::from_secs(seconds));

@@ -1,6 +1,7 @@
 //! What Pebble never does: maintenance pages, Retry-After, refused accounts, shuffled challenges.
 //! A CA of a few lines that checks no signature, in this process.
 
+mod ari;
 mod finish;
 
 use std::collections::BTreeMap;
@@ -18,7 +19,7 @@ use tokio::net::TcpListener;
 
 use super::{Acme, Directory};
 use crate::http::Http;
-use crate::issue::{Ca, Refusal, Solver};
+use crate::issue::{Ca, Refusal, Solver, Wanted};
 use crate::model::{Bundle, CertName, Facts, Hostname, KeyType, PrivateKey, Timestamp, Version};
 use crate::store::{Account, Diary, Entry, Kept, Lock, Store, StoreError, UnderWay};
 
@@ -91,7 +92,8 @@ impl Mock {
 
     async fn order(&self, acme: &Acme, profile: Option<&str>) -> (String, Refusal) {
         let names = ["mx.a.example", "b.example"].map(|name| Hostname::parse(name).unwrap());
-        let refusal = acme.order(&names, profile, &Shows).await.unwrap_err();
+        let refusal =
+            acme.order(Wanted { profile, ..Wanted::of(&names) }, &Shows).await.unwrap_err();
         let said: Vec<_> = refusal.findings.iter().map(|f| f.message.clone()).collect();
         (said.join("\n").replace(&format!("http://{}", self.at), "CA"), refusal)
     }

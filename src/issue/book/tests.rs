@@ -8,7 +8,7 @@ use futures_util::FutureExt;
 use super::{Book, FORGOTTEN};
 use crate::dns::{Absence, Answer, Dns, Kind, Reply};
 use crate::http::Http;
-use crate::issue::{Ca, CaIdentity, Issued, MemoryCa, Order, Refusal, Solver, issue};
+use crate::issue::{Ca, CaIdentity, Issued, MemoryCa, Order, Refusal, Solver, Wanted, issue};
 use crate::model::{CertName, Hostname, KeyType, PrivateKey, Timestamp};
 use crate::store::{Entry, Memory, Store};
 
@@ -44,13 +44,8 @@ struct Deadly<'a>(&'a MemoryCa, Killed);
 
 #[async_trait]
 impl Ca for Deadly<'_> {
-    async fn order(
-        &self,
-        names: &[Hostname],
-        profile: Option<&str>,
-        solver: &dyn Solver,
-    ) -> Result<String, Refusal> {
-        self.0.order(names, profile, solver).await
+    async fn order(&self, wanted: Wanted<'_>, solver: &dyn Solver) -> Result<String, Refusal> {
+        self.0.order(wanted, solver).await
     }
 
     async fn finish(&self, url: &str, names: &[Hostname], csr: &[u8]) -> Result<String, Refusal> {
@@ -77,7 +72,7 @@ fn certificate() -> CertName {
 
 fn order(names: &[&str]) -> Order {
     let names = names.iter().map(|name| host(name)).collect();
-    Order { names, must_stay: Vec::new(), key_type: KeyType::EcdsaP256, key: None, profile: None }
+    Order::of(names, KeyType::EcdsaP256)
 }
 
 async fn run(ca: &dyn Ca, store: &Memory, order: Order, now: Timestamp) -> Result<Issued, Refusal> {
@@ -177,13 +172,8 @@ async fn an_order_the_ca_does_not_know_is_forgotten_and_one_it_cannot_be_asked_a
     struct Down<'a>(&'a MemoryCa);
     #[async_trait]
     impl Ca for Down<'_> {
-        async fn order(
-            &self,
-            names: &[Hostname],
-            profile: Option<&str>,
-            solver: &dyn Solver,
-        ) -> Result<String, Refusal> {
-            self.0.order(names, profile, solver).await
+        async fn order(&self, wanted: Wanted<'_>, solver: &dyn Solver) -> Result<String, Refusal> {
+            self.0.order(wanted, solver).await
         }
 
         async fn finish(&self, _: &str, _: &[Hostname], _: &[u8]) -> Result<String, Refusal> {

@@ -91,7 +91,7 @@ fn host(name: &str) -> Hostname {
 
 fn order(names: &[&str]) -> Order {
     let names = names.iter().map(|name| host(name)).collect();
-    Order { names, must_stay: Vec::new(), key_type: KeyType::EcdsaP256, key: None, profile: None }
+    Order::of(names, KeyType::EcdsaP256)
 }
 
 async fn made(order: Order, ca: &MemoryCa, solver: &dyn Solver) -> Result<Issued, Refusal> {

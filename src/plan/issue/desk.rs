@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use super::Order;
 use crate::model::{CertName, Code, DnsId, Finding, Hostname, KeyType, Level, Timestamp};
 use crate::plan::group::free_name;
-use crate::plan::held::{bad_until, best, due_at, held_back, last_call};
+use crate::plan::held::{bad_until, best, held_back, last_call};
 use crate::plan::layout::Scene;
 use crate::plan::rights::new_key;
 use crate::plan::{Draft, Held, HeldVersion, Reason, Wish};
@@ -108,7 +108,7 @@ impl<'s, 'a> Desk<'s, 'a> {
             new_key(scene, wish, held.filter(|_| names.len() == wish.names.len())?, draft)
         });
         if let Some(base) = base {
-            draft.look_again_after(due_at(&base.facts), scene.now);
+            draft.look_again_after(base.due_at(), scene.now);
         }
         let because = because?;
         if let Some(until) = held.and_then(bad_until).filter(|until| *until > scene.now) {
@@ -146,9 +146,7 @@ impl<'s, 'a> Desk<'s, 'a> {
 
     fn is_aside(&self, name: &Hostname, base: Option<&HeldVersion>) -> bool {
         self.aside.contains(name)
-            && base.is_none_or(|base| {
-                !base.facts.covers(name) || due_at(&base.facts) <= self.scene.now
-            })
+            && base.is_none_or(|base| !base.facts.covers(name) || base.due_at() <= self.scene.now)
     }
 
     /// Why these names need an order, if they do.
@@ -164,7 +162,10 @@ impl<'s, 'a> Desk<'s, 'a> {
         let missing: Vec<_> = names.iter().filter(|name| !covers(name)).cloned().collect();
         if facts.not_after < now {
             Some(Reason::Expired(facts.not_after))
-        } else if due_at(facts) <= now {
+        } else if base.is_hurried(now) {
+            let why = base.told.as_ref().and_then(|told| told.explanation.clone());
+            Some(Reason::Suggested(facts.not_after, why))
+        } else if base.due_at() <= now {
             Some(Reason::Due(facts.not_after))
         } else if !missing.is_empty() {
             Some(Reason::Missing(missing))
@@ -267,5 +268,5 @@ fn exactly(id: &DnsId) -> Option<&str> {
 }
 
 fn is_good(version: &HeldVersion, now: Timestamp) -> bool {
-    !version.is_bad() && version.facts.valid_at(now) && due_at(&version.facts) > now
+    !version.is_bad() && version.facts.valid_at(now) && version.due_at() > now
 }

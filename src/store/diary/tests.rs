@@ -56,6 +56,12 @@ fn presented(value: &str, since: Option<Timestamp>) -> Entry {
     Entry::Presented { zone, record, value: value.to_owned(), since }
 }
 
+fn told(second: i64) -> Told {
+    let renewal = Renewal { start: at(second), end: at(second + 1), explanation: None };
+    let (asked, again) = (at(second), at(second + 2));
+    Told { version: Version(1), asked, again, renewal: Some(renewal) }
+}
+
 /// Every kind of entry twice: the second takes away or replaces what the first said.
 fn life() -> Vec<Entry> {
     let domain = Hostname::parse("example.org").unwrap();
@@ -74,6 +80,10 @@ fn life() -> Vec<Entry> {
         Entry::Order { certificate: name(), order: Some(under_way("two")) },
         Entry::Order { certificate: certificate("b.test"), order: Some(under_way("three")) },
         Entry::Order { certificate: certificate("b.test"), order: None },
+        Entry::Told { certificate: name(), told: Some(told(1)) },
+        Entry::Told { certificate: name(), told: Some(told(2)) },
+        Entry::Told { certificate: certificate("b.test"), told: Some(told(3)) },
+        Entry::Told { certificate: certificate("b.test"), told: None },
         Entry::Installed { path: path(), file: Some(installed(1)) },
         Entry::Installed { path: path(), file: Some(installed(2)) },
         Entry::Installed { path: PathBuf::from("/gone"), file: Some(installed(1)) },

@@ -181,6 +181,7 @@ async fn the_key_of_what_is_held_already_is_not_read_again() {
         facts: new[0].facts.clone(),
         bad: None,
         unfit: None,
+        told: None,
     }];
     let again = look(&[Held { name: new[0].name.clone(), versions }]);
     assert_eq!((again.sourced, again.findings), (new, vec![]));

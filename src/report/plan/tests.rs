@@ -1,0 +1,135 @@
+//! Plans and outcomes as text and as JSON.
+
+use expect_test::expect;
+
+use super::{outcomes_json, outcomes_text, plan_json, plan_text};
+use crate::model::{CertName, Code, Finding, Hostname, Timestamp};
+use crate::plan::{Action, Fate, Outcome, Plan, Reason, Step};
+use crate::servers::{Part, ServerId};
+
+fn example() -> Plan {
+    let hosts: Vec<Hostname> = ["mx1", "mx2", "imap", "smtp"]
+        .map(|label| Hostname::parse(&format!("{label}.example.org")).unwrap())
+        .to_vec();
+    let name = CertName::parse("example.org").unwrap();
+    let server = ServerId("postfix".to_owned());
+    let step = |action, because, needs: &[usize]| Step { action, because, needs: needs.to_vec() };
+    let issue = Action::Issue { certificate: name.clone(), names: hosts.clone(), reuse_key: None };
+    let part = Part::Certificate(name.clone());
+    let install = Action::Install { server: server.clone(), part, version: None };
+    let index = Action::Install { server: server.clone(), part: Part::Index, version: None };
+    let prove = Action::Prove { server: server.clone(), certificate: None };
+    Plan {
+        steps: vec![
+            step(issue, Reason::Missing(hosts), &[]),
+            step(install, Reason::Follows, &[0]),
+            step(index, Reason::NotInstalled, &[1]),
+            step(Action::Check { server: server.clone() }, Reason::Follows, &[1, 2]),
+            step(Action::Reload { server }, Reason::ReloadOwed, &[3]),
+            step(prove, Reason::Unproved, &[4]),
+        ],
+        wake: Timestamp::parse("2026-01-02T03:04:05Z"),
+        findings: vec![Finding::new(
+            Code::HookMissing,
+            "exim",
+            "exim does not use the files mailcert writes; mailcert setup shows the lines",
+        )],
+        exposed: Vec::new(),
+    }
+}
+
+#[test]
+fn a_plan_is_told_in_numbered_steps_with_their_reasons() {
+    expect![[r#"
+        6 steps:
+         1. issue example.org for mx1.example.org, mx2.example.org, imap.example.org and
+            1 more
+            because no certificate covers mx1.example.org, mx2.example.org,
+            imap.example.org and 1 more
+         2. install example.org on postfix
+            because it follows from step 1
+         3. install index on postfix
+            because it is not there
+         4. check the configuration of postfix
+            because it follows from steps 2 and 3
+         5. reload postfix
+            because files changed since the server last read them
+         6. prove what postfix shows without SNI
+            because nobody has looked since it changed
+        The next look is due at 2026-01-02T03:04:05Z.
+        FAIL    exim does not use the files mailcert writes; mailcert setup shows the
+                lines (hook-missing)
+    "#]]
+    .assert_eq(&plan_text(&example(), &[]));
+}
+
+#[test]
+fn an_empty_plan_says_until_when() {
+    let wake = Timestamp::parse("2026-01-02T03:04:05Z");
+    let plan = Plan { wake, ..Plan::default() };
+    expect![[r#"
+        Nothing to do until 2026-01-02T03:04:05Z.
+    "#]]
+    .assert_eq(&plan_text(&plan, &[]));
+    expect![[r#"
+        Nothing to do.
+    "#]]
+    .assert_eq(&plan_text(&Plan::default(), &[]));
+    expect![[r#"
+        There is no step to take, but not all is well:
+    "#]]
+    .assert_eq(&plan_text(&Plan::default(), &example().findings));
+}
+
+#[test]
+fn the_json_of_a_plan_is_that_of_the_contract() {
+    let mut plan = example();
+    plan.steps.truncate(2);
+    expect![[r#"
+        {
+          "steps": [
+            {
+              "action": "issue",
+              "because": "no certificate covers mx1.example.org, mx2.example.org, imap.example.org and 1 more",
+              "needs": [],
+              "subject": "example.org"
+            },
+            {
+              "action": "install",
+              "because": "it follows from step 1",
+              "needs": [
+                0
+              ],
+              "subject": "postfix example.org"
+            }
+          ],
+          "wake": "2026-01-02T03:04:05Z"
+        }"#]].assert_eq(&serde_json::to_string_pretty(&plan_json(&plan)).unwrap());
+    let nothing = plan_json(&Plan::default()).to_string();
+    expect![[r#"{"steps":[],"wake":null}"#]].assert_eq(&nothing);
+}
+
+#[test]
+fn an_outcome_has_its_fate_and_its_error() {
+    let mut steps = example().steps.into_iter();
+    let mut outcome = |fate, error: Option<&str>| Outcome {
+        step: steps.next().unwrap(),
+        fate,
+        error: error.map(str::to_owned),
+    };
+    let outcomes = [
+        outcome(Fate::Failed, Some("the CA refused mx1.example.org: no such host")),
+        outcome(Fate::Skipped, Some("it stands on a step that did not work")),
+        outcome(Fate::Done, None),
+    ];
+    expect![[r#"
+        failed  issue example.org for mx1.example.org, mx2.example.org, imap.example.org
+                and 1 more
+                the CA refused mx1.example.org: no such host
+        skipped install example.org on postfix
+                it stands on a step that did not work
+        done    install index on postfix
+    "#]]
+    .assert_eq(&outcomes_text(&outcomes));
+    expect![[r#"[{"action":"issue","because":"no certificate covers mx1.example.org, mx2.example.org, imap.example.org and 1 more","error":"the CA refused mx1.example.org: no such host","fate":"failed","needs":[],"subject":"example.org"}]"#]].assert_eq(&outcomes_json(&outcomes[..1]).to_string());
+}
