@@ -160,7 +160,10 @@ pub(super) fn roots(
 }
 
 /// The text of a file that must say something.
-fn content(path: &Path, file: &dyn Fn(&Path) -> Result<String, String>) -> Result<String, Trouble> {
+pub(super) fn content(
+    path: &Path,
+    file: &dyn Fn(&Path) -> Result<String, String>,
+) -> Result<String, Trouble> {
     let text = file(path).map_err(|why| {
         let why: String = why.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
         Trouble::new(format!("{} cannot be read: {why}", name(path)), "expected a file to read")

@@ -116,6 +116,17 @@ pub enum Entry {
         /// Its `meta` object and what else is used of it.
         body: String,
     },
+    /// A TXT record is about to be put into a zone for a challenge, or (`None`) is not there.
+    Presented {
+        /// The zone.
+        zone: String,
+        /// The record's name.
+        record: String,
+        /// Its text: that of a challenge is nobody else's.
+        value: String,
+        /// Since when.
+        since: Option<Timestamp>,
+    },
     /// Others could read the key of this version, as is known since then.
     Exposed(CertName, Version, Timestamp),
     /// A CA is about to be asked for a certificate, which its limits count.
@@ -169,6 +180,8 @@ pub struct Diary {
     pub directories: BTreeMap<String, (Timestamp, String)>,
     /// What the limits of the CAs count.
     pub spent: Spent,
+    /// TXT records that are ours, by name and text: their zones, and since when.
+    pub presented: BTreeMap<(String, String), (String, Timestamp)>,
     /// What was worth telling, oldest first, the latest 1,000 of them.
     pub events: VecDeque<(Timestamp, String)>,
 }
@@ -218,6 +231,9 @@ impl Diary {
             Entry::Came { ca, set } => self.spent.came(ca, set),
             Entry::Failed(failed) => self.spent.fail(failed),
             Entry::Clock(clock) => self.on_clock(clock),
+            Entry::Presented { zone, record, value, since } => {
+                put(&mut self.presented, (record, value), since.map(|since| (zone, since)));
+            }
             Entry::Event { at, text } => {
                 self.events.push_back((at, text));
                 if self.events.len() > EVENTS {
@@ -283,6 +299,9 @@ impl Diary {
         let clock = clock.into_iter().map(Entry::Clock);
         let spent = ordered.into_iter().map(Entry::Ordered);
         let spent = spent.chain(failed.into_iter().map(Entry::Failed));
+        let presented = self.presented.into_iter().map(|((record, value), (zone, since))| {
+            Entry::Presented { zone, record, value, since: Some(since) }
+        });
         let events = self.events.into_iter().map(|(at, text)| Entry::Event { at, text });
         clock
             .chain(worked)
@@ -298,6 +317,7 @@ impl Diary {
             .chain(discovered)
             .chain(directories)
             .chain(spent)
+            .chain(presented)
             .chain(events)
     }
 }
