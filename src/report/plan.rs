@@ -10,11 +10,15 @@ const NAMED: usize = 3;
 /// Everything fits a terminal of this width, except what cannot be broken.
 const WIDTH: usize = 80;
 
-/// The fields of `plan --json` that stand beside those every answer has: `steps`, `wake` and
-/// `schedule` (contract.md).
+/// The fields of `plan --json` that stand beside those every answer has: `steps` and `wake`
+/// (contract.md), and `schedule` where orders wait for the CA's limits.
 pub(super) fn plan_json(plan: &Plan) -> Value {
     let steps: Vec<Value> = plan.steps.iter().map(step_json).collect();
-    json!({ "steps": steps, "wake": plan.wake, "schedule": plan.schedule.map(schedule_json) })
+    let mut value = json!({ "steps": steps, "wake": plan.wake });
+    if let Some(schedule) = plan.schedule {
+        value["schedule"] = schedule_json(schedule);
+    }
+    value
 }
 
 /// The orders that wait for the CA's limits.

@@ -88,7 +88,6 @@ fn the_json_of_a_plan_is_that_of_the_contract() {
     plan.steps.truncate(2);
     expect![[r#"
         {
-          "schedule": null,
           "steps": [
             {
               "action": "issue",
@@ -108,7 +107,7 @@ fn the_json_of_a_plan_is_that_of_the_contract() {
           "wake": "2026-01-02T03:04:05Z"
         }"#]].assert_eq(&serde_json::to_string_pretty(&plan_json(&plan)).unwrap());
     let nothing = plan_json(&Plan::default()).to_string();
-    expect![[r#"{"schedule":null,"steps":[],"wake":null}"#]].assert_eq(&nothing);
+    expect![[r#"{"steps":[],"wake":null}"#]].assert_eq(&nothing);
 }
 
 #[test]
