@@ -1,7 +1,7 @@
 //! May the CA issue for a name? The CAA records decide (RFC 8659, RFC 8657), and the CA asks them
 //! again: a name they forbid is hopeless, a lookup that fails here is only worth a warning.
 
-use crate::dns::{Answer, Dns, Kind, Record, Reply};
+use crate::dns::{Answer, Dns, Failure, Kind, Record, Reply};
 use crate::issue::CaIdentity;
 use crate::model::{Challenge, Code, DnsId, Finding, NotOurs};
 
@@ -10,7 +10,8 @@ use crate::model::{Challenge, Code, DnsId, Finding, NotOurs};
 pub enum Caa {
     /// The CA may issue.
     Permits,
-    /// It may not: which record at which name, and the line to add.
+    /// It may not: which record at which name, and the line to add; or the answer is bogus, which a
+    /// CA may not pass over (CA/Browser Forum, since 2026-03-15).
     Forbids(Finding),
     /// A lookup failed; the CA may see more.
     Unknown(Finding),
@@ -34,6 +35,14 @@ pub async fn check(dns: &dyn Dns, name: &DnsId, ca: &CaIdentity, method: Challen
         match answer.reply {
             Reply::Records(records) if has_caa(&records) => {
                 return judge(name, at, &records, (ca, method));
+            }
+            Reply::Failed(Failure::Bogus) => {
+                let message = format!(
+                    "{name}: the CAA records of {at} fail the validation of DNSSEC, and so does \
+                     every order for {name} (dig +cd CAA {at} shows the records, delv CAA {at} \
+                     the fault)"
+                );
+                return Caa::Forbids(Finding::new(Code::DnsBogus, name, message));
             }
             Reply::Failed(failure) => {
                 let message = format!(
@@ -194,7 +203,7 @@ mod tests {
     use crate::issue::CaIdentity;
     use crate::model::{Challenge, DnsId};
 
-    /// Names with their CAA records as `flags tag value`; `SERVFAIL` fails; all others are absent.
+    /// Names with their CAA records as `flags tag value`; `SERVFAIL` and `BOGUS` fail; all others are absent.
     struct Sets(BTreeMap<&'static str, Vec<&'static str>>);
 
     #[async_trait]
@@ -204,6 +213,7 @@ mod tests {
             let reply = match self.0.get(name) {
                 None => Reply::Absent(Absence::NoData),
                 Some(lines) if lines == &["SERVFAIL"] => Reply::Failed(Failure::ServFail),
+                Some(lines) if lines == &["BOGUS"] => Reply::Failed(Failure::Bogus),
                 Some(lines) => Reply::Records(lines.iter().map(|line| record(line)).collect()),
             };
             let ttl = Duration::from_secs(60);
@@ -270,6 +280,15 @@ mod tests {
         ] {
             assert_eq!(said(name, sets).await, expected, "{name} {sets:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_bogus_zone_is_left_out_before_the_order() {
+        let said = said("mx.a.example", &[("a.example", &["BOGUS"])]).await;
+        assert_eq!(
+            said,
+            "forbids: mx.a.example: the CAA records of a.example fail the validation of DNSSEC, and so does every order for mx.a.example (dig +cd CAA a.example shows the records, delv CAA a.example the fault)"
+        );
     }
 
     #[tokio::test]
