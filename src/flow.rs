@@ -9,6 +9,7 @@ mod order;
 mod prove;
 mod published;
 mod renewals;
+mod spend;
 mod told;
 mod wait;
 mod wanted;
@@ -222,7 +223,8 @@ pub async fn look(
             means.store.note(&Entry::Proof { server, certificate, proof: Some(proof) })?;
         }
     }
-    let mut observed = Observed { sourced: others.sourced, ..seen.observed };
+    let budget = spend::budget(means, &diary);
+    let mut observed = Observed { sourced: others.sourced, budget, ..seen.observed };
     let mut plan = plan::plan(&desired, &observed, mode, means.how.moment());
     look.pins = survey::pins(means.dns, &plan, &desired).await;
     if !look.pins.is_empty() {

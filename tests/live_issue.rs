@@ -7,6 +7,8 @@
 mod account;
 #[path = "live_issue/accounts.rs"]
 mod accounts;
+#[path = "live_issue/dns01.rs"]
+mod dns01;
 #[path = "live_issue/neighbours.rs"]
 mod neighbours;
 #[path = "live_issue/smallest.rs"]
@@ -74,10 +76,10 @@ impl World {
         ]
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .into();
+        settings.insert("dns".to_owned(), dns.to_string());
         for (name, value) in environment {
             settings.insert((*name).to_owned(), (*value).to_owned());
         }
-        settings.insert("dns".to_owned(), dns.to_string());
         let pebble = spawn(directory.path(), &settings, address);
         let store = Arc::new(Accounts::default());
         Self { address, pebble, settings, directory, anchors, store }

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use crate::http::Proxy;
 use crate::local;
-use crate::model::Timestamp;
+use crate::model::{Clock, Mark, Timestamp};
 
 /// The moment of the run, in whole seconds, and when exactly that was.
 #[expect(clippy::disallowed_methods, reason = "the one reader of the clock")]
@@ -18,6 +18,15 @@ pub(super) fn now() -> (Timestamp, Instant) {
     let part = Duration::from_nanos(since.subsec_nanos().into());
     let then = Instant::now();
     (Timestamp::from_unix(seconds), then.checked_sub(part).unwrap_or(then))
+}
+
+/// The wall clock beside the time since the machine started, where that can be known: of two such
+/// readings the difference says whether the clock jumped.
+pub(super) fn clock() -> Option<Clock> {
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    let up = std::fs::read_to_string("/proc/uptime").ok()?;
+    let up = up.split(['.', ' ']).next()?.parse().ok()?;
+    Some(Clock { boot: Mark::of(boot.trim()), up, at: now().0 })
 }
 
 /// The user this process acts as.

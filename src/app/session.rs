@@ -15,15 +15,15 @@ use crate::app::{environment, lock};
 use tokio::time::Instant;
 
 use crate::cli;
-use crate::config::{self, Config, Http01, RootChoice};
+use crate::config::{self, Config, RootChoice};
 use crate::discover;
 use crate::dns::{Asker, Resolver};
 use crate::flow::{Event, Means};
 use crate::http::Http;
-use crate::issue::{Acme, Listener, Solver, Webroot};
-use crate::model::{Finding, Hostname, Timestamp};
+use crate::issue::{Acme, Solver, Solvers, Updates};
+use crate::model::{Challenge, Finding, Hostname, Timestamp};
 use crate::source;
-use crate::store::{Files, Lock, Store as _};
+use crate::store::{Entry, Files, Lock, Store as _};
 use crate::trust::Roots;
 use crate::verify::{self, Extras, How};
 
@@ -149,10 +149,7 @@ impl Session {
         let (now, since) = environment::now();
         let http = Http::new(&ca_roots, proxy.as_ref()).map_err(Failure::usage)?;
         let ca = Acme::new(&config.acme, http.clone(), store.clone(), now);
-        let solver: Box<dyn Solver> = match &config.http01 {
-            Http01::Listen(addresses) => Box::new(Listener::new(addresses.clone())),
-            Http01::Webroot(directory) => Box::new(Webroot::new(directory.clone())),
-        };
+        let solver = solvers(&config, store.clone(), now)?;
         Ok(Self {
             dns: resolver(&config.dns)?,
             how: how(&config, (now, since))?,
@@ -163,7 +160,7 @@ impl Session {
             store,
             now,
             ca,
-            solver,
+            solver: Box::new(solver),
             http,
             patience: cli::Patience::default(),
             stop: Stop::default(),
@@ -183,6 +180,11 @@ impl Session {
     /// The same, with this much patience for another mailcert.
     pub(super) fn waiting(self, patience: cli::Patience) -> Self {
         Self { patience, ..self }
+    }
+
+    /// Takes away what killed runs left where challenges are answered. Asked for by who has the lock.
+    pub(super) async fn sweep(&self) {
+        self.solver.sweep().await;
     }
 
     /// Takes the lock of the store, waiting for it where that was asked for.
@@ -217,6 +219,17 @@ impl Session {
         }
     }
 
+    /// Notes what the clock says, where the CA's limits depend on it: it may have jumped.
+    ///
+    /// # Errors
+    /// [`Failure`] when the diary cannot be read or written.
+    pub(super) fn note_clock(&self) -> Result<(), Failure> {
+        let diary = self.store.diary().map_err(Failure::store)?;
+        let clock = environment::clock().filter(|clock| diary.spent.is_news(clock));
+        drop(diary);
+        clock.map_or(Ok(()), |clock| self.store.note(&Entry::Clock(clock)).map_err(Failure::store))
+    }
+
     /// From now on SIGINT and SIGTERM end the run between two steps instead of at once.
     ///
     /// # Errors
@@ -235,6 +248,26 @@ impl Session {
     pub(super) fn stopped(&self) -> bool {
         self.stop.has_come()
     }
+}
+
+/// Who answers challenges, by the configuration.
+fn solvers(config: &Config, store: Arc<Files>, now: Timestamp) -> Result<Solvers, Failure> {
+    let solvers = Solvers::new(config);
+    let Some(dns01) = &config.dns01 else { return Ok(solvers) };
+    if let Some(path) = &dns01.rfc2136.key_file {
+        let mode = std::fs::metadata(path).map_err(|error| Failure::Usage(why(&error)))?.mode();
+        if mode & 0o007 != 0 {
+            let path = path.display();
+            return Err(Failure::Usage(format!(
+                "{path} can be read by everybody (mode {:04o}), and who reads it can change the \
+                 zone; try `chmod o-rwx {path}`, and make a new key",
+                mode & 0o7777
+            )));
+        }
+    }
+    let dns = Arc::new(Resolver::new(&config.dns).map_err(Failure::usage)?);
+    let updates = Arc::new(Updates::new(dns01, dns, store, now));
+    Ok(solvers.with(Challenge::Dns01, updates))
 }
 
 /// The resolver, each question asked once.

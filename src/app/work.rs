@@ -160,7 +160,12 @@ async fn work(
     let progress = Progress::new(output.quiet());
     let tell = |event: &flow::Event| progress.tell(event);
     let means = session.means(&tell);
+    session.note_clock()?;
+    session.sweep().await;
     let mut done = flow::run(&means, mode).await.map_err(Failure::store)?;
+    // What was presented when a signal came.
+    session.sweep().await;
+    session.note_clock()?;
     let inspections = std::mem::take(&mut done.inspections);
     let verified = Verified::of(session.config.verify.profile.as_str(), inspections);
     // A server that runs elsewhere is not looked at: nothing of it is unknown then.

@@ -2,36 +2,42 @@
 
 use super::fault::Trouble;
 use super::raw::{self, Table};
-use super::{Http01, value};
+use super::{Dns01, Http01, value};
 
-/// `[challenge]`: how http-01 is answered. The other kinds are still to come: beside http-01 they
-/// are left alone, but alone they say that http-01 is not wanted, or would not work.
-pub(super) fn http01(root: &Table<'_>) -> Option<Http01> {
-    let challenge = root.table("challenge", raw::CHALLENGE)?;
+pub(super) mod dns01;
+
+/// `[challenge]`. The kinds still to come are left alone beside one that there is, but alone they
+/// say that http-01 is not wanted, or would not work.
+pub(super) fn challenges(root: &Table<'_>) -> (Option<Http01>, Option<Dns01>) {
+    let Some(challenge) = root.table("challenge", raw::CHALLENGE) else { return (None, None) };
     let http01 = challenge.value("http-01").is_some();
     let mut others = Vec::new();
     if let Some(table) = challenge.any_table("challenge.tls-alpn-01") {
         others.push(("tls-alpn-01".to_owned(), table.span));
     }
-    if let Some(dns01) = challenge.table("challenge.dns-01", raw::DNS_01) {
-        for kind in raw::DNS_01 {
-            let table = dns01.any_table(&format!("challenge.dns-01.{kind}"));
-            others.extend(table.map(|table| (format!("dns-01.{kind}"), table.span)));
-        }
+    let mut updates = None;
+    if let Some(table) = challenge.table("challenge.dns-01", raw::DNS_01) {
+        let exec = table.any_table("challenge.dns-01.exec");
+        others.extend(exec.map(|table| ("dns-01.exec".to_owned(), table.span)));
+        updates = dns01::dns01(&table, !http01);
     }
     for (name, span) in others {
         let message = format!("`[challenge.{name}]` is not available yet");
-        match http01 {
-            true => {
-                root.log.note(Some(span), Trouble::new(message, "only http-01 is used for now"))
-            }
-            false => root.log.missing(
+        match (http01, &updates) {
+            (false, None) => root.log.missing(
                 Some(span),
                 Trouble::new(message, "expected `[challenge.http-01]`, at least beside it"),
             ),
+            (true, None) => {
+                root.log.note(Some(span), Trouble::new(message, "only http-01 is used for now"));
+            }
+            (_, Some(_)) => {
+                let label = "only http-01 and dns-01.rfc2136 are used for now";
+                root.log.note(Some(span), Trouble::new(message, label));
+            }
         }
     }
-    answer(&challenge.table("challenge.http-01", raw::HTTP_01)?)
+    (challenge.table("challenge.http-01", raw::HTTP_01).and_then(|table| answer(&table)), updates)
 }
 
 fn answer(table: &Table<'_>) -> Option<Http01> {

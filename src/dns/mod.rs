@@ -6,6 +6,8 @@
 mod asker;
 mod name;
 mod resolver;
+mod tsig;
+mod update;
 mod wire;
 mod zone;
 mod zone_text;
@@ -19,6 +21,7 @@ use async_trait::async_trait;
 
 pub use asker::Asker;
 pub use resolver::{BadResolver, Resolver};
+pub use update::{Change, NotUpdated, update};
 pub use zone::{BadZone, Zone};
 
 /// The kinds of question mailcert asks.
@@ -32,6 +35,8 @@ pub enum Kind {
     Caa,
     Tlsa,
     Txt,
+    Soa,
+    Ns,
 }
 
 impl fmt::Display for Kind {
@@ -44,6 +49,8 @@ impl fmt::Display for Kind {
             Self::Caa => "CAA",
             Self::Tlsa => "TLSA",
             Self::Txt => "TXT",
+            Self::Soa => "SOA",
+            Self::Ns => "NS",
         })
     }
 }
@@ -78,6 +85,9 @@ pub enum Record {
     },
     /// The strings of one record, put together; bytes that are no UTF-8 are replaced.
     Txt(String),
+    /// The primary (MNAME) of a zone; what else an SOA says is not asked for.
+    Soa(String),
+    Ns(String),
 }
 
 /// Why there is nothing.

@@ -232,6 +232,8 @@ fn data(data: &RData, kind: Kind) -> Option<Record> {
         (RData::TXT(text), Kind::Txt) => {
             Record::Txt(String::from_utf8_lossy(&text.txt_data.concat()).into_owned())
         }
+        (RData::SOA(soa), Kind::Soa) => Record::Soa(present(&soa.mname)),
+        (RData::NS(server), Kind::Ns) => Record::Ns(present(&server.0)),
         _ => return None,
     })
 }
@@ -245,6 +247,8 @@ fn record_type(kind: Kind) -> RecordType {
         Kind::Caa => RecordType::CAA,
         Kind::Tlsa => RecordType::TLSA,
         Kind::Txt => RecordType::TXT,
+        Kind::Soa => RecordType::SOA,
+        Kind::Ns => RecordType::NS,
     }
 }
 

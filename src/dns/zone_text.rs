@@ -49,9 +49,19 @@ pub(super) fn plain(name: &str) -> String {
 
 /// The kind of a word.
 pub(super) fn kind(word: &str) -> Option<Kind> {
-    [Kind::A, Kind::Aaaa, Kind::Mx, Kind::Srv, Kind::Caa, Kind::Tlsa, Kind::Txt]
-        .into_iter()
-        .find(|kind| kind.to_string() == word)
+    [
+        Kind::A,
+        Kind::Aaaa,
+        Kind::Mx,
+        Kind::Srv,
+        Kind::Caa,
+        Kind::Tlsa,
+        Kind::Txt,
+        Kind::Soa,
+        Kind::Ns,
+    ]
+    .into_iter()
+    .find(|kind| kind.to_string() == word)
 }
 
 /// The failure of a word.
@@ -90,6 +100,8 @@ pub(super) fn record(kind: Kind, data: &[&str]) -> Option<Record> {
             matching: matching.parse().ok()?,
             data: unhex(hex)?,
         },
+        (Kind::Soa, [mname, ..]) => Record::Soa(plain(mname)),
+        (Kind::Ns, [server]) => Record::Ns(plain(server)),
         (Kind::Txt, [_, ..]) => Record::Txt(data.concat()),
         _ => return None,
     })

@@ -8,7 +8,7 @@ use futures_util::StreamExt;
 use crate::flow::carry_out::{Round, text};
 use crate::flow::told::Told;
 use crate::flow::wait::after;
-use crate::flow::{Done, Event, Means};
+use crate::flow::{Done, Event, Means, spend};
 use crate::issue::{self, Book, Issued, Order, Refusal};
 use crate::model::{CertName, Code, Finding, Hostname, Version};
 use crate::plan::{Action, Held, HeldVersion, Step, must_stay};
@@ -27,7 +27,7 @@ impl Round<'_> {
         &mut self,
         steps: &[Step],
     ) -> Result<Vec<Result<(), String>>, StoreError> {
-        let means = self.means;
+        let (means, scene) = (self.means, self.scene);
         forget_old(means)?;
         let held: HashMap<_, _> = self.held.iter().map(|held| (&held.name, held)).collect();
         let now = means.how.moment();
@@ -42,7 +42,8 @@ impl Round<'_> {
         let orders: Vec<_> = orders.collect();
         let mut answers = futures_util::stream::iter(orders)
             .map(|(certificate, names, must_stay, reuse_key)| async move {
-                let answer = order(means, certificate, names, must_stay, reuse_key).await;
+                let asked = order(means, certificate, names, must_stay, reuse_key);
+                let answer = spend::counted(means, scene, (certificate, names), asked).await;
                 (certificate, names, answer)
             })
             .buffered(ORDERS);
@@ -55,7 +56,7 @@ impl Round<'_> {
             };
             let Some((certificate, names, answer)) = next else { break };
             (means.tell)(&Event::Answered(certificate.clone()));
-            let kept = answer.map(|issued| keep(means, certificate, issued));
+            let kept = answer?.map(|issued| keep(means, certificate, issued));
             results.push(match kept {
                 // The order is in the diary: the next run need not wait to fetch it again.
                 Ok(Err(why)) => Err(why),
@@ -89,7 +90,11 @@ impl Round<'_> {
         if refusal.is_none() && before.is_none() {
             return Ok(String::new());
         }
-        let (wait, said) = after(before, asked, refusal, self.means.how.moment());
+        let now = self.means.how.moment();
+        let held = self.held.iter().find(|held| held.name == *certificate);
+        let newest = held.and_then(|held| held.versions.last());
+        let left = newest.map_or(Duration::ZERO, |last| last.facts.not_after.since(now));
+        let (wait, said) = after(before, asked, refusal, (now, left));
         self.note(&Entry::Wait { certificate: certificate.clone(), wait })?;
         Ok(said)
     }

@@ -5,7 +5,7 @@ use async_trait::async_trait;
 
 use crate::flow::Event;
 use crate::issue::Solver;
-use crate::model::Hostname;
+use crate::model::{Challenge, Hostname};
 
 /// The solver, and who is told.
 pub(super) struct Told<'a> {
@@ -15,6 +15,22 @@ pub(super) struct Told<'a> {
 
 #[async_trait]
 impl Solver for Told<'_> {
+    fn kind(&self, host: &Hostname) -> Challenge {
+        self.solver.kind(host)
+    }
+
+    async fn rehearse(&self, host: &Hostname) -> Result<(), String> {
+        self.solver.rehearse(host).await
+    }
+
+    async fn settle(&self, hosts: &[Hostname]) -> Result<(), Vec<(Hostname, String)>> {
+        self.solver.settle(hosts).await
+    }
+
+    async fn sweep(&self) {
+        self.solver.sweep().await;
+    }
+
     async fn present(
         &self,
         host: &Hostname,

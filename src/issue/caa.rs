@@ -1,16 +1,17 @@
 //! May the CA issue for a name? The CAA records decide (RFC 8659, RFC 8657), and the CA asks them
 //! again: a name they forbid is hopeless, a lookup that fails here is only worth a warning.
 
-use crate::dns::{Answer, Dns, Kind, Record, Reply};
+use crate::dns::{Answer, Dns, Failure, Kind, Record, Reply};
 use crate::issue::CaIdentity;
-use crate::model::{Code, DnsId, Finding, NotOurs};
+use crate::model::{Challenge, Code, DnsId, Finding, NotOurs};
 
 /// What the CAA records say of one name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Caa {
     /// The CA may issue.
     Permits,
-    /// It may not: which record at which name, and the line to add.
+    /// It may not: which record at which name, and the line to add; or the answer is bogus, which a
+    /// CA may not pass over (CA/Browser Forum, since 2026-03-15).
     Forbids(Finding),
     /// A lookup failed; the CA may see more.
     Unknown(Finding),
@@ -20,8 +21,10 @@ pub enum Caa {
 /// (RFC 8659 section 3). Aliases are followed by the resolver; where the alias' target has no
 /// records, the climb goes on from the name itself.
 ///
+/// `method` is the challenge that the name takes: the records may ask for others (RFC 8657).
+///
 /// A CA that names no identity cannot be checked: everything is permitted then.
-pub async fn check(dns: &dyn Dns, name: &DnsId, ca: &CaIdentity) -> Caa {
+pub async fn check(dns: &dyn Dns, name: &DnsId, ca: &CaIdentity, method: Challenge) -> Caa {
     if ca.caa.is_empty() {
         return Caa::Permits;
     }
@@ -31,7 +34,15 @@ pub async fn check(dns: &dyn Dns, name: &DnsId, ca: &CaIdentity) -> Caa {
         let answer: Answer = dns.ask(at, Kind::Caa).await;
         match answer.reply {
             Reply::Records(records) if has_caa(&records) => {
-                return judge(name, at, &records, ca);
+                return judge(name, at, &records, (ca, method));
+            }
+            Reply::Failed(Failure::Bogus) => {
+                let message = format!(
+                    "{name}: the CAA records of {at} fail the validation of DNSSEC, and so does \
+                     every order for {name} (dig +cd CAA {at} shows the records, delv CAA {at} \
+                     the fault)"
+                );
+                return Caa::Forbids(Finding::new(Code::DnsBogus, name, message));
             }
             Reply::Failed(failure) => {
                 let message = format!(
@@ -53,8 +64,11 @@ fn has_caa(records: &[Record]) -> bool {
     records.iter().any(|record| matches!(record, Record::Caa { .. }))
 }
 
+/// Who asks, and by which challenge.
+type Asker<'a> = (&'a CaIdentity, Challenge);
+
 /// Judges one non-empty set found at `at`.
-fn judge(name: &DnsId, at: &str, records: &[Record], ca: &CaIdentity) -> Caa {
+fn judge(name: &DnsId, at: &str, records: &[Record], asker: Asker<'_>) -> Caa {
     let forbids = |message: String| Caa::Forbids(Finding::new(Code::CaaForbids, name, message));
     let mut issue = Vec::new();
     let mut issuewild = Vec::new();
@@ -75,14 +89,15 @@ fn judge(name: &DnsId, at: &str, records: &[Record], ca: &CaIdentity) -> Caa {
     }
     let wild = matches!(name, DnsId::Wildcard(_)) && !issuewild.is_empty();
     let (tag, relevant) = if wild { ("issuewild", issuewild) } else { ("issue", issue) };
-    if relevant.is_empty() || relevant.iter().any(|value| Issuer::parse(value).permits(ca)) {
+    if relevant.is_empty() || relevant.iter().any(|value| Issuer::parse(value).permits(asker)) {
         return Caa::Permits;
     }
-    forbids(explain(name, at, tag, &relevant, ca))
+    forbids(explain(name, at, tag, &relevant, asker))
 }
 
 /// The sentence: what is there, what is wanted, the line to add.
-fn explain(name: &DnsId, at: &str, tag: &str, values: &[&str], ca: &CaIdentity) -> String {
+fn explain(name: &DnsId, at: &str, tag: &str, values: &[&str], asker: Asker<'_>) -> String {
+    let (ca, method) = asker;
     let wanted = &ca.caa[0];
     let shown: Vec<_> =
         values.iter().take(5).map(|value| format!("`0 {tag} \"{}\"`", visible(value))).collect();
@@ -97,8 +112,8 @@ fn explain(name: &DnsId, at: &str, tag: &str, values: &[&str], ca: &CaIdentity) 
             )
         }
         Some(_) => (
-            format!("names {wanted} without the method http-01"),
-            format!("{wanted}; validationmethods=http-01"),
+            format!("names {wanted} without the method {method}"),
+            format!("{wanted}; validationmethods={method}"),
         ),
         None => (format!("does not name {wanted}"), wanted.clone()),
     };
@@ -138,8 +153,8 @@ impl<'a> Issuer<'a> {
         Self { domain, parameters }
     }
 
-    fn permits(&self, ca: &CaIdentity) -> bool {
-        self.is(ca) && self.account_fits(ca) && self.method_fits()
+    fn permits(&self, (ca, method): Asker<'_>) -> bool {
+        self.is(ca) && self.account_fits(ca) && self.method_fits(method)
     }
 
     fn is(&self, ca: &CaIdentity) -> bool {
@@ -158,10 +173,11 @@ impl<'a> Issuer<'a> {
     }
 
     /// RFC 8657 section 4; two of them satisfy nobody.
-    fn method_fits(&self) -> bool {
+    fn method_fits(&self, method: Challenge) -> bool {
+        let method = method.to_string();
         match self.values("validationmethods").as_slice() {
             [] => true,
-            [methods] => methods.split(',').any(|method| method.trim() == "http-01"),
+            [methods] => methods.split(',').any(|one| one.trim() == method),
             _ => false,
         }
     }
@@ -185,9 +201,9 @@ mod tests {
     use super::{Caa, check};
     use crate::dns::{Absence, Answer, Dns, Failure, Kind, Record, Reply};
     use crate::issue::CaIdentity;
-    use crate::model::DnsId;
+    use crate::model::{Challenge, DnsId};
 
-    /// Names with their CAA records as `flags tag value`; `SERVFAIL` fails; all others are absent.
+    /// Names with their CAA records as `flags tag value`; `SERVFAIL` and `BOGUS` fail; all others are absent.
     struct Sets(BTreeMap<&'static str, Vec<&'static str>>);
 
     #[async_trait]
@@ -197,6 +213,7 @@ mod tests {
             let reply = match self.0.get(name) {
                 None => Reply::Absent(Absence::NoData),
                 Some(lines) if lines == &["SERVFAIL"] => Reply::Failed(Failure::ServFail),
+                Some(lines) if lines == &["BOGUS"] => Reply::Failed(Failure::Bogus),
                 Some(lines) => Reply::Records(lines.iter().map(|line| record(line)).collect()),
             };
             let ttl = Duration::from_secs(60);
@@ -212,13 +229,21 @@ mod tests {
     }
 
     async fn said(name: &str, sets: &[(&'static str, &[&'static str])]) -> String {
+        said_by(Challenge::Http01, name, sets).await
+    }
+
+    async fn said_by(
+        method: Challenge,
+        name: &str,
+        sets: &[(&'static str, &[&'static str])],
+    ) -> String {
         let zone = Sets(sets.iter().map(|(at, lines)| (*at, lines.to_vec())).collect());
         let ca = CaIdentity {
             caa: vec!["letsencrypt.org".to_owned()],
             account: Some("https://ca/acct/1".to_owned()),
             ..CaIdentity::default()
         };
-        match check(&zone, &DnsId::parse(name).unwrap(), &ca).await {
+        match check(&zone, &DnsId::parse(name).unwrap(), &ca, method).await {
             Caa::Permits => "permits".to_owned(),
             Caa::Forbids(finding) => format!("forbids: {}", finding.message),
             Caa::Unknown(finding) => format!("unknown: {}", finding.message),
@@ -258,6 +283,15 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_bogus_zone_is_left_out_before_the_order() {
+        let said = said("mx.a.example", &[("a.example", &["BOGUS"])]).await;
+        assert_eq!(
+            said,
+            "forbids: mx.a.example: the CAA records of a.example fail the validation of DNSSEC, and so does every order for mx.a.example (dig +cd CAA a.example shows the records, delv CAA a.example the fault)"
+        );
+    }
+
+    #[tokio::test]
     async fn each_property_means_what_the_rfcs_say() {
         let permits: &[&[&str]] = &[
             &["0 issue other.example", "0 ISSUE LetsEncrypt.org"],
@@ -287,6 +321,41 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn the_method_is_the_one_that_the_name_takes() {
+        let none = "forbids: mx.a.example: the CAA set at a.example";
+        let without = |methods: &str, method: &str| {
+            format!(
+                "{none} (`0 issue \"letsencrypt.org; {methods}\"`) names letsencrypt.org without the method {method}: whoever keeps that zone has to publish `a.example. CAA 0 issue \"letsencrypt.org; validationmethods={method}\"`"
+            )
+        };
+        let only = "0 issue letsencrypt.org; validationmethods=";
+        let (dns, http, both) = ("dns-01", "http-01", "http-01 , dns-01");
+        for (method, methods, permitted) in [
+            (Challenge::Dns01, dns, true),
+            (Challenge::Dns01, http, false),
+            (Challenge::Dns01, both, true),
+            (Challenge::Http01, dns, false),
+            (Challenge::Http01, both, true),
+            (Challenge::TlsAlpn01, both, false),
+        ] {
+            let line: &'static str = format!("{only}{methods}").leak();
+            let said = said_by(method, "mx.a.example", &[("a.example", &[line])]).await;
+            let expected = match permitted {
+                true => "permits".to_owned(),
+                false => without(&format!("validationmethods={methods}"), &method.to_string()),
+            };
+            assert_eq!(said, expected, "{method} {methods}");
+        }
+        // One record for each method is as good as one for both.
+        let each = [
+            "0 issue letsencrypt.org; validationmethods=http-01",
+            "0 issue letsencrypt.org; validationmethods=dns-01",
+        ];
+        let said = said_by(Challenge::Dns01, "mx.a.example", &[("a.example", &each)]).await;
+        assert_eq!(said, "permits");
+    }
+
+    #[tokio::test]
     async fn a_wildcard_asks_issuewild_first() {
         for (lines, expected) in [
             (&["0 issue ;", "0 issuewild letsencrypt.org"][..], "permits"),
@@ -304,6 +373,7 @@ mod tests {
     async fn a_ca_without_an_identity_is_not_checked() {
         let zone = Sets([("a.example", vec!["0 issue ;"])].into());
         let name = DnsId::parse("a.example").unwrap();
-        assert_eq!(check(&zone, &name, &CaIdentity::default()).await, Caa::Permits);
+        let said = check(&zone, &name, &CaIdentity::default(), Challenge::Http01).await;
+        assert_eq!(said, Caa::Permits);
     }
 }

@@ -6,31 +6,33 @@
 mod acme;
 mod book;
 mod caa;
+mod dns01;
 mod key;
 mod listen;
 mod memory;
 mod preflight;
 mod presented;
 mod run;
+mod solvers;
 mod webroot;
 
 pub use acme::{AccountSeen, Acme, Directory, Meta, Registered, Standing};
 pub use book::{Book, FORGOTTEN};
 pub use caa::{Caa, check as check_caa};
+pub use dns01::Updates;
 pub use listen::Listener;
 pub use listen::port_holder;
 pub use memory::{Fetch, MemoryCa};
 pub use preflight::{Seen, preflight};
 pub use run::issue;
+pub use solvers::Solvers;
 pub use webroot::Webroot;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::config::Http01;
-use crate::model::{Bundle, Code, Finding, Hostname, KeyType, PrivateKey, Renewal};
+use crate::model::{Bundle, Challenge, Code, Finding, Hostname, KeyType, PrivateKey, Renewal};
 
 /// What is wanted of the CA.
 pub struct Order {
@@ -165,7 +167,14 @@ pub enum SignedBy<'a> {
 /// Puts answers where the CA looks for them.
 #[async_trait]
 pub trait Solver: Send + Sync {
-    /// Presents `key_authorization` at `/.well-known/acme-challenge/TOKEN` of `host`.
+    /// Which challenge is answered for `host`: the CA is asked for this one and no other.
+    fn kind(&self, host: &Hostname) -> Challenge {
+        let _ = host;
+        Challenge::Http01
+    }
+
+    /// Presents `key_authorization`: at `/.well-known/acme-challenge/TOKEN` of `host` for http-01,
+    /// its SHA-256 ([`digest`]) for the other kinds.
     ///
     /// # Errors
     /// A sentence that says what stands in the way and what to do.
@@ -176,18 +185,45 @@ pub trait Solver: Send + Sync {
         key_authorization: &str,
     ) -> Result<(), String>;
 
+    /// Tries whether something could be presented for `host`, and changes nothing; for kinds that
+    /// the preflight cannot look at. A name that fails is left out of the order.
+    ///
+    /// # Errors
+    /// As of [`Solver::present`].
+    async fn rehearse(&self, host: &Hostname) -> Result<(), String> {
+        let _ = host;
+        Ok(())
+    }
+
+    /// Waits until the CA will see what was presented for these hosts. Asked once before the CA is
+    /// told, when everything of an order is presented.
+    ///
+    /// # Errors
+    /// The hosts it is not to be seen for, each with a sentence that says who does not show it and
+    /// what to do.
+    async fn settle(&self, hosts: &[Hostname]) -> Result<(), Vec<(Hostname, String)>> {
+        let _ = hosts;
+        Ok(())
+    }
+
+    /// Takes away what a run that was killed has left, where that is written down. Never fails:
+    /// what cannot be removed is logged and tried again by the next run.
+    async fn sweep(&self) {}
+
     /// Takes it away again. Never fails: what cannot be removed is logged. What matters is done
     /// at the first poll, so that a dropped future can still clear what it presented.
     async fn clear(&self, host: &Hostname, token: &str);
 }
 
-/// The solver the configuration asks for.
+/// The SHA-256 of a key authorization: what tls-alpn-01 shows (RFC 8737 section 3) and, in
+/// base64url, dns-01 (RFC 8555 section 8.4).
 #[must_use]
-pub fn solver(http01: &Http01) -> Arc<dyn Solver> {
-    match http01 {
-        Http01::Listen(addresses) => Arc::new(Listener::new(addresses.clone())),
-        Http01::Webroot(directory) => Arc::new(Webroot::new(directory.clone())),
-    }
+pub fn digest(key_authorization: &str) -> [u8; 32] {
+    let digest =
+        aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, key_authorization.as_bytes());
+    let mut bytes = [0; 32];
+    bytes.copy_from_slice(digest.as_ref());
+    bytes
 }
 
 /// A certification authority: ACME, or the one in memory of the tests.

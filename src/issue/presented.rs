@@ -3,7 +3,7 @@
 use futures_util::FutureExt;
 
 use crate::issue::Solver;
-use crate::model::Hostname;
+use crate::model::{Challenge, Hostname};
 
 /// What a solver shows for us. When it goes, dropped futures included, everything is cleared.
 pub(super) struct Presented<'a> {
@@ -14,6 +14,17 @@ pub(super) struct Presented<'a> {
 impl<'a> Presented<'a> {
     pub(super) fn by(solver: &'a dyn Solver) -> Self {
         Self { solver, shown: Vec::new() }
+    }
+
+    /// Which challenge is answered for this host.
+    pub(super) fn kind(&self, host: &Hostname) -> Challenge {
+        self.solver.kind(host)
+    }
+
+    /// Waits until all of it can be seen.
+    pub(super) async fn settle(&self) -> Result<(), Vec<(Hostname, String)>> {
+        let hosts: Vec<_> = self.shown.iter().map(|(host, _)| host.clone()).collect();
+        self.solver.settle(&hosts).await
     }
 
     /// Presents one more.

@@ -10,7 +10,7 @@ use crate::issue::caa::{self, Caa};
 use crate::issue::key::Key;
 use crate::issue::preflight::{Seen, preflight};
 use crate::issue::{Ca, CaIdentity, Issued, Order, Refusal, Solver, Wanted};
-use crate::model::{Bundle, Code, DnsId, Finding, Hostname, Version};
+use crate::model::{Bundle, Challenge, Code, DnsId, Finding, Hostname, Version};
 use crate::store::UnderWay;
 
 /// Issues one certificate: CAA and preflight leave hopeless names out, the order is made, names
@@ -55,15 +55,9 @@ pub async fn issue(
     }
     let must_stay = order.must_stay;
     let mut work = Work { names, must_stay, left_out: Vec::new(), findings: Vec::new() };
-    work.ask_caa(dns, &identity).await;
+    work.ask_caa(dns, &identity, solver).await;
     work.may_go_on()?;
-    if let Some(port) = identity.http_port {
-        let seen = work.try_first(port, dns, http, solver).await?;
-        work.may_go_on()?;
-        if seen == 0 {
-            work.scout(ca, solver).await?;
-        }
-    }
+    work.try_out(&identity, ca, dns, http, solver).await?;
     let replaces = order.replaces.as_deref();
     let chain = work.order(&key, (&wanted, replaces), ca, solver, book).await?;
     let bundle = Bundle { key: key.pem, chain };
@@ -81,11 +75,12 @@ struct Work {
 }
 
 impl Work {
-    async fn ask_caa(&mut self, dns: &dyn Dns, identity: &CaIdentity) {
+    async fn ask_caa(&mut self, dns: &dyn Dns, identity: &CaIdentity, solver: &dyn Solver) {
         let asked: Vec<_> = std::mem::take(&mut self.names)
             .into_iter()
             .map(|name| async move {
-                let said = caa::check(dns, &DnsId::Host(name.clone()), identity).await;
+                let kind = solver.kind(&name);
+                let said = caa::check(dns, &DnsId::Host(name.clone()), identity, kind).await;
                 (name, said)
             })
             .collect();
@@ -97,6 +92,57 @@ impl Work {
                 Caa::Unknown(finding) => {
                     self.findings.push(finding);
                     self.names.push(name);
+                }
+            }
+        }
+    }
+
+    /// Tries each name in the way it takes: http-01 is looked at as the CA would, by a preflight or,
+    /// where nothing can be seen from here, by the CA itself; the others are rehearsed.
+    async fn try_out(
+        &mut self,
+        identity: &CaIdentity,
+        ca: &dyn Ca,
+        dns: &dyn Dns,
+        http: &Http,
+        solver: &dyn Solver,
+    ) -> Result<(), Refusal> {
+        let (by_http, others): (Vec<_>, Vec<_>) = std::mem::take(&mut self.names)
+            .into_iter()
+            .partition(|name| solver.kind(name) == Challenge::Http01);
+        self.names = others;
+        self.rehearse(solver).await;
+        self.may_go_on()?;
+        let others = std::mem::replace(&mut self.names, by_http);
+        if let Some(port) = identity.http_port {
+            let seen = self.try_first(port, dns, http, solver).await?;
+            self.may_go_on()?;
+            if seen == 0 {
+                self.scout(ca, solver, others.is_empty()).await?;
+                self.may_go_on()?;
+            }
+        }
+        self.names.extend(others);
+        self.names.sort();
+        Ok(())
+    }
+
+    /// Leaves out what could not be presented.
+    async fn rehearse(&mut self, solver: &dyn Solver) {
+        let tried: Vec<_> = std::mem::take(&mut self.names)
+            .into_iter()
+            .map(|name| async move {
+                let tried = solver.rehearse(&name).await;
+                (name, tried)
+            })
+            .collect();
+        let mut answers = stream::iter(tried).buffered(AT_ONCE);
+        while let Some((name, tried)) = answers.next().await {
+            match tried {
+                Ok(()) => self.names.push(name),
+                Err(why) => {
+                    let finding = Finding::new(Code::Dns01Failed, &name, why);
+                    self.left_out.push((name, finding));
                 }
             }
         }
@@ -138,8 +184,14 @@ impl Work {
     }
 
     /// Where nothing was seen, one name goes first, and another if it fails: a path that is
-    /// blocked for all of them costs two failures and not one for each name.
-    async fn scout(&mut self, ca: &dyn Ca, solver: &dyn Solver) -> Result<(), Refusal> {
+    /// blocked for all of them costs two failures and not one for each name. `alone`: there are no
+    /// names that take another way, and could do without these.
+    async fn scout(
+        &mut self,
+        ca: &dyn Ca,
+        solver: &dyn Solver,
+        alone: bool,
+    ) -> Result<(), Refusal> {
         for _ in 0..SCOUTS {
             let [first, _, ..] = self.names.as_slice() else { return Ok(()) };
             let first = first.clone();
@@ -152,6 +204,10 @@ impl Work {
             }
         }
         let [next, ..] = self.names.as_slice() else { return Ok(()) };
+        if !alone {
+            self.leave_out_untried();
+            return Ok(());
+        }
         let message = format!(
             "nothing can be seen from here and the CA found no answer for {SCOUTS} names; {} and \
              the others ({} in all) were not tried",
@@ -161,6 +217,18 @@ impl Work {
         let findings = vec![Finding::new(Code::OrderFailed, next, message)];
         let refusal = Refusal { findings, names: Vec::new(), retry_after: None, by_ca: true };
         Err(self.refused(refusal))
+    }
+
+    /// Leaves out what is left of the names whose first ones failed.
+    fn leave_out_untried(&mut self) {
+        for name in std::mem::take(&mut self.names) {
+            let message = format!(
+                "{name}: nothing can be seen from here and the CA found no answer for {SCOUTS} \
+                 names before it; it was not tried"
+            );
+            let finding = Finding::new(Code::OrderFailed, &name, message);
+            self.left_out.push((name, finding));
+        }
     }
 
     /// The chain, for the names that are left at the end.
@@ -201,7 +269,7 @@ impl Work {
             if !names_one || round == ROUNDS || self.must_end(&refusal) {
                 return Err(self.refused(refusal));
             }
-            tracing::info!(names = ?refusal.names, "the CA refused names; ordering the others");
+            tracing::info!(names = ?refusal.names, "names were refused; ordering the others");
             if self.names.iter().all(|name| refusal.names.contains(name)) {
                 return Err(self.refused(refusal));
             }

@@ -227,6 +227,8 @@ codes! {
     PreflightWrong = "preflight-wrong", Fail;
     /// The name cannot be tried from here; the CA is asked all the same.
     PreflightUnseen = "preflight-unseen", Note;
+    /// The record that dns-01 needs cannot be put into the zone, or not all its servers show it.
+    Dns01Failed = "dns-01-failed", Fail;
     /// The CA refused a name.
     NameRefused = "name-refused", Fail;
     /// The CA refused or failed.
@@ -237,6 +239,8 @@ codes! {
     TlsaMismatch = "tlsa-mismatch", Fail;
     /// The CA gives no answer.
     CaUnreachable = "ca-unreachable", Fail;
+    /// Orders wait for their turn within the CA's limits.
+    OrdersSpread = "orders-spread", Note;
     /// The CA issues no more for now.
     RateLimited = "rate-limited", Fail;
 

@@ -6,6 +6,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use crate::model::{CertName, Code, DnsId, Facts, Finding, Hostname, KeyType, Timestamp, Version};
+use crate::plan::budget::spread;
 use crate::plan::layout::Scene;
 use crate::plan::{Adoptable, Held, HeldVersion, Wish};
 
@@ -18,9 +19,15 @@ const AFTER_BAD: Duration = Duration::from_secs(DAY);
 const AFTER_UNFIT: Duration = Duration::from_secs(7 * DAY);
 const DAY: u64 = 24 * 60 * 60;
 
-/// When a certificate is to be renewed: with a third of its life left, or half of a short one.
+/// When a certificate is to be renewed: a little earlier than is usual, by chance, so that not all
+/// are due at once.
 #[must_use]
 pub fn due_at(facts: &Facts) -> Timestamp {
+    usually_due(facts).minus(spread(facts))
+}
+
+/// With a third of its life left, or half of a short one.
+pub(super) fn usually_due(facts: &Facts) -> Timestamp {
     let life = facts.not_after.since(facts.not_before);
     let left = if life < SHORT_LIVED { life / 2 } else { life / 3 };
     facts.not_after.minus(left)

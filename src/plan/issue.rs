@@ -65,7 +65,7 @@ pub(super) fn orders(scene: &Scene<'_>, draft: &mut Draft) -> BTreeMap<CertName,
             orders.drain(..).filter_map(|order| sourced::unmet(order.names, &order.because));
         draft.findings.extend(unmet);
     }
-    for order in orders {
+    for order in affordable(scene, orders, draft) {
         let (step, coming) = place(scene, order);
         let name = match &step.action {
             Action::Issue { certificate, .. } => certificate.clone(),
@@ -75,6 +75,24 @@ pub(super) fn orders(scene: &Scene<'_>, draft: &mut Draft) -> BTreeMap<CertName,
         pending.insert(name, Pending { step, ..coming });
     }
     pending
+}
+
+/// The orders that the CA's limits leave room for; says when the others have theirs.
+fn affordable(scene: &Scene<'_>, orders: Vec<Order>, draft: &mut Draft) -> Vec<Order> {
+    let budget = &scene.observed.budget;
+    let claim = |order: &Order| {
+        let held = scene.held.get(&order.certificate).copied();
+        budget.claim(&order.certificate, &order.names, held, &order.because)
+    };
+    let claims: Vec<_> = orders.iter().map(claim).collect();
+    let (placed, schedule) = budget.afford(&claims, scene.now);
+    if let Some(schedule) = schedule {
+        draft.look_again(schedule.next);
+        draft.findings.push(schedule.finding(budget));
+        draft.schedule = Some(schedule);
+    }
+    let placed = orders.into_iter().zip(placed).filter(|(_, placed)| *placed);
+    placed.map(|(order, _)| order).collect()
 }
 
 /// What ended first, then what ends next, then what was never there.

@@ -1,12 +1,14 @@
 //! Decides. Pure: what is wanted and what is there go in, a [`Plan`] comes out.
 
 mod advice;
+mod budget;
 mod damage;
 mod edits;
 mod group;
 mod held;
 mod issue;
 mod layout;
+mod limits;
 mod pins;
 mod prove;
 mod rights;
@@ -14,9 +16,11 @@ mod server;
 mod sourced;
 mod world;
 
+pub use budget::{Budget, Schedule, patience};
 pub use damage::Damage;
 pub use held::{due_at, must_stay, version_to_show};
 pub use layout::{Layout, layout};
+pub use limits::{Limit, Limits};
 pub use server::opens_anew;
 pub use sourced::{Having, wishes};
 pub use world::{
@@ -69,6 +73,8 @@ pub struct Plan {
     pub findings: Vec<Finding>,
     /// Keys that others could read, and nobody knew it before: to be noted before the first step.
     pub exposed: Vec<(CertName, Version)>,
+    /// Orders that wait for the CA's limits.
+    pub schedule: Option<Schedule>,
 }
 
 /// One thing to do.
@@ -287,8 +293,8 @@ pub fn plan(desired: &Desired, observed: &Observed, mode: &Mode, now: Timestamp)
         sheet.prove(&scene, &pending, &mut draft);
     }
     prune(&scene, &sheets, &mut draft);
-    let Draft { steps, wake, findings, exposed } = draft;
-    Plan { steps, wake, findings, exposed }
+    let Draft { steps, wake, findings, exposed, schedule } = draft;
+    Plan { steps, wake, findings, exposed, schedule }
 }
 
 /// A plan while it is made.
@@ -298,6 +304,7 @@ struct Draft {
     wake: Option<Timestamp>,
     findings: Vec<Finding>,
     exposed: Vec<(CertName, Version)>,
+    schedule: Option<Schedule>,
 }
 
 impl Draft {

@@ -7,7 +7,7 @@ use crate::model::{
     CertName, Code, DnsId, Facts, Finding, Host, Hostname, Level, Timestamp, Version,
 };
 use crate::plan::group::group;
-use crate::plan::held::{best, due_at, last_call};
+use crate::plan::held::{best, last_call, usually_due};
 use crate::plan::layout::{Pending, Scene};
 use crate::plan::pins::Guard;
 use crate::plan::{Action, Draft, Held, HeldVersion, Pins, Reason, Sourced, Wish};
@@ -182,7 +182,7 @@ pub(super) fn adoptions(scene: &Scene<'_>, draft: &mut Draft) -> BTreeMap<CertNa
 /// Says so where the owner should have renewed it: half of the time between its renewal and its
 /// end has passed when orders begin, a quarter when this is said.
 fn note_overdue(pair: &Sourced, scene: &Scene<'_>, draft: &mut Draft) {
-    let (due, last) = (due_at(&pair.facts), last_call(&pair.facts));
+    let (due, last) = (usually_due(&pair.facts), last_call(&pair.facts));
     let late = due.plus(last.since(due) / 2);
     draft.look_again_after(late, scene.now);
     draft.look_again_after(last, scene.now);

@@ -7,8 +7,8 @@ use std::time::Duration;
 use crate::model::{
     CertName, Facts, Host, Hostname, KeyHash, KeyType, Owner, Renewal, Sha256, Timestamp, Version,
 };
-use crate::plan::Damage;
 use crate::plan::held::{due_at, last_call};
+use crate::plan::{Budget, Damage};
 use crate::servers::{Server, ServerId};
 
 /// What is wanted.
@@ -57,6 +57,8 @@ pub struct Observed {
     pub adoptable: Vec<Adoptable>,
     /// Certificates that others made and that can be shown, each name once.
     pub sourced: Vec<Sourced>,
+    /// What the CA allows, and what was asked of it lately.
+    pub budget: Budget,
 }
 
 /// A certificate that others made, at a place the configuration names: the pair matches, senders

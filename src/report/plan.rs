@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::model::{Finding, Hostname, Level, Timestamp};
-use crate::plan::{Action, Fate, Outcome, Plan, Reason, Step};
+use crate::plan::{Action, Fate, Outcome, Plan, Reason, Schedule, Step};
 
 /// Names listed before the rest is only counted.
 const NAMED: usize = 3;
@@ -11,10 +11,20 @@ const NAMED: usize = 3;
 const WIDTH: usize = 80;
 
 /// The fields of `plan --json` that stand beside those every answer has: `steps` and `wake`
-/// (contract.md).
+/// (contract.md), and `schedule` where orders wait for the CA's limits.
 pub(super) fn plan_json(plan: &Plan) -> Value {
     let steps: Vec<Value> = plan.steps.iter().map(step_json).collect();
-    json!({ "steps": steps, "wake": plan.wake })
+    let mut value = json!({ "steps": steps, "wake": plan.wake });
+    if let Some(schedule) = plan.schedule {
+        value["schedule"] = schedule_json(schedule);
+    }
+    value
+}
+
+/// The orders that wait for the CA's limits.
+fn schedule_json(schedule: Schedule) -> Value {
+    let Schedule { placed, waiting, next, last, late, .. } = schedule;
+    json!({ "placed": placed, "waiting": waiting, "next": next, "last": last, "late": late })
 }
 
 /// The `steps` of `run --json` and `fix --json`: as in a plan, with `fate` and `error`.

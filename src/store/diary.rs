@@ -5,109 +5,16 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::disk::Look;
 use crate::model::{
-    CertName, Finding, Host, Hostname, KeyHash, KeyType, Renewal, Sha256, Timestamp, Version,
+    CertName, Clock, Failed, Finding, Host, Hostname, Mark, Ordered, Sha256, Spent, Timestamp,
+    Version,
 };
 use crate::store::Proof;
-
-/// What a stat says of an installed file: equal prints mean an untouched file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[expect(missing_docs, reason = "they are the fields of stat(2)")]
-pub struct FilePrint {
-    pub inode: u64,
-    pub size: u64,
-    pub mtime_nanos: i128,
-    pub mode: u32,
-    pub uid: u32,
-    pub gid: u32,
-}
-
-impl From<Look> for FilePrint {
-    fn from(look: Look) -> Self {
-        let Look { inode, size, mtime_nanos, mode, uid, gid, .. } = look;
-        Self { inode, size, mtime_nanos, mode, uid, gid }
-    }
-}
-
-/// A file mailcert installed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Installed {
-    /// The server it belongs to (`ServerId`).
-    pub server: String,
-    /// What it held when it was installed (`Want::identity`).
-    pub identity: Sha256,
-    /// How it looked then.
-    pub print: FilePrint,
-}
-
-/// What the DNS said of a domain.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Remembered {
-    /// When it was asked.
-    pub at: Timestamp,
-    /// What the answer depends on besides the DNS.
-    pub asked_with: Sha256,
-    /// The domain's hosts.
-    pub hosts: Vec<Host>,
-    /// What was found besides.
-    pub findings: Vec<Finding>,
-}
-
-/// Waiting after a refusal.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Wait {
-    /// Not before this moment.
-    pub until: Timestamp,
-    /// Refusals in a row.
-    pub refusals: u32,
-    /// What was said, one finding for each name or for the order.
-    pub findings: Vec<Finding>,
-    /// The names that were refused; the others may be ordered without them.
-    pub refused: Vec<Hostname>,
-}
-
-/// What a CA said of the renewal of a certificate, and until when it is not asked again.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Told {
-    /// The version it was asked about.
-    pub version: Version,
-    /// When it was asked.
-    pub asked: Timestamp,
-    /// When to ask again.
-    pub again: Timestamp,
-    /// The window it suggests; `None` where it has none or gave no answer.
-    pub renewal: Option<Renewal>,
-}
-
-/// An order at a CA that was ready to be finalized: whatever ends us, its certificate is ours.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct UnderWay {
-    /// Where the CA has it.
-    pub url: String,
-    /// The account that made it, where the CA has accounts.
-    pub account: Option<String>,
-    /// The names the plan asked for, sorted.
-    pub wanted: Vec<Hostname>,
-    /// The names that were ordered.
-    pub names: Vec<Hostname>,
-    /// The others, and why each was left out.
-    pub left_out: Vec<(Hostname, Finding)>,
-    /// The profile.
-    pub profile: Option<String>,
-    /// The kind of its key.
-    pub key_type: KeyType,
-    /// Its key, which lies in the store's `orders/NAME-KEY.pem` (the first 16 digits of this).
-    pub key: KeyHash,
-    /// The version that it is to become, which the store knows best: where a version of that
-    /// number was kept, the order is over.
-    pub becomes: Version,
-    /// Since when.
-    pub since: Timestamp,
-}
+use crate::store::record::{Installed, Remembered, Told, UnderWay, Wait};
 
 /// One line of the diary. A later line about the same thing replaces the earlier one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -209,8 +116,32 @@ pub enum Entry {
         /// Its `meta` object and what else is used of it.
         body: String,
     },
+    /// A TXT record is about to be put into a zone for a challenge, or (`None`) is not there.
+    Presented {
+        /// The zone.
+        zone: String,
+        /// The record's name.
+        record: String,
+        /// Its text: that of a challenge is nobody else's.
+        value: String,
+        /// Since when.
+        since: Option<Timestamp>,
+    },
     /// Others could read the key of this version, as is known since then.
     Exposed(CertName, Version, Timestamp),
+    /// A CA is about to be asked for a certificate, which its limits count.
+    Ordered(Ordered),
+    /// A certificate came of the latest order for a set of names.
+    Came {
+        /// Of which CA: the mark of its directory's URL.
+        ca: Mark,
+        /// The set.
+        set: Mark,
+    },
+    /// Names could not be validated, which a CA's limits count.
+    Failed(Failed),
+    /// What the clock said: it may have jumped.
+    Clock(Clock),
     /// Something worth telling later (`history`).
     Event {
         /// When.
@@ -247,10 +178,16 @@ pub struct Diary {
     pub discovered: BTreeMap<Hostname, Remembered>,
     /// CA directories by URL.
     pub directories: BTreeMap<String, (Timestamp, String)>,
+    /// What the limits of the CAs count.
+    pub spent: Spent,
+    /// TXT records that are ours, by name and text: their zones, and since when.
+    pub presented: BTreeMap<(String, String), (String, Timestamp)>,
     /// What was worth telling, oldest first, the latest 1,000 of them.
     pub events: VecDeque<(Timestamp, String)>,
 }
 
+/// The longest that a refusal is waited for.
+const LONGEST_WAIT: Duration = Duration::from_secs(7 * 86_400);
 /// How many events are remembered.
 const EVENTS: usize = 1000;
 
@@ -290,12 +227,32 @@ impl Diary {
             Entry::Directory { url, at, body } => {
                 self.directories.insert(url, (at, body));
             }
+            Entry::Ordered(order) => self.spent.order(order),
+            Entry::Came { ca, set } => self.spent.came(ca, set),
+            Entry::Failed(failed) => self.spent.fail(failed),
+            Entry::Clock(clock) => self.on_clock(clock),
+            Entry::Presented { zone, record, value, since } => {
+                put(&mut self.presented, (record, value), since.map(|since| (zone, since)));
+            }
             Entry::Event { at, text } => {
                 self.events.push_back((at, text));
                 if self.events.len() > EVENTS {
                     self.events.pop_front();
                 }
             }
+        }
+    }
+
+    /// What is waited for moves with a clock that jumped; and a wait that no refusal can have
+    /// asked for was written by a clock that was wrong.
+    fn on_clock(&mut self, clock: Clock) {
+        let by = self.spent.on_clock(clock);
+        let moved = |at: Timestamp| Timestamp::from_unix(at.unix().saturating_add(by));
+        for wait in self.waits.values_mut() {
+            wait.until = moved(wait.until).min(clock.at.plus(LONGEST_WAIT));
+        }
+        for (at, _) in self.bad.values_mut() {
+            *at = moved(*at).min(clock.at);
         }
     }
 
@@ -337,8 +294,17 @@ impl Diary {
         });
         let directories = self.directories.into_iter();
         let directories = directories.map(|(url, (at, body))| Entry::Directory { url, at, body });
+        // The clock comes first of all: a reading of it moves what lies before it.
+        let (clock, ordered, failed) = self.spent.into_parts();
+        let clock = clock.into_iter().map(Entry::Clock);
+        let spent = ordered.into_iter().map(Entry::Ordered);
+        let spent = spent.chain(failed.into_iter().map(Entry::Failed));
+        let presented = self.presented.into_iter().map(|((record, value), (zone, since))| {
+            Entry::Presented { zone, record, value, since: Some(since) }
+        });
         let events = self.events.into_iter().map(|(at, text)| Entry::Event { at, text });
-        worked
+        clock
+            .chain(worked)
             .chain(owed)
             .chain(waits)
             .chain(orders)
@@ -350,6 +316,8 @@ impl Diary {
             .chain(known)
             .chain(discovered)
             .chain(directories)
+            .chain(spent)
+            .chain(presented)
             .chain(events)
     }
 }

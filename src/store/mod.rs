@@ -7,13 +7,15 @@ mod log;
 mod memory;
 mod orders;
 mod proof;
+mod record;
 #[cfg(test)]
 mod tests;
 
-pub use diary::{Diary, Entry, FilePrint, Installed, Remembered, Told, UnderWay, Wait};
+pub use diary::{Diary, Entry};
 pub use files::{Files, Recompute};
 pub use memory::Memory;
 pub use proof::Proof;
+pub use record::{FilePrint, Installed, Remembered, Told, UnderWay, Wait};
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

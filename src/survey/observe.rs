@@ -11,7 +11,8 @@ use crate::model::{
     CertName, Code, Facts, Finding, Host, Hostname, Inspection, Timestamp, Verdict,
 };
 use crate::plan::{
-    self, Adoptable, Desired, Edit, FileSeen, Held, HeldVersion, Hook, Layout, Observed, Pins, Seen,
+    self, Adoptable, Budget, Desired, Edit, FileSeen, Held, HeldVersion, Hook, Layout, Observed,
+    Pins, Seen,
 };
 use crate::servers::{self, Kind, Part, Server};
 use crate::store::{Diary, FilePrint, Kept, Proof};
@@ -141,6 +142,7 @@ pub async fn observe(
         held,
         servers: Vec::new(),
         sourced: Vec::new(),
+        budget: Budget::default(),
     };
     let mut touched = Vec::new();
     for asked in asked {

@@ -1,6 +1,7 @@
 //! What a run with nothing to do costs, with 1,000 and 10,000 domains: a store and a diary as a
 //! real first run leaves them, an Exim that answers questions, and listeners where everything is
-//! that a run could ask, which must not be asked. Ends with 1 where 10,000 take over a second.
+//! that a run could ask, which must not be asked; and beside it what `certbot renew` takes with the same certificates.
+//! Ends with 1 where a bound is missed.
 
 #![expect(
     clippy::disallowed_methods,
@@ -10,6 +11,8 @@
 
 #[path = "../world/block.rs"]
 mod block;
+#[path = "idle/certbot.rs"]
+mod certbot;
 #[path = "idle/first.rs"]
 mod first;
 mod measure;
@@ -21,10 +24,16 @@ use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::Instant;
 
 use block::Block;
-use measure::{millis, often, within};
+use measure::{Spent, millis, often, within};
 
 /// How long 10,000 domains may take, in seconds.
 const BOUND: f64 = 1.0;
+/// How many times the run with 1,000 domains one with 10,000 may take.
+const TIMES_FOR_TEN: f64 = 12.0;
+/// The most memory that 1,000 domains may take, in MiB.
+const PEAK: f64 = 96.0;
+/// At most this part of the time of `certbot renew`.
+const PART_OF_CERTBOT: f64 = 0.05;
 
 /// A machine with so many domains, all of them on its Exim.
 struct Machine {
@@ -42,13 +51,20 @@ fn main() -> ExitCode {
     let sizes = if sizes.is_empty() { vec![1_000, 10_000] } else { sizes };
     let block = Block::take(52..=55);
     let mut good = true;
+    let mut runs: Vec<Spent> = Vec::new();
     for domains in sizes {
-        good &= measured(&block, domains);
+        let (run, holds) = measured(&block, domains);
+        good &= holds;
+        runs.push(run);
+    }
+    if let [small, large] = runs[..] {
+        let times = large.wall.as_secs_f64() / small.wall.as_secs_f64();
+        good &= within("10,000 domains, times the run with 1,000", times, TIMES_FOR_TEN);
     }
     if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn measured(block: &Block, domains: usize) -> bool {
+fn measured(block: &Block, domains: usize) -> (Spent, bool) {
     // In memory where that is possible: what a run reads is in the page cache anyway, and the
     // first run writes 100,000 files with as many fsyncs.
     let memory = Path::new("/dev/shm");
@@ -81,11 +97,17 @@ fn measured(block: &Block, domains: usize) -> bool {
     }
     // The bound is one of 10,000 domains; for fewer, as much less.
     let bound = BOUND * (domains as f64 / 10_000.0).max(0.25);
-    within(
-        &format!("a run with nothing to do, {domains} domains, s"),
-        run.wall.as_secs_f64(),
-        bound,
-    )
+    let what = format!("a run with nothing to do, {domains} domains");
+    let mut good = within(&format!("{what}, s"), run.wall.as_secs_f64(), bound);
+    if domains <= 1_000 {
+        good &= within(&format!("{what}, peak MiB"), run.peak as f64 / 1024.0, PEAK);
+        let certbot = certbot::renew(&machine);
+        println!("  certbot    wall {:>9}, peak {:>7} KiB", millis(certbot.wall), certbot.peak);
+        // At least so many times as quick: one over it is at most one over that.
+        let part = run.wall.as_secs_f64() / certbot.wall.as_secs_f64();
+        good &= within(&format!("{what}, part of certbot renew"), part, PART_OF_CERTBOT);
+    }
+    (run, good)
 }
 
 /// Where a run could ask: DNS, CA, mail server.

@@ -273,3 +273,27 @@ fn without_consent_fix_does_not_touch_the_admins_configuration() {
     assert_eq!(ran.code, 1, "{ran:?}");
     assert_eq!(std::fs::read_to_string(case.path("exim.conf")).unwrap(), before);
 }
+
+/// Let's Encrypt takes 300 new orders in three hours.
+#[test]
+fn the_first_certificates_of_many_domains_are_spread_and_the_plan_says_until_when() {
+    let domains: Vec<String> = (0..310).map(|number| format!("d{number}.test")).collect();
+    let zone = domains.iter().map(|name| format!("{name} MX 10 mx.{name}\nmx.{name} A 127.0.33.7"));
+    let tables = domains.iter().map(|name| format!("\n[[domain]]\nname = \"{name}\""));
+    let case = Case::new().zone(&zone.collect::<Vec<_>>().join("\n")).config(&format!(
+        "[machine]\naddresses = [\"127.0.33.7\"]{}\n\
+         [[exim]]\nfiles-only = true\ndirectory = \"{{dir}}/tls\"\n",
+        tables.collect::<String>()
+    ));
+    let config = std::fs::read_to_string(case.path("mailcert.toml")).unwrap();
+    let config = config.replace("https://127.0.0.1:1/directory", "letsencrypt");
+    std::fs::write(case.path("mailcert.toml"), config).unwrap();
+    let said = case.run("plan --json").json();
+    let schedule = &said["schedule"];
+    assert_eq!((&schedule["placed"], &schedule["waiting"]), (&300.into(), &10.into()), "{said}");
+    let steps = said["steps"].as_array().unwrap();
+    assert_eq!(steps.iter().filter(|step| step["action"] == "issue").count(), 300);
+    let told = said["findings"][0]["message"].as_str().unwrap();
+    let expected = "10 orders wait for the CA's limits (300 new orders in 3 hours)";
+    assert!(told.starts_with(expected) && told.contains("the last at TIME"), "{told}");
+}

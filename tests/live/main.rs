@@ -24,6 +24,7 @@ mod breakage;
 mod ca;
 mod container;
 mod debian;
+mod dns01;
 mod files;
 mod fix;
 mod full;

@@ -326,6 +326,10 @@ fn rdata(record: &Record) -> RData {
             let strings = text.as_bytes().chunks(255);
             RData::TXT(TXT::from_bytes(strings.collect()))
         }
+        Record::Soa(primary) => {
+            RData::SOA(SOA::new(name(primary), name("hostmaster.example"), 1, 1, 1, 1, 1))
+        }
+        Record::Ns(server) => RData::NS(NS(name(server))),
     }
 }
 
@@ -338,6 +342,8 @@ fn kind(of: RecordType) -> Option<Kind> {
         RecordType::CAA => Kind::Caa,
         RecordType::TLSA => Kind::Tlsa,
         RecordType::TXT => Kind::Txt,
+        RecordType::SOA => Kind::Soa,
+        RecordType::NS => Kind::Ns,
         _ => return None,
     })
 }

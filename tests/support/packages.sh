@@ -5,6 +5,7 @@
 # configuration, and Exim is only unpacked, into $MAILCERT_EXIM. No service is started.
 
 export MAILCERT_EXIM="${MAILCERT_EXIM:-/var/cache/mailcert-tests/exim}"
+export MAILCERT_BIND="${MAILCERT_BIND:-/var/cache/mailcert-tests/bind}"
 export MAILCERT_TRIXIE="${MAILCERT_TRIXIE:-/var/cache/mailcert-tests/trixie}"
 
 packages=(
@@ -15,6 +16,7 @@ packages=(
   adduser iproute2 procps strace ca-certificates
   libidn12 libnsl2 libdb5.3 libgnutls-dane0 libpcre2-8-0 # what the unpacked Exim links to
 )
+bind_packages=(bind9 bind9-libs libjemalloc2 libmaxminddb0 libuv1 liblmdb0 libjson-c5 libfstrm0 libprotobuf-c1)
 exim_packages=(exim4-base exim4-config exim4-daemon-light)
 
 say() { printf '%s\n' "$*" >&2; }
@@ -85,6 +87,21 @@ unpack_exim() {
   for deb in "$debs"/*.deb; do dpkg -x "$deb" "$MAILCERT_EXIM.new"; done
   rm -rf "$debs" "$MAILCERT_EXIM"
   mv "$MAILCERT_EXIM.new" "$MAILCERT_EXIM"
+}
+
+# Unpacks BIND with its libraries: its package would start it and take port 53.
+unpack_bind() {
+  [ ! -x "$MAILCERT_BIND/usr/sbin/named" ] || return 0
+  say "unpacking BIND into $MAILCERT_BIND"
+  local debs
+  debs=$(mktemp -d)
+  (cd "$debs" && apt-get -qq download -o APT::Sandbox::User=root "${bind_packages[@]}") ||
+    die "could not fetch BIND's packages"
+  rm -rf "$MAILCERT_BIND.new"
+  mkdir -p "$MAILCERT_BIND.new"
+  for deb in "$debs"/*.deb; do dpkg -x "$deb" "$MAILCERT_BIND.new"; done
+  rm -rf "$debs" "$MAILCERT_BIND"
+  mv "$MAILCERT_BIND.new" "$MAILCERT_BIND"
 }
 
 # Unpacks the mail servers of Debian 13 with all they need into $MAILCERT_TRIXIE, for the tests that

@@ -4,6 +4,9 @@ use std::process::Command;
 
 use crate::world::{World, daemons::run, text};
 
+/// The secret of the key `mailcert`, which may change TXT records: 32 times `k`.
+pub(crate) const SECRET: &str = "a2tra2tra2tra2tra2tra2tra2tra2tra2tra2tra2s=";
+
 pub(crate) fn start(world: &mut World) {
     let directory = world.directory_of("knot", "root:root", 0o755);
     world.directory_of("knot/db", "root:root", 0o700);
@@ -23,6 +26,15 @@ log:
     any: info
 database:
     storage: "{directory}/db"
+key:
+  - id: mailcert
+    algorithm: hmac-sha256
+    secret: {SECRET}
+acl:
+  - id: update
+    key: mailcert
+    action: update
+    update-type: TXT
 policy:
   - id: fast
     algorithm: ecdsap256sha256
@@ -34,6 +46,7 @@ zone:
     zonefile-sync: -1
     zonefile-load: difference
     journal-content: all
+    acl: update
     dnssec-signing: {signing}
     dnssec-policy: fast
 "#

@@ -10,7 +10,7 @@ pub(crate) mod daemons;
 pub(crate) mod debian_exim;
 pub(crate) mod dovecot;
 pub(crate) mod exim;
-mod knot;
+pub(crate) mod knot;
 pub(crate) mod papers;
 mod pebble;
 pub(crate) mod postfix;

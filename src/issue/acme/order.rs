@@ -13,7 +13,7 @@ use super::account::Session;
 use super::{Acme, NONCE_TRIES, problem};
 use crate::issue::presented::Presented;
 use crate::issue::{Refusal, Solver, Wanted};
-use crate::model::{Code, Finding, Hostname};
+use crate::model::{Challenge, Code, Finding, Hostname};
 
 /// What an order is made of.
 pub(super) struct Ordering<'a> {
@@ -171,6 +171,7 @@ impl Ordering<'_> {
         while let Some(next) = authorizations.next().await {
             self.present(next.map_err(|e| self.refusal(e))?, shown).await?;
         }
+        shown.settle().await.map_err(not_presented)?;
         let mut authorizations = order.authorizations();
         while let Some(next) = authorizations.next().await {
             let mut authorization = next.map_err(|e| self.refusal(e))?;
@@ -178,9 +179,9 @@ impl Ordering<'_> {
                 continue;
             }
             let name = authorization.identifier().to_string();
-            let Some(mut challenge) = authorization.challenge(ChallengeType::Http01) else {
-                continue;
-            };
+            let Ok(host) = Hostname::parse(&name) else { continue };
+            let kind = kind(shown.kind(&host));
+            let Some(mut challenge) = authorization.challenge(kind) else { continue };
             let ready = despite_bad_nonces!(challenge.set_ready().await);
             ready.map_err(|e| self.refused_one(&name, e))?;
         }
@@ -190,8 +191,8 @@ impl Ordering<'_> {
         }
     }
 
-    /// Presents the http-01 challenge of one authorization, wherever in the list it stands (the
-    /// real Let's Encrypt shuffles them, and unknown types may be among them).
+    /// Presents the challenge that is answered here of one authorization, wherever in the list it
+    /// stands (the real Let's Encrypt shuffles them, and unknown types may be among them).
     async fn present(
         &self,
         mut authorization: AuthorizationHandle<'_>,
@@ -205,18 +206,23 @@ impl Ordering<'_> {
         let offered = types.collect::<Vec<_>>().join(", ");
         let Ok(host) = Hostname::parse(&name) else {
             let name = problem::printable(&name, 255);
-            let message = format!("{name} needs dns-01, which is not available yet");
+            let message = format!("{name} is a wildcard, which is not available yet");
             return Err(self.failed(message));
         };
-        let Some(challenge) = authorization.challenge(ChallengeType::Http01) else {
+        let wanted = shown.kind(&host);
+        let Some(challenge) = authorization.challenge(kind(wanted)) else {
             let offered = problem::printable(&offered, 200);
-            let message = format!("{host}: the CA offers no http-01 for it (but {offered})");
+            let message = format!("{host}: the CA offers no {wanted} for it (but {offered})");
             let findings = vec![Finding::new(Code::NameRefused, &host, message)];
             return Err(Refusal { findings, names: vec![host], retry_after: None, by_ca: true });
         };
         let answer = challenge.key_authorization();
         let presented = shown.add(&host, &challenge.token, answer.as_str()).await;
-        presented.map_err(|why| self.failed(why))
+        presented.map_err(|why| match wanted {
+            // The zone of one name; what the other kinds need is the same for all names.
+            Challenge::Dns01 => not_presented(vec![(host, why)]),
+            Challenge::Http01 | Challenge::TlsAlpn01 => self.failed(why),
+        })
     }
 
     /// Polls until the order is `wanted` (or beyond): every 20 ms at first, later every 2 s, or
@@ -329,6 +335,24 @@ impl Ordering<'_> {
 
     fn failed(&self, message: String) -> Refusal {
         super::directory::unusable(&self.acme.settings.directory, message)
+    }
+}
+
+/// What could not be shown for these names: the CA has no part in it.
+fn not_presented(names: Vec<(Hostname, String)>) -> Refusal {
+    let found = |(host, why): (Hostname, String)| {
+        let finding = Finding::new(Code::Dns01Failed, &host, why);
+        (host, finding)
+    };
+    let (names, findings) = names.into_iter().map(found).unzip();
+    Refusal { findings, names, retry_after: None, by_ca: false }
+}
+
+fn kind(wanted: Challenge) -> ChallengeType {
+    match wanted {
+        Challenge::Http01 => ChallengeType::Http01,
+        Challenge::TlsAlpn01 => ChallengeType::TlsAlpn01,
+        Challenge::Dns01 => ChallengeType::Dns01,
     }
 }
 

@@ -350,7 +350,7 @@ async fn a_ca_without_http_01_or_with_a_wildcard_is_said() {
         (
             r#"{"status":"pending","wildcard":true,"identifier":{"type":"dns","value":"b.example"},"challenges":[
               {"type":"http-01","url":"CA/c/1","status":"pending","token":"t1"}]}"#,
-            "*.b.example needs dns-01, which is not available yet",
+            "*.b.example is a wildcard, which is not available yet",
         ),
     ] {
         let mut answers = usual();

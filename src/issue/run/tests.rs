@@ -1,5 +1,6 @@
 //! The rounds of an order, against the CA in memory.
 
+use std::sync::Mutex;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -8,20 +9,26 @@ use super::issue;
 use crate::dns::{Absence, Answer, Dns, Failure, Kind, Record, Reply};
 use crate::http::Http;
 use crate::issue::{Book, Ca, CaIdentity, Issued, MemoryCa, Order, Refusal, Solver};
-use crate::model::{CertName, Code, Hostname, KeyType, PrivateKey, Timestamp};
+use crate::model::{CertName, Challenge, Code, Hostname, KeyType, PrivateKey, Timestamp};
 use crate::store::{Memory, Store};
 
-/// CAA: `closed.example` lets nobody issue, `broken.example` fails, all others have none.
+/// CAA: `closed.example` lets nobody issue, `txt.example` only by dns-01, `broken.example` fails,
+/// all others have none.
 struct Zone;
 
 #[async_trait]
 impl Dns for Zone {
     async fn ask(&self, name: &str, kind: Kind) -> Answer {
-        let none = Record::Caa { critical: false, tag: "issue".into(), value: ";".into() };
+        let issue = |value: &str| Record::Caa {
+            critical: false,
+            tag: "issue".to_owned(),
+            value: value.to_owned(),
+        };
         let reply = match name {
             // Nothing can be seen from here.
             _ if kind != Kind::Caa => Reply::Failed(Failure::Timeout),
-            "closed.example" => Reply::Records(vec![none]),
+            "closed.example" => Reply::Records(vec![issue(";")]),
+            "txt.example" => Reply::Records(vec![issue("ca.example; validationmethods=dns-01")]),
             "broken.example" => Reply::Failed(Failure::ServFail),
             _ => Reply::Absent(Absence::NoData),
         };
@@ -42,6 +49,37 @@ impl Solver for Shows {
     async fn clear(&self, _: &Hostname, _: &str) {}
 }
 
+/// Names below `txt.example` take dns-01; the zone of `shut.txt.example` takes no updates.
+#[derive(Default)]
+struct Both {
+    presented: Mutex<Vec<(Hostname, String)>>,
+}
+
+#[async_trait]
+impl Solver for Both {
+    fn kind(&self, host: &Hostname) -> Challenge {
+        match host.as_str().ends_with("txt.example") {
+            true => Challenge::Dns01,
+            false => Challenge::Http01,
+        }
+    }
+
+    async fn rehearse(&self, host: &Hostname) -> Result<(), String> {
+        assert_eq!(self.kind(host), Challenge::Dns01, "{host} has a preflight");
+        match host.as_str() {
+            "shut.txt.example" => Err(format!("{host}: 192.0.2.53 refuses updates")),
+            _ => Ok(()),
+        }
+    }
+
+    async fn present(&self, host: &Hostname, token: &str, _: &str) -> Result<(), String> {
+        self.presented.lock().unwrap().push((host.clone(), token.to_owned()));
+        Ok(())
+    }
+
+    async fn clear(&self, _: &Hostname, _: &str) {}
+}
+
 fn ca() -> MemoryCa {
     let identity = CaIdentity { caa: vec!["ca.example".to_owned()], ..CaIdentity::default() };
     MemoryCa::new(Timestamp::from_unix(1_790_000_000)).unwrap().with_identity(identity)
@@ -56,14 +94,14 @@ fn order(names: &[&str]) -> Order {
     Order::of(names, KeyType::EcdsaP256)
 }
 
-async fn made(order: Order, ca: &MemoryCa, solver: &Shows) -> Result<Issued, Refusal> {
+async fn made(order: Order, ca: &MemoryCa, solver: &dyn Solver) -> Result<Issued, Refusal> {
     made_by(order, ca, solver, &Memory::new()).await
 }
 
 async fn made_by(
     order: Order,
     ca: &dyn Ca,
-    solver: &Shows,
+    solver: &dyn Solver,
     store: &dyn Store,
 ) -> Result<Issued, Refusal> {
     let http = Http::trusting_nobody();
@@ -200,6 +238,68 @@ async fn where_nothing_is_seen_two_failures_are_enough() {
         let orders: Vec<_> = ca.orders().iter().map(Vec::len).collect();
         assert_eq!(orders, asked);
     }
+}
+
+/// The CA names itself and asks on port 80.
+fn whole_ca() -> MemoryCa {
+    let caa = vec!["ca.example".to_owned()];
+    ca().with_identity(CaIdentity { caa, http_port: Some(80), ..CaIdentity::default() })
+}
+
+#[tokio::test]
+async fn names_that_take_dns_01_need_no_port_80_and_no_scout() {
+    let (ca, solver, shut) = (whole_ca(), Both::default(), host("shut.txt.example"));
+    let names = ["a.txt.example", "b.txt.example", "shut.txt.example", "txt.example"];
+    assert_eq!(
+        text(&made(order(&names), &ca, &solver).await),
+        "issued a chain of 2\nleft out shut.txt.example: dns-01-failed"
+    );
+    let asked: Vec<_> = ca.orders().iter().map(Vec::len).collect();
+    assert_eq!(asked, [3], "nobody went first");
+    let presented = solver.presented.into_inner().unwrap();
+    assert_eq!(presented.len(), 3, "once each, for the CA: {presented:?}");
+    assert!(!presented.iter().any(|(host, _)| *host == shut));
+
+    let alone = text(&made(order(&["shut.txt.example"]), &ca, &Both::default()).await);
+    assert_eq!(
+        alone,
+        "refused by us\n\
+         dns-01-failed: shut.txt.example: 192.0.2.53 refuses updates\n\
+         names: shut.txt.example"
+    );
+    let must_stay = vec![shut.clone()];
+    let refusal = made(Order { must_stay, ..order(&names) }, &ca, &Both::default()).await.err();
+    assert_eq!(refusal.expect("it works on what is held").names, [shut]);
+    assert_eq!(ca.orders().len(), 1, "the CA was asked no more");
+}
+
+#[tokio::test]
+async fn caa_is_asked_for_the_challenge_that_a_name_takes() {
+    let ca = ca();
+    let names = ["mx.txt.example"];
+    let by_http = text(&made(order(&names), &ca, &Shows(Ok(()))).await);
+    assert!(by_http.contains("names ca.example without the method http-01"), "{by_http}");
+    let by_dns = text(&made(order(&names), &ca, &Both::default()).await);
+    assert_eq!(by_dns, "issued a chain of 2");
+}
+
+#[tokio::test]
+async fn a_blocked_port_80_does_not_hold_up_names_that_take_dns_01() {
+    let ca = whole_ca();
+    ["a.example", "b.example"].iter().for_each(|name| ca.refuse(host(name)));
+    let names = ["a.example", "b.example", "c.example", "mx.txt.example"];
+    let mut result = made(order(&names), &ca, &Both::default()).await;
+    if let Ok(issued) = &mut result {
+        issued.findings.retain(|finding| finding.code != Code::PreflightUnseen);
+    }
+    assert_eq!(
+        text(&result),
+        "issued a chain of 2\n\
+         left out a.example: name-refused\n\
+         left out b.example: name-refused\n\
+         left out c.example: order-failed"
+    );
+    assert_eq!(ca.orders().last().unwrap(), &[host("mx.txt.example")]);
 }
 
 #[tokio::test]

@@ -35,6 +35,7 @@ fn example() -> Plan {
             "exim does not use the files mailcert writes; mailcert setup shows the lines",
         )],
         exposed: Vec::new(),
+        schedule: None,
     }
 }
 

@@ -1,6 +1,8 @@
 //! A life of entries, added up, folded and read back.
 
 use super::*;
+use crate::model::{KeyType, Renewal};
+use crate::store::FilePrint;
 
 fn at(seconds: i64) -> Timestamp {
     Timestamp::from_unix(seconds)
@@ -51,6 +53,11 @@ fn asked(domain: Hostname, seconds: i64) -> Entry {
     Entry::Discovered { domain, at: at(seconds), asked_with: Sha256::of(b"y"), hosts, findings }
 }
 
+fn presented(value: &str, since: Option<Timestamp>) -> Entry {
+    let [zone, record] = ["example.org", "_acme-challenge.mx.example.org"].map(str::to_owned);
+    Entry::Presented { zone, record, value: value.to_owned(), since }
+}
+
 fn told(second: i64) -> Told {
     let renewal = Renewal { start: at(second), end: at(second + 1), explanation: None };
     let (asked, again) = (at(second), at(second + 2));
@@ -93,6 +100,9 @@ fn life() -> Vec<Entry> {
         asked(domain.clone(), 5),
         asked(domain, 6),
         Entry::Directory { url: "https://ca".to_owned(), at: at(7), body: "{}".to_owned() },
+        presented("left", Some(at(7))),
+        presented("gone", Some(at(7))),
+        presented("gone", None),
         Entry::Event { at: at(8), text: "first".to_owned() },
         Entry::Event { at: at(9), text: "second".to_owned() },
     ]
@@ -118,6 +128,8 @@ fn a_later_entry_replaces_the_earlier_one() {
     assert_eq!(diary.bad.values().next(), Some(&(at(5), "x".to_owned())));
     assert_eq!(diary.known, BTreeMap::from([("exim".to_owned(), at(6))]));
     assert_eq!(diary.discovered.values().next().map(|found| found.at), Some(at(6)));
+    let left: Vec<&str> = diary.presented.keys().map(|(_, value)| value.as_str()).collect();
+    assert_eq!(left, ["left"]);
     assert_eq!(diary.events.len(), 2);
 }
 

@@ -1,0 +1,84 @@
+//! [`Solvers`]: the solver of each kind of challenge, and for each name the one its kind asks for.
+//!
+//! Which kind a name takes is decided by the configuration alone ([`Config::challenge`]), so that a
+//! plan can show it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::config::{Config, Http01};
+use crate::issue::{Listener, Solver, Webroot};
+use crate::model::{Challenge, Hostname};
+
+/// What the configuration answers challenges with.
+pub struct Solvers {
+    config: Config,
+    kinds: BTreeMap<Challenge, Arc<dyn Solver>>,
+}
+
+impl Solvers {
+    /// With http-01 as the configuration has it.
+    #[must_use]
+    pub fn new(config: &Config) -> Self {
+        let http01: Arc<dyn Solver> = match &config.http01 {
+            Http01::Listen(addresses) => Arc::new(Listener::new(addresses.clone())),
+            Http01::Webroot(directory) => Arc::new(Webroot::new(directory.clone())),
+        };
+        let kinds = BTreeMap::from([(Challenge::Http01, http01)]);
+        Self { config: config.clone(), kinds }
+    }
+
+    /// The same with a solver for another kind.
+    #[must_use]
+    pub fn with(mut self, kind: Challenge, solver: Arc<dyn Solver>) -> Self {
+        self.kinds.insert(kind, solver);
+        self
+    }
+
+    fn of(&self, host: &Hostname) -> Result<&dyn Solver, String> {
+        let kind = self.kind(host);
+        let solver = self.kinds.get(&kind).map(|solver| &**solver);
+        solver.ok_or_else(|| format!("{host} takes {kind}, and nothing here answers it"))
+    }
+}
+
+#[async_trait]
+impl Solver for Solvers {
+    fn kind(&self, host: &Hostname) -> Challenge {
+        self.config.challenge(host).0
+    }
+
+    async fn present(&self, host: &Hostname, token: &str, answer: &str) -> Result<(), String> {
+        self.of(host)?.present(host, token, answer).await
+    }
+
+    async fn rehearse(&self, host: &Hostname) -> Result<(), String> {
+        self.of(host)?.rehearse(host).await
+    }
+
+    async fn settle(&self, hosts: &[Hostname]) -> Result<(), Vec<(Hostname, String)>> {
+        let mut unseen = Vec::new();
+        for (kind, solver) in &self.kinds {
+            let own: Vec<_> =
+                hosts.iter().filter(|host| self.kind(host) == *kind).cloned().collect();
+            if !own.is_empty() {
+                unseen.extend(solver.settle(&own).await.err().unwrap_or_default());
+            }
+        }
+        if unseen.is_empty() { Ok(()) } else { Err(unseen) }
+    }
+
+    async fn sweep(&self) {
+        for solver in self.kinds.values() {
+            solver.sweep().await;
+        }
+    }
+
+    async fn clear(&self, host: &Hostname, token: &str) {
+        if let Ok(solver) = self.of(host) {
+            solver.clear(host, token).await;
+        }
+    }
+}
