@@ -186,8 +186,9 @@ pub struct Diary {
     pub events: VecDeque<(Timestamp, String)>,
 }
 
-/// The longest that a refusal is waited for.
-const LONGEST_WAIT: Duration = Duration::from_secs(7 * 86_400);
+/// A clock that jumped, or may have across a boot, makes no wait longer than this: that of an order
+/// that was refused often. A certificate that lives for six days would not see the end of a longer.
+const LONGEST_AFTER_JUMP: Duration = Duration::from_secs(86_400);
 /// How many events are remembered.
 const EVENTS: usize = 1000;
 
@@ -249,7 +250,7 @@ impl Diary {
         let by = self.spent.on_clock(clock);
         let moved = |at: Timestamp| Timestamp::from_unix(at.unix().saturating_add(by));
         for wait in self.waits.values_mut() {
-            wait.until = moved(wait.until).min(clock.at.plus(LONGEST_WAIT));
+            wait.until = moved(wait.until).min(clock.at.plus(LONGEST_AFTER_JUMP));
         }
         for (at, _) in self.bad.values_mut() {
             *at = moved(*at).min(clock.at);
