@@ -174,10 +174,9 @@ impl Budget {
         (placed, schedule.map(|schedule| Schedule { doubted: doubted.is_some(), ..schedule }))
     }
 
-    /// Until when nobody believes our clock: a certificate that was ordered twice lately was due when
-    /// it came. (Once may be somebody who put an old one back.)
+    /// Until when nobody believes our clock: what was ordered twice lately was due when it came.
     fn doubted(&self, claims: &[Option<Claim>], now: Timestamp) -> Option<Timestamp> {
-        let came = self.spent.orders(self.ca).filter(|order| order.came);
+        let came = self.spent.orders(self.ca).filter(|one| one.came);
         let mut times: HashMap<Mark, (usize, Timestamp)> = HashMap::new();
         for order in came.filter(|order| now.since(order.at) < BELIEVED_AFTER) {
             let (often, latest) = times.entry(order.set).or_insert((0, now));
