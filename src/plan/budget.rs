@@ -174,16 +174,18 @@ impl Budget {
         (placed, schedule.map(|schedule| Schedule { doubted: doubted.is_some(), ..schedule }))
     }
 
-    /// Until when nobody believes our clock: a certificate that was ordered lately was due when it
-    /// came.
+    /// Until when nobody believes our clock: what was ordered twice lately was due when it came.
     fn doubted(&self, claims: &[Option<Claim>], now: Timestamp) -> Option<Timestamp> {
-        let came = self.spent.orders(self.ca).filter(|order| order.came);
-        let orders = came.map(|order| (order.set, order.at.min(now)));
-        let latest: HashMap<Mark, Timestamp> = orders.collect();
+        let came = self.spent.orders(self.ca).filter(|one| one.came);
+        let mut times: HashMap<Mark, (usize, Timestamp)> = HashMap::new();
+        for order in came.filter(|order| now.since(order.at) < BELIEVED_AFTER) {
+            let (often, latest) = times.entry(order.set).or_insert((0, now));
+            (*often, *latest) = (*often + 1, order.at.min(now));
+        }
         let born_due = claims.iter().flatten().filter_map(|claim| {
-            let at =
-                latest.get(&claim.set).filter(|at| claim.due.is_some_and(|due| due <= **at))?;
-            (now.since(*at) < BELIEVED_AFTER).then(|| at.plus(DOUBT))
+            let (often, at) = times.get(&claim.set)?;
+            let born_due = claim.due.is_some_and(|due| due <= *at);
+            (*often > 1 && born_due).then(|| at.plus(DOUBT))
         });
         born_due.max()
     }

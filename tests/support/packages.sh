@@ -76,32 +76,28 @@ nothing was installed: use a machine (or a container) of its own"
   ) || die "apt-get could not install the packages"
 }
 
-unpack_exim() {
-  say "unpacking Exim into $MAILCERT_EXIM"
-  local debs
+# Unpacks packages of this Debian into a directory of their own: unpack WHAT DIRECTORY PACKAGE...
+unpack() {
+  local what=$1 into=$2 debs
+  shift 2
+  say "unpacking $what into $into"
   debs=$(mktemp -d)
-  (cd "$debs" && apt-get -qq download -o APT::Sandbox::User=root "${exim_packages[@]}") ||
-    die "could not fetch Exim's packages"
-  rm -rf "$MAILCERT_EXIM.new"
-  mkdir -p "$MAILCERT_EXIM.new"
-  for deb in "$debs"/*.deb; do dpkg -x "$deb" "$MAILCERT_EXIM.new"; done
-  rm -rf "$debs" "$MAILCERT_EXIM"
-  mv "$MAILCERT_EXIM.new" "$MAILCERT_EXIM"
+  (cd "$debs" && apt-get -qq download -o APT::Sandbox::User=root "$@") ||
+    die "could not fetch the packages of $what"
+  rm -rf "$into.new"
+  mkdir -p "$into.new"
+  for deb in "$debs"/*.deb; do dpkg -x "$deb" "$into.new"; done
+  rm -rf "$debs" "$into"
+  mv "$into.new" "$into"
 }
 
-# Unpacks BIND with its libraries: its package would start it and take port 53.
+unpack_exim() {
+  unpack Exim "$MAILCERT_EXIM" "${exim_packages[@]}"
+}
+
+# BIND with its libraries: its package would start it and take port 53.
 unpack_bind() {
-  [ ! -x "$MAILCERT_BIND/usr/sbin/named" ] || return 0
-  say "unpacking BIND into $MAILCERT_BIND"
-  local debs
-  debs=$(mktemp -d)
-  (cd "$debs" && apt-get -qq download -o APT::Sandbox::User=root "${bind_packages[@]}") ||
-    die "could not fetch BIND's packages"
-  rm -rf "$MAILCERT_BIND.new"
-  mkdir -p "$MAILCERT_BIND.new"
-  for deb in "$debs"/*.deb; do dpkg -x "$deb" "$MAILCERT_BIND.new"; done
-  rm -rf "$debs" "$MAILCERT_BIND"
-  mv "$MAILCERT_BIND.new" "$MAILCERT_BIND"
+  [ -x "$MAILCERT_BIND/usr/sbin/named" ] || unpack BIND "$MAILCERT_BIND" "${bind_packages[@]}"
 }
 
 # Unpacks the mail servers of Debian 13 with all they need into $MAILCERT_TRIXIE, for the tests that

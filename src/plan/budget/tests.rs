@@ -152,10 +152,13 @@ fn a_clock_by_which_all_is_due_as_it_comes_is_not_believed() {
     let of_the_ca = NOW.minus(hours(24 * 365));
     let hosts = domains_of(1_000);
     let one = held("d0.test", &["d0.test"], of_the_ca, 64);
-    for (ago, placed, why) in
-        [(0, 0, "at once"), (2, 1, "an hour later, to see"), (30, 1_000, "a day later")]
-    {
-        let budget = spent(&[("d0.test", ago)]);
+    for (ago, often, placed, why) in [
+        (0, 1, 1_000, "once: somebody may have put an old one back"),
+        (0, 2, 0, "at once"),
+        (2, 2, 1, "an hour later, to see"),
+        (30, 2, 1_000, "a day later"),
+    ] {
+        let budget = spent(&vec![("d0.test", ago); often]);
         let claims: Vec<_> = hosts
             .iter()
             .map(|host| {
