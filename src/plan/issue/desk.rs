@@ -124,8 +124,25 @@ impl<'s, 'a> Desk<'s, 'a> {
                 let shown = held.and_then(|held| scene.choice(held));
                 self.while_waiting(full, base, shown, *until, draft)
             }
-            None => Some(full),
+            None => Some(self.ahead_of_a_retry(&full, base, draft).unwrap_or(full)),
         }
+    }
+
+    /// After the last call the names that a refused one holds up do not wait for its next failure:
+    /// by then others may have taken the room that the CA's limits leave.
+    fn ahead_of_a_retry(
+        &mut self,
+        full: &Order,
+        base: Option<&HeldVersion>,
+        draft: &mut Draft,
+    ) -> Option<Order> {
+        let now = self.scene.now;
+        let refused = self.scene.observed.refused.get(&full.certificate)?;
+        let base = base.filter(|base| base.facts.valid_at(now) && last_call(&base.facts) <= now)?;
+        let (held_up, rest): (Vec<_>, Vec<_>) =
+            full.names.iter().cloned().partition(|name| refused.contains(name));
+        let works = held_up.iter().any(|name| base.facts.covers(name));
+        if works { self.split(&full.certificate, rest, base, draft) } else { None }
     }
 
     fn not_refused_elsewhere(
