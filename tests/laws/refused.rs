@@ -54,3 +54,32 @@ fn a_refused_name_that_works_is_tried_again_until_it_is_cured() {
     let plan = world.plan(&Mode::Run);
     assert_eq!(again(&plan), [], "it is cured");
 }
+
+/// By the time that the dead name has failed once more, others may have taken the room that the
+/// CA's limits leave: the neighbours' order is in the first plan after the last call.
+#[test]
+fn after_the_last_call_neighbours_do_not_wait_for_the_next_failure() {
+    let (mut world, dead) = literal::one_domain(3);
+    world.come_to_rest();
+    world.dead.insert(dead.clone());
+    let facts = &world.observed.held[0].versions[0].facts;
+    let (began, life) = (facts.not_before, facts.not_after.since(facts.not_before));
+    let ordered = |world: &mut World, after: Duration| {
+        world.now = began.plus(after);
+        let plan = world.plan(&Mode::Run);
+        let mut orders = plan.steps.iter().filter_map(|step| match &step.action {
+            Action::Issue { names, .. } => Some(names.clone()),
+            _ => None,
+        });
+        orders.next().expect("an order")
+    };
+    // Due, and refused for the first time.
+    assert!(ordered(&mut world, life * 3 / 4).contains(&dead));
+    world.come_to_rest();
+    let late = ordered(&mut world, life * 5 / 6 + Duration::from_secs(60));
+    assert!(!late.contains(&dead) && late.len() == 2, "{late:?}");
+    world.come_to_rest();
+    world.now = began.plus(life + Duration::from_secs(60));
+    assert!(world.works().iter().all(|(_, host)| *host != dead));
+    assert_eq!(world.works().len(), 2 * 2, "two neighbours on two servers");
+}
