@@ -239,6 +239,10 @@ codes! {
     HeldBack = "held-back", Fail;
     /// A published TLSA record does not match the key (RFC 7672).
     TlsaMismatch = "tlsa-mismatch", Fail;
+    /// A key is not used before its TLSA record stands at every server of the zone.
+    TlsaWaits = "tlsa-waits", Note;
+    /// A TLSA record pins a CA's key, which signs no more or may not sign the next certificate.
+    TlsaRetiredCa = "tlsa-retired-ca", Warn;
     /// The CA gives no answer.
     CaUnreachable = "ca-unreachable", Fail;
     /// Orders wait for their turn within the CA's limits.

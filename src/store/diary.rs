@@ -10,8 +10,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    CertName, Clock, Failed, Finding, Host, Hostname, Mark, Ordered, Sha256, Spent, Timestamp,
-    Version,
+    CertName, Clock, Failed, Finding, Host, Hostname, Mark, Ordered, Rollover, RolloverNote,
+    Sha256, Spent, Timestamp, Version,
 };
 use crate::store::Proof;
 use crate::store::record::{Installed, Remembered, Told, UnderWay, Wait};
@@ -140,6 +140,8 @@ pub enum Entry {
     },
     /// Names could not be validated, which a CA's limits count.
     Failed(Failed),
+    /// Something about keys that TLSA records pin.
+    Rollover(RolloverNote),
     /// What the clock said: it may have jumped.
     Clock(Clock),
     /// Something worth telling later (`history`).
@@ -180,6 +182,8 @@ pub struct Diary {
     pub directories: BTreeMap<String, (Timestamp, String)>,
     /// What the limits of the CAs count.
     pub spent: Spent,
+    /// Next keys, and the TLSA records of keys.
+    pub rollover: Rollover,
     /// TXT records that are ours, by name and text: their zones, and since when.
     pub presented: BTreeMap<(String, String), (String, Timestamp)>,
     /// What was worth telling, oldest first, the latest 1,000 of them.
@@ -231,6 +235,7 @@ impl Diary {
             Entry::Ordered(order) => self.spent.order(order),
             Entry::Came { ca, set } => self.spent.came(ca, set),
             Entry::Failed(failed) => self.spent.fail(failed),
+            Entry::Rollover(note) => self.rollover.add(note),
             Entry::Clock(clock) => self.on_clock(clock),
             Entry::Presented { zone, record, value, since } => {
                 put(&mut self.presented, (record, value), since.map(|since| (zone, since)));
@@ -252,6 +257,7 @@ impl Diary {
         for wait in self.waits.values_mut() {
             wait.until = moved(wait.until).min(clock.at.plus(LONGEST_AFTER_JUMP));
         }
+        self.rollover.on_clock(by, clock.at);
         for (at, _) in self.bad.values_mut() {
             *at = moved(*at).min(clock.at);
         }
@@ -303,6 +309,7 @@ impl Diary {
         let presented = self.presented.into_iter().map(|((record, value), (zone, since))| {
             Entry::Presented { zone, record, value, since: Some(since) }
         });
+        let rollover = self.rollover.into_notes().map(Entry::Rollover);
         let events = self.events.into_iter().map(|(at, text)| Entry::Event { at, text });
         clock
             .chain(worked)
@@ -319,6 +326,7 @@ impl Diary {
             .chain(directories)
             .chain(spent)
             .chain(presented)
+            .chain(rollover)
             .chain(events)
     }
 }

@@ -3,7 +3,7 @@
 //! ```text
 //! certificates/NAME/VERSION/{key.pem,chain.pem,facts.json}
 //! accounts/HOST-HASH.json
-//! orders/NAME-KEY.pem (of orders under way)
+//! orders/NAME-KEY.pem (of orders under way)    next/NAME-KEY.pem (made ahead)
 //! diary.jsonl    diary-certificates.jsonl (a cache)    lock
 //! ```
 //!
@@ -21,10 +21,12 @@ use rustix::fs::OFlags;
 use zeroize::Zeroizing;
 
 use crate::disk::{self, Access, Look};
-use crate::model::{Bundle, CertName, Facts, PrivateKey, Sha256, Version};
+use crate::model::{
+    Bundle, CertName, Facts, KeyHash, NextKey, PrivateKey, RolloverNote, Sha256, Version,
+};
 use crate::store::certificates::Certificates;
+use crate::store::keys::Keys;
 use crate::store::log::{Log, unreadable};
-use crate::store::orders::Orders;
 use crate::store::{Account, Diary, Entry, Kept, Lock, Store, StoreError, UnderWay};
 
 /// Makes the facts of a bundle again where they are lost; says in a sentence why a bundle is of
@@ -35,7 +37,8 @@ pub type Recompute = fn(&Bundle) -> Result<Facts, String>;
 pub struct Files {
     root: PathBuf,
     certificates: Certificates,
-    orders: Orders,
+    orders: Keys,
+    next: Keys,
     diary: Log,
     remembered: Mutex<Option<Remembered>>,
     locked: Arc<AtomicBool>,
@@ -62,7 +65,8 @@ impl Files {
         let cache = Log::at(root.join("diary-certificates.jsonl"));
         Ok(Self {
             certificates: Certificates::new(root.join("certificates"), cache, facts),
-            orders: Orders::new(root.join("orders")),
+            orders: Keys::new(root.join("orders")),
+            next: Keys::new(root.join("next")),
             diary: Log::at(root.join("diary.jsonl")),
             remembered: Mutex::default(),
             locked: Arc::new(AtomicBool::new(false)),
@@ -117,6 +121,7 @@ impl Files {
             self.diary.fold(diary.into_entries())?;
         }
         self.tidy_orders()?;
+        self.sweep_next()?;
         self.certificates.fold_cache()
     }
 
@@ -131,7 +136,17 @@ impl Files {
         }
         drop(diary);
         self.note_all(&over)?;
-        self.orders.sweep(&*self.diary()?)
+        self.sweep_orders()
+    }
+
+    fn sweep_orders(&self) -> Result<(), StoreError> {
+        let diary = self.diary()?;
+        self.orders.sweep(diary.orders.iter().map(|(name, order)| (name, &order.key)))
+    }
+
+    fn sweep_next(&self) -> Result<(), StoreError> {
+        let diary = self.diary()?;
+        self.next.sweep(diary.rollover.next.iter().map(|(name, next)| (name, &next.key)))
     }
 }
 
@@ -166,14 +181,14 @@ impl Store for Files {
     ) -> Result<(), StoreError> {
         self.ensure_root()?;
         let order = UnderWay { becomes: self.certificates.next(name)?, ..order.clone() };
-        self.orders.keep(name, &order, key)?;
+        self.orders.keep(name, &order.key, key)?;
         self.note(&Entry::Order { certificate: name.clone(), order: Some(order) })?;
         // The key of the order it takes the place of.
-        self.orders.sweep(&*self.diary()?)
+        self.sweep_orders()
     }
 
     fn order_key(&self, name: &CertName, order: &UnderWay) -> Result<PrivateKey, StoreError> {
-        self.orders.key(name, order)
+        self.orders.key(name, &order.key)
     }
 
     fn end_order(&self, name: &CertName) -> Result<(), StoreError> {
@@ -181,7 +196,33 @@ impl Store for Files {
             return Ok(());
         }
         self.note(&Entry::Order { certificate: name.clone(), order: None })?;
-        self.orders.sweep(&*self.diary()?)
+        self.sweep_orders()
+    }
+
+    fn keep_next(
+        &self,
+        name: &CertName,
+        next: &NextKey,
+        key: &PrivateKey,
+    ) -> Result<(), StoreError> {
+        self.ensure_root()?;
+        self.next.keep(name, &next.key, key)?;
+        let (certificate, next) = (name.clone(), Some(next.clone()));
+        self.note(&Entry::Rollover(RolloverNote::Next { certificate, next }))?;
+        self.sweep_next()
+    }
+
+    fn next_key(&self, name: &CertName, key: &KeyHash) -> Result<PrivateKey, StoreError> {
+        self.next.key(name, key)
+    }
+
+    fn end_next(&self, name: &CertName, key: &KeyHash) -> Result<(), StoreError> {
+        if self.diary()?.rollover.next.get(name).is_none_or(|next| next.key != *key) {
+            return Ok(());
+        }
+        let note = RolloverNote::Next { certificate: name.clone(), next: None };
+        self.note(&Entry::Rollover(note))?;
+        self.sweep_next()
     }
 
     fn account(&self, directory: &str) -> Result<Option<Account>, StoreError> {

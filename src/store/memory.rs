@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use zeroize::Zeroizing;
 
-use crate::model::{Bundle, CertName, Facts, PrivateKey, Version};
+use crate::model::{Bundle, CertName, Facts, KeyHash, NextKey, PrivateKey, RolloverNote, Version};
 use crate::store::{Account, Diary, Entry, Kept, Lock, Store, StoreError, UnderWay};
 
 /// A [`Store`] in memory.
@@ -22,6 +22,7 @@ struct State {
     highest: BTreeMap<CertName, Version>,
     accounts: BTreeMap<String, Zeroizing<String>>,
     order_keys: BTreeMap<CertName, PrivateKey>,
+    next_keys: BTreeMap<CertName, PrivateKey>,
     diary: Arc<Diary>,
 }
 
@@ -99,6 +100,37 @@ impl Store for Memory {
         if state.order_keys.remove(name).is_some() {
             let entry = Entry::Order { certificate: name.clone(), order: None };
             Arc::make_mut(&mut state.diary).add(entry);
+        }
+        Ok(())
+    }
+
+    fn keep_next(
+        &self,
+        name: &CertName,
+        next: &NextKey,
+        key: &PrivateKey,
+    ) -> Result<(), StoreError> {
+        let mut state = self.state();
+        state.next_keys.insert(name.clone(), PrivateKey::from_pem(key.expose_pem().to_owned()));
+        let (certificate, next) = (name.clone(), Some(next.clone()));
+        let note = Entry::Rollover(RolloverNote::Next { certificate, next });
+        Arc::make_mut(&mut state.diary).add(note);
+        Ok(())
+    }
+
+    fn next_key(&self, name: &CertName, _: &KeyHash) -> Result<PrivateKey, StoreError> {
+        let state = self.state();
+        let key = state.next_keys.get(name);
+        let key = key.map(|key| PrivateKey::from_pem(key.expose_pem().to_owned()));
+        key.ok_or_else(|| StoreError::Missing(format!("the key made for {name}")))
+    }
+
+    fn end_next(&self, name: &CertName, key: &KeyHash) -> Result<(), StoreError> {
+        let mut state = self.state();
+        if state.diary.rollover.next.get(name).is_some_and(|next| next.key == *key) {
+            state.next_keys.remove(name);
+            let note = RolloverNote::Next { certificate: name.clone(), next: None };
+            Arc::make_mut(&mut state.diary).add(Entry::Rollover(note));
         }
         Ok(())
     }

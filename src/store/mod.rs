@@ -3,9 +3,9 @@
 mod certificates;
 mod diary;
 mod files;
+mod keys;
 mod log;
 mod memory;
-mod orders;
 mod proof;
 mod record;
 #[cfg(test)]
@@ -20,7 +20,7 @@ pub use record::{FilePrint, Installed, Remembered, Told, UnderWay, Wait};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::model::{Bundle, CertName, Facts, PrivateKey, Version};
+use crate::model::{Bundle, CertName, Facts, KeyHash, NextKey, PrivateKey, Version};
 
 /// A certificate the store holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -174,6 +174,30 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// [`StoreError`] when that could not be written.
     fn end_order(&self, name: &CertName) -> Result<(), StoreError>;
+
+    /// Keeps the next key of a certificate, made ahead: first the key, then what the diary says of
+    /// it; durably, before it returns. It takes the place of an earlier one.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it could not be written.
+    fn keep_next(
+        &self,
+        name: &CertName,
+        next: &NextKey,
+        key: &PrivateKey,
+    ) -> Result<(), StoreError>;
+
+    /// The next key of a certificate.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`] and read errors.
+    fn next_key(&self, name: &CertName, key: &KeyHash) -> Result<PrivateKey, StoreError>;
+
+    /// Forgets the next key of a certificate, if that is `key`: a version has it now, or it was lost.
+    ///
+    /// # Errors
+    /// [`StoreError`] when that could not be written.
+    fn end_next(&self, name: &CertName, key: &KeyHash) -> Result<(), StoreError>;
 
     /// The account at the CA with this directory URL.
     ///

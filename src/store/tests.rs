@@ -8,7 +8,7 @@ use std::sync::Arc;
 use zeroize::Zeroizing;
 
 use crate::model::{
-    Bundle, CertName, DnsId, Facts, KeyType, PrivateKey, Sha256, Timestamp, Version,
+    Bundle, CertName, DnsId, Facts, KeyType, NextKey, PrivateKey, Sha256, Timestamp, Version,
 };
 use crate::store::{Account, Diary, Entry, Files, Store, StoreError, UnderWay};
 
@@ -371,4 +371,28 @@ fn what_a_kill_leaves_of_an_order_goes_with_the_next_lock() {
     assert_eq!(diary.orders.keys().collect::<Vec<_>>(), [&two]);
     assert_eq!(order_keys(root.path()), 1);
     assert_eq!(store.order_key(&two, &diary.orders[&two]).unwrap().expose_pem(), "goes on");
+}
+
+#[test]
+fn the_next_key_is_private_and_goes_when_a_version_has_it() {
+    let root = tempfile::tempdir().unwrap();
+    let (store, one) = (store(root.path()), name("one.test"));
+    let next = |text: &str| NextKey {
+        key: Sha256::of(text.as_bytes()),
+        key_type: KeyType::EcdsaP256,
+        made: Timestamp::from_unix(1),
+    };
+    store.keep_next(&one, &next("first"), &key("first")).unwrap();
+    store.keep_next(&one, &next("second"), &key("second")).unwrap();
+    let files: Vec<_> = fs::read_dir(root.path().join("next")).unwrap().collect();
+    assert_eq!(files.len(), 1, "the one it takes the place of is gone");
+    let mode = files[0].as_ref().unwrap().metadata().unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let later = self::store(root.path());
+    assert_eq!(later.next_key(&one, &next("second").key).unwrap().expose_pem(), "second");
+    later.end_next(&one, &next("first").key).unwrap();
+    assert!(later.diary().unwrap().rollover.next.contains_key(&one), "another key has ended");
+    later.end_next(&one, &next("second").key).unwrap();
+    assert_eq!(fs::read_dir(root.path().join("next")).unwrap().count(), 0);
+    assert!(later.next_key(&one, &next("second").key).is_err());
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock, Mutex};
 
 use mailcert::issue::Book;
-use mailcert::model::{Bundle, CertName, Facts, PrivateKey, Timestamp, Version};
+use mailcert::model::{Bundle, CertName, Facts, KeyHash, NextKey, PrivateKey, Timestamp, Version};
 use mailcert::store::{Account, Diary, Entry, Kept, Lock, Store, StoreError, UnderWay};
 
 /// A store that holds accounts.
@@ -74,6 +74,18 @@ impl Store for Accounts {
     }
 
     fn end_order(&self, _: &CertName) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn keep_next(&self, _: &CertName, _: &NextKey, _: &PrivateKey) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn next_key(&self, name: &CertName, _: &KeyHash) -> Result<PrivateKey, StoreError> {
+        Err(StoreError::Missing(name.to_string()))
+    }
+
+    fn end_next(&self, _: &CertName, _: &KeyHash) -> Result<(), StoreError> {
         Ok(())
     }
 

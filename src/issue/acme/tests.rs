@@ -3,6 +3,7 @@
 
 mod ari;
 mod finish;
+mod notes;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -17,11 +18,13 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 
+use notes::Notes;
+
 use super::{Acme, Directory};
 use crate::http::Http;
 use crate::issue::{Ca, Refusal, Solver, Wanted};
-use crate::model::{Bundle, CertName, Facts, Hostname, KeyType, PrivateKey, Timestamp, Version};
-use crate::store::{Account, Diary, Entry, Kept, Lock, Store, StoreError, UnderWay};
+use crate::model::{Hostname, KeyType, Timestamp};
+use crate::store::Entry;
 
 /// A CA whose answers are literal: `path` to `status headers body`; CA stands for its URL.
 struct Mock {
@@ -126,71 +129,6 @@ impl Solver for Shows {
     }
 
     async fn clear(&self, _: &Hostname, _: &str) {}
-}
-
-/// A store that holds one account and what was noted.
-#[derive(Default)]
-struct Notes {
-    account: Mutex<Option<String>>,
-    noted: Mutex<Vec<Entry>>,
-}
-
-impl Store for Notes {
-    fn certificates(&self) -> Result<Vec<Kept>, StoreError> {
-        Ok(Vec::new())
-    }
-
-    fn bundle(&self, name: &CertName, _: Version) -> Result<Bundle, StoreError> {
-        Err(StoreError::Missing(name.to_string()))
-    }
-
-    fn keep(&self, name: &CertName, _: &Bundle, _: &Facts) -> Result<Version, StoreError> {
-        Err(StoreError::Missing(name.to_string()))
-    }
-
-    fn forget(&self, name: &CertName, _: Version) -> Result<(), StoreError> {
-        Err(StoreError::Missing(name.to_string()))
-    }
-
-    fn begin_order(&self, name: &CertName, _: &UnderWay, _: &PrivateKey) -> Result<(), StoreError> {
-        Err(StoreError::Missing(name.to_string()))
-    }
-
-    fn order_key(&self, name: &CertName, _: &UnderWay) -> Result<PrivateKey, StoreError> {
-        Err(StoreError::Missing(name.to_string()))
-    }
-
-    fn end_order(&self, _: &CertName) -> Result<(), StoreError> {
-        Ok(())
-    }
-
-    fn account(&self, _: &str) -> Result<Option<Account>, StoreError> {
-        let text = self.account.lock().unwrap().clone();
-        Ok(text.map(|text| Account { credentials: text.into() }))
-    }
-
-    fn keep_account(&self, _: &str, account: &Account) -> Result<(), StoreError> {
-        *self.account.lock().unwrap() = Some(account.credentials.to_string());
-        Ok(())
-    }
-
-    fn forget_account(&self, _: &str) -> Result<(), StoreError> {
-        *self.account.lock().unwrap() = None;
-        Ok(())
-    }
-
-    fn diary(&self) -> Result<Arc<Diary>, StoreError> {
-        Ok(Arc::default())
-    }
-
-    fn note(&self, entry: &Entry) -> Result<(), StoreError> {
-        self.noted.lock().unwrap().push(entry.clone());
-        Ok(())
-    }
-
-    fn lock(&self) -> Result<Lock, StoreError> {
-        Ok(Lock::default())
-    }
 }
 
 #[tokio::test]

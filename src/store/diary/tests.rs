@@ -1,7 +1,7 @@
 //! A life of entries, added up, folded and read back.
 
 use super::*;
-use crate::model::{KeyType, Renewal};
+use crate::model::{Announced, KeyType, NextKey, Renewal};
 use crate::store::FilePrint;
 
 fn at(seconds: i64) -> Timestamp {
@@ -64,6 +64,19 @@ fn told(second: i64) -> Told {
     Told { version: Version(1), asked, again, renewal: Some(renewal) }
 }
 
+fn announced(second: i64) -> Entry {
+    let (owner, key) = ("_25._tcp.mx.example.org".to_owned(), Sha256::of(b"next"));
+    let announced = Announced { since: None, looked: at(second), ttl: 60, ours: true, gone: None };
+    let announced = (second > 0).then_some(announced);
+    Entry::Rollover(RolloverNote::Announced { owner, key, announced })
+}
+
+fn next(second: i64) -> Entry {
+    let next = NextKey { key: Sha256::of(b"n"), key_type: KeyType::EcdsaP256, made: at(second) };
+    let next = (second > 0).then_some(next);
+    Entry::Rollover(RolloverNote::Next { certificate: certificate("b.test"), next })
+}
+
 /// Every kind of entry twice: the second takes away or replaces what the first said.
 fn life() -> Vec<Entry> {
     let domain = Hostname::parse("example.org").unwrap();
@@ -86,6 +99,18 @@ fn life() -> Vec<Entry> {
         Entry::Told { certificate: name(), told: Some(told(2)) },
         Entry::Told { certificate: certificate("b.test"), told: Some(told(3)) },
         Entry::Told { certificate: certificate("b.test"), told: None },
+        announced(1),
+        announced(0),
+        announced(2),
+        next(1),
+        next(0),
+        Entry::Rollover(RolloverNote::Pinned { host: domain.clone(), at: at(1), pinned: true }),
+        Entry::Rollover(RolloverNote::Pinned { host: domain.clone(), at: at(2), pinned: false }),
+        Entry::Rollover(RolloverNote::Shown {
+            certificate: name(),
+            key: Sha256::of(b"n"),
+            since: at(3),
+        }),
         Entry::Installed { path: path(), file: Some(installed(1)) },
         Entry::Installed { path: path(), file: Some(installed(2)) },
         Entry::Installed { path: PathBuf::from("/gone"), file: Some(installed(1)) },
@@ -130,6 +155,10 @@ fn a_later_entry_replaces_the_earlier_one() {
     assert_eq!(diary.discovered.values().next().map(|found| found.at), Some(at(6)));
     let left: Vec<&str> = diary.presented.keys().map(|(_, value)| value.as_str()).collect();
     assert_eq!(left, ["left"]);
+    let announced: Vec<i64> =
+        diary.rollover.announced.values().map(|known| known.looked.unix()).collect();
+    assert_eq!((announced, diary.rollover.next.len()), (vec![2], 0));
+    assert!(diary.rollover.pinned.values().all(|known| *known == (at(2), false)));
     assert_eq!(diary.events.len(), 2);
 }
 

@@ -1,33 +1,35 @@
-//! `orders/NAME-KEY.pem`: the keys of orders under way. The diary says which of them still count.
+//! `orders/NAME-KEY.pem`, `next/NAME-KEY.pem`: the keys of orders under way and those made ahead. The
+//! diary says which of them still count.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
 use crate::disk::{self, Access};
-use crate::model::{CertName, PrivateKey};
+use crate::model::{CertName, KeyHash, PrivateKey};
+use crate::store::StoreError;
 use crate::store::log::unreadable;
-use crate::store::{Diary, StoreError, UnderWay};
 
 /// The keys below one directory, which is made for the first of them.
-pub(in crate::store) struct Orders {
+pub(in crate::store) struct Keys {
     root: PathBuf,
 }
 
-impl Orders {
+impl Keys {
     pub(in crate::store) fn new(root: PathBuf) -> Self {
         Self { root }
     }
 
-    /// Keeps the key of an order, on the disk before it returns.
+    /// Keeps a key, on the disk before it returns.
     pub(in crate::store) fn keep(
         &self,
         name: &CertName,
-        order: &UnderWay,
+        hash: &KeyHash,
         key: &PrivateKey,
     ) -> Result<(), StoreError> {
         disk::ensure_directory(&self.root, 0o700, None, None)?;
-        let path = self.root.join(file_name(name, order));
+        let path = self.root.join(file_name(name, hash));
         disk::replace(&path, key.expose_pem().as_bytes(), Access::PRIVATE)?;
         Ok(())
     }
@@ -35,12 +37,12 @@ impl Orders {
     pub(in crate::store) fn key(
         &self,
         name: &CertName,
-        order: &UnderWay,
+        hash: &KeyHash,
     ) -> Result<PrivateKey, StoreError> {
-        let path = self.root.join(file_name(name, order));
+        let path = self.root.join(file_name(name, hash));
         let bytes = match disk::read(&path, LIMIT) {
             Err(error) if error.is_missing() => {
-                return Err(StoreError::Missing(format!("the key of the order of {name}")));
+                return Err(StoreError::Missing(format!("the key made for {name}")));
             }
             found => Zeroizing::new(found.map_err(|error| unreadable(&path, error))?),
         };
@@ -52,12 +54,16 @@ impl Orders {
         Ok(PrivateKey::from_pem(text.to_owned()))
     }
 
-    /// Removes every key that belongs to no order of the diary. Call it only under the lock.
-    pub(in crate::store) fn sweep(&self, diary: &Diary) -> Result<(), StoreError> {
+    /// Removes every key but these. Call it only under the lock.
+    pub(in crate::store) fn sweep<'a>(
+        &self,
+        counting: impl Iterator<Item = (&'a CertName, &'a KeyHash)>,
+    ) -> Result<(), StoreError> {
+        let counting: BTreeSet<String> =
+            counting.map(|(name, hash)| file_name(name, hash)).collect();
         disk::sweep(&self.root)?;
         for found in names(&self.root)? {
-            let counts = diary.orders.iter().any(|(name, order)| file_name(name, order) == found);
-            if !counts {
+            if !counting.contains(&found) {
                 disk::remove(&self.root.join(found))?;
             }
         }
@@ -65,9 +71,9 @@ impl Orders {
     }
 }
 
-/// Each key has a file of its own, so that no crash puts one order's key in another's place.
-fn file_name(name: &CertName, order: &UnderWay) -> String {
-    format!("{name}-{}.pem", &order.key.to_string()[..16])
+/// Each key has a file of its own, so that no crash puts one key in another's place.
+fn file_name(name: &CertName, hash: &KeyHash) -> String {
+    format!("{name}-{}.pem", &hash.to_string()[..16])
 }
 
 /// The keys that are there; none where the directory is missing.
