@@ -253,8 +253,9 @@ impl Session {
 /// Who answers challenges, by the configuration.
 fn solvers(config: &Config, store: Arc<Files>, now: Timestamp) -> Result<Solvers, Failure> {
     let solvers = Solvers::new(config);
-    let Some(dns01) = &config.dns01 else { return Ok(solvers) };
-    if let Some(path) = &dns01.rfc2136.key_file {
+    let updates = config.dns01.iter().map(|dns01| &dns01.rfc2136);
+    let updates = updates.chain(config.dane.iter().map(|dane| &dane.rfc2136));
+    for path in updates.filter_map(|updates| updates.key_file.as_ref()) {
         let mode = std::fs::metadata(path).map_err(|error| Failure::Usage(why(&error)))?.mode();
         if mode & 0o007 != 0 {
             let path = path.display();
@@ -265,6 +266,7 @@ fn solvers(config: &Config, store: Arc<Files>, now: Timestamp) -> Result<Solvers
             )));
         }
     }
+    let Some(dns01) = &config.dns01 else { return Ok(solvers) };
     let dns = Arc::new(Resolver::new(&config.dns).map_err(Failure::usage)?);
     let updates = Arc::new(Updates::new(dns01, dns, store, now));
     Ok(solvers.with(Challenge::Dns01, updates))

@@ -11,6 +11,7 @@ use crate::model::{CertName, Hostname, KeyType, Service, Ways};
 mod access;
 mod acme;
 mod challenge;
+mod dane;
 mod eab;
 mod fault;
 mod file_paths;
@@ -24,6 +25,7 @@ mod value;
 
 pub use access::{others_may_read, unsafe_access};
 pub use challenge::dns01::{Dns01, Rfc2136};
+pub use dane::Dane;
 pub use eab::ExternalAccount;
 pub(crate) use fault::nearest;
 pub use fault::{Fault, Faults, Note};
@@ -53,6 +55,7 @@ pub fn builtin() -> Config {
             SocketAddr::from((Ipv6Addr::UNSPECIFIED, 80)),
         ]),
         dns01: None,
+        dane: None,
         ways: Ways::default(),
         dns: Vec::new(),
         sources: Vec::new(),
@@ -74,6 +77,8 @@ pub struct Config {
     pub http01: Http01,
     /// How dns-01 challenges are answered, where they are.
     pub dns01: Option<Dns01>,
+    /// Who publishes TLSA records, where mailcert may.
+    pub dane: Option<Dane>,
     /// Which of these a name takes.
     pub ways: Ways,
     /// Resolvers to ask; empty means those of resolv.conf.

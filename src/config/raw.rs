@@ -14,6 +14,7 @@ use super::fault::{Log, Trouble, listed, nearest, shown};
 pub(super) const ROOT: &[&str] = &[
     "acme",
     "challenge",
+    "dane",
     "source",
     "dns",
     "discover",
@@ -58,6 +59,9 @@ pub(super) const HTTP_01: &[&str] = &["listen", "webroot"];
 pub(super) const DNS_01: &[&str] = &["hosts", "rfc2136", "exec"];
 pub(super) const RFC2136: &[&str] =
     &["server", "zone", "key-name", "key-algorithm", "key-file", "ttl", "propagation"];
+pub(super) const DANE: &[&str] = &["rfc2136"];
+pub(super) const DANE_RFC2136: &[&str] =
+    &["server", "zone", "key-name", "key-algorithm", "key-file", "ttl"];
 pub(super) const SOURCE: &[&str] = &["files"];
 pub(super) const SOURCE_FILES: &[&str] = &["paths"];
 pub(super) const DNS: &[&str] = &["servers"];
@@ -124,6 +128,8 @@ const TABLES: &[(&str, &[&str])] = &[
     ("[[files]]", FILES),
     ("[challenge.dns-01]", DNS_01),
     ("[challenge.dns-01.rfc2136]", RFC2136),
+    ("[dane]", DANE),
+    ("[dane.rfc2136]", DANE_RFC2136),
     ("the top level", ROOT),
 ];
 

@@ -10,7 +10,7 @@ use toml::de::DeTable;
 use super::fault::{Faults, Log, Note, Source, Trouble, shown};
 use super::raw::{self, Table};
 use super::{
-    Config, Discover, Domain, RootChoice, Verify, acme, builtin, challenge, servers, value,
+    Config, Discover, Domain, RootChoice, Verify, acme, builtin, challenge, dane, servers, value,
 };
 use crate::model::Hostname;
 
@@ -129,6 +129,7 @@ fn config(root: &Table<'_>) -> Config {
         http01: challenge.http01.unwrap_or(default.http01),
         dns01: challenge.dns01,
         ways: challenge.ways,
+        dane: dane::dane(root),
         sources: sources.unwrap_or_default(),
         dns: dns(root).unwrap_or_default(),
         discover: discover(root, default.discover),

@@ -4,6 +4,7 @@
 //! another one each question once and no faster than agreed. Nothing here knows what mail is.
 
 mod asker;
+mod authority;
 mod name;
 mod resolver;
 mod tsig;
@@ -20,6 +21,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 pub use asker::Asker;
+pub use authority::{Authority, addresses};
 pub use resolver::{BadResolver, Resolver};
 pub use update::{Change, NotUpdated, update};
 pub use zone::{BadZone, Zone};

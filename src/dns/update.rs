@@ -64,7 +64,7 @@ pub enum NotUpdated {
     /// The key may not do this.
     #[error(
         "{0} refuses updates of {1} here (REFUSED); expected a rule that allows them to the key: \
-         BIND `update-policy {{ grant KEY zonesub TXT; }};`, Knot `acl` with `action: update`"
+         BIND `update-policy {{ grant KEY zonesub TXT TLSA; }};`, Knot `acl` with `action: update`"
     )]
     Refused(SocketAddr, String),
     /// Another zone, or a secondary.

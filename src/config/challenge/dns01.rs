@@ -45,7 +45,7 @@ pub(super) fn dns01(table: &Table<'_>) -> Option<Dns01> {
     Some(Dns01 { rfc2136: update(&rfc2136) })
 }
 
-fn update(table: &Table<'_>) -> Rfc2136 {
+pub(in crate::config) fn update(table: &Table<'_>) -> Rfc2136 {
     let ttl = table.whole("ttl", 0, 86_400).unwrap_or(60);
     Rfc2136 {
         server: table.text("server", |text| value::socket(text, 53)),
