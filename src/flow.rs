@@ -10,6 +10,7 @@ mod order;
 mod prove;
 mod published;
 mod renewals;
+mod rollover;
 mod spend;
 mod told;
 mod wait;
@@ -60,8 +61,7 @@ pub struct Means<'a> {
     pub machine: Vec<IpAddr>,
     /// Where others' certificates usually are on this machine.
     pub places: Vec<PathBuf>,
-    /// The domains or hosts a person named: only they are asked for and proved anew. Empty means
-    /// all.
+    /// The domains or hosts a person named: only they are asked for and proved anew; none: all.
     pub only: Vec<Hostname>,
     /// The moment of the run.
     pub now: Timestamp,
@@ -207,17 +207,22 @@ pub async fn look(
     let mut desired = wanted::desire(means, discovered, (&held, &others.sourced), &[]);
     let reached = reached(&desired.hosts, &means.machine);
     let (asked, found) = survey::servers(&means.config.servers, &reached).await;
+    let mut pinned = rollover::watched(means, (&desired, &asked, &held), &diary).await;
+    if !pinned.pins.is_empty() {
+        desired = wanted::desire(means, discovered, (&held, &others.sourced), &pinned.pins);
+    }
     let fix = *mode != Mode::Run;
-    let mut look = Look {
+    let look = Look {
         machine: &means.machine,
         how: &means.how,
         every: means.config.verify.every,
         anew: if fix { means.anew() } else { Anew::Nothing },
-        pins: Vec::new(),
+        pins: pinned.pins.clone(),
         earlier: earlier.as_deref().cloned().unwrap_or_default(),
         now,
     };
     let seen = survey::observe(&desired, held, &asked, &diary, &look).await;
+    let writes = earlier.is_some();
     if let Some(earlier) = earlier {
         for (server, certificate, proof) in seen.proofs {
             earlier.looked_at.insert((server.clone(), certificate.clone()));
@@ -226,17 +231,20 @@ pub async fn look(
     }
     let budget = spend::budget(means, &diary);
     let mut observed = Observed { sourced: others.sourced, budget, ..seen.observed };
+    rollover::note_shown(&desired, &mut observed, &mut pinned, now);
     let mut plan = plan::plan(&desired, &observed, mode, means.how.moment());
-    look.pins = survey::pins(means.dns, &plan, &desired).await;
-    if !look.pins.is_empty() {
-        observed.pins = look.pins;
+    if rollover::changed(means, &plan, (&desired, &asked, &observed), &diary, &mut pinned).await {
+        observed.pins.clone_from(&pinned.pins);
         let having = (observed.held.as_slice(), observed.sourced.as_slice());
         desired = wanted::desire(means, discovered, having, &observed.pins);
         plan = plan::plan(&desired, &observed, mode, means.how.moment());
     }
+    if writes {
+        means.store.note_all(&pinned.notes)?;
+    }
     (means.tell)(&Event::Planned(plan.steps.len()));
-    let mut findings: Vec<Finding> =
-        discovered.iter().flat_map(|domain| domain.findings.clone()).chain(found).collect();
+    let said = discovered.iter().flat_map(|domain| domain.findings.clone());
+    let mut findings: Vec<Finding> = said.chain(found).chain(pinned.findings).collect();
     findings.extend(kept.iter().flat_map(survey::damaged).chain(others.findings));
     findings.extend(wanted::offered(means, mode, &desired, &plan));
     findings.extend(plan.findings.iter().cloned());

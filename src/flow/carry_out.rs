@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::disk::Access;
-use crate::flow::{Event, Means, Scene};
+use crate::flow::{Event, Means, Scene, rollover};
 use crate::hook;
 use crate::model::{CertName, Code, Finding, Host, Hostname, Sha256, StageMark};
 use crate::plan::{
@@ -93,11 +93,17 @@ impl Round<'_> {
         if let Some(need) = blocked {
             return Some(format!("step {} did not work", need + 1));
         }
-        (!self.mode.consents_to(&step.action)).then(|| {
-            "the hook-in lines are missing: `mailcert setup` shows them, `mailcert fix --yes` \
-             applies them"
-                .to_owned()
-        })
+        let why = match step.action {
+            Action::Publish { .. } => {
+                "mailcert may not change the zone: publish these records; the key that senders \
+                 know is shown until they stand"
+            }
+            _ => {
+                "the hook-in lines are missing: `mailcert setup` shows them, `mailcert fix --yes` \
+                 applies them"
+            }
+        };
+        (!self.mode.consents_to(&step.action)).then(|| why.to_owned())
     }
 
     /// The next step, or as many of a kind as can go side by side. The outer error ends the run,
@@ -159,6 +165,10 @@ impl Round<'_> {
                     self.note(&hook::known(&seen.server, self.means.how.moment()))?;
                 }
                 applied.map_err(text)
+            }
+            Action::MakeKey { certificate } => rollover::make_key(self.means, certificate),
+            Action::Publish { owner, ttl, add, remove, .. } => {
+                return rollover::publish(self.means, (owner, *ttl), add, remove).await;
             }
             Action::Prune { certificate, version } => {
                 store.forget(certificate, *version).map_err(text)

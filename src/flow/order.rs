@@ -8,9 +8,9 @@ use futures_util::StreamExt;
 use crate::flow::carry_out::{Round, text};
 use crate::flow::told::Told;
 use crate::flow::wait::after;
-use crate::flow::{Done, Event, Means, chain, spend};
+use crate::flow::{Done, Event, Means, chain, rollover, spend};
 use crate::issue::{self, Book, Issued, Order, Refusal};
-use crate::model::{CertName, Code, Finding, Hostname, Version};
+use crate::model::{CertName, Code, Finding, Hostname, KeyHash, Version};
 use crate::plan::{Action, Held, HeldVersion, Step, must_stay};
 use crate::store::{Entry, StoreError};
 use crate::{survey, verify};
@@ -32,17 +32,17 @@ impl Round<'_> {
         let held: HashMap<_, _> = self.held.iter().map(|held| (&held.name, held)).collect();
         let now = means.how.moment();
         let orders = steps.iter().filter_map(|step| match &step.action {
-            Action::Issue { certificate, names, reuse_key, .. } => {
+            Action::Issue { certificate, names, reuse_key, next_key, .. } => {
                 let works = |held: &&Held| must_stay(held, names, now);
                 let must_stay = held.get(certificate).map(works).unwrap_or_default();
-                Some((certificate, names, must_stay, *reuse_key))
+                Some((certificate, names, must_stay, (*reuse_key, *next_key)))
             }
             _ => None,
         });
         let orders: Vec<_> = orders.collect();
         let mut answers = futures_util::stream::iter(orders)
-            .map(|(certificate, names, must_stay, reuse_key)| async move {
-                let asked = order(means, certificate, names, must_stay, reuse_key);
+            .map(|(certificate, names, must_stay, keys)| async move {
+                let asked = order(means, certificate, names, must_stay, keys);
                 let answer = spend::counted(means, scene, (certificate, names), asked).await;
                 (certificate, names, answer)
             })
@@ -150,11 +150,12 @@ async fn order(
     certificate: &CertName,
     names: &[Hostname],
     must_stay: Vec<Hostname>,
-    reuse_key: Option<Version>,
+    keys: (Option<Version>, Option<KeyHash>),
 ) -> Result<Issued, Refusal> {
-    let key = match reuse_key {
-        None => None,
-        Some(version) => {
+    let key = match keys {
+        (None, None) => None,
+        (_, Some(next)) => Some(rollover::next_key(means, certificate, &next)?),
+        (Some(version), None) => {
             let bundle = means.store.bundle(certificate, version);
             Some(bundle.map_err(|e| ours(certificate, Code::StoreDamaged, text(e)))?.key)
         }
@@ -198,6 +199,10 @@ fn keep(
     let (known, now) = (means.how.known(), means.how.moment());
     let unfit = survey::unfit(&issued.bundle.chain, &facts, known, now);
     let version = means.store.keep(certificate, &issued.bundle, &facts).map_err(text)?;
+    if let Err(error) = means.store.end_next(certificate, &facts.spki) {
+        // The plan sees that a version has that key.
+        tracing::debug!(%certificate, %error, "the end of the next key was not written");
+    }
     let left_out = (!issued.left_out.is_empty()).then(|| {
         let (names, findings) = issued.left_out.iter().cloned().unzip();
         Refusal { findings, names, retry_after: None, by_ca: true }
@@ -206,7 +211,7 @@ fn keep(
 }
 
 /// A failure of our own, in the form of a refusal: it waits like one.
-fn ours(certificate: &CertName, code: Code, why: String) -> Refusal {
+pub(super) fn ours(certificate: &CertName, code: Code, why: String) -> Refusal {
     let findings = vec![Finding::new(code, certificate, why)];
     Refusal { findings, names: Vec::new(), retry_after: None, by_ca: false }
 }

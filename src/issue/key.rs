@@ -10,6 +10,16 @@ use zeroize::Zeroizing;
 
 use crate::model::{DnsId, Hostname, KeyHash, KeyType, PrivateKey, Sha256};
 
+/// Makes a key ahead of its order: itself and the hash of its public half.
+///
+/// # Errors
+/// One sentence.
+pub fn make_key(kind: KeyType) -> Result<(PrivateKey, KeyHash), String> {
+    let key = Key::make(kind)?;
+    let hash = key.hash();
+    Ok((key.pem, hash))
+}
+
 /// A key in both its forms: as text for the store, and as something that signs.
 pub(super) struct Key {
     pub(super) pem: PrivateKey,

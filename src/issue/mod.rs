@@ -20,6 +20,7 @@ pub use acme::{AccountSeen, Acme, Directory, Meta, Registered, Standing};
 pub use book::{Book, FORGOTTEN};
 pub use caa::{Caa, check as check_caa};
 pub use dns01::Updates;
+pub use key::make_key;
 pub use listen::Listener;
 pub use listen::port_holder;
 pub use memory::{Fetch, MemoryCa};

@@ -5,14 +5,12 @@ mod desk;
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use crate::config::EximLayout;
-use crate::model::{CertName, DnsId, Facts, Hostname, Sha256, Timestamp, Version};
+use crate::model::{CertName, DnsId, Facts, Hostname, NextKey, Sha256, Timestamp, Version};
 use crate::plan::group::free_name;
 use crate::plan::held::{Adoptables, due_at};
 use crate::plan::issue::desk::Desk;
 use crate::plan::layout::{Pending, Scene};
-use crate::plan::{Action, Adoptable, Draft, Held, Reason, Step, Wish, sourced};
-use crate::servers::Kind;
+use crate::plan::{Action, Adoptable, Draft, Held, Reason, Step, Wish, rollover, sourced};
 
 /// What is assumed of the life of a certificate that is not issued yet.
 const ASSUMED_LIFE: Duration = Duration::from_secs(90 * 24 * 60 * 60);
@@ -118,7 +116,10 @@ fn adopt(name: &CertName, pair: &Adoptable, now: Timestamp, draft: &mut Draft) -
 fn place(scene: &Scene<'_>, order: Order) -> (Step, Pending) {
     let Order { certificate, names, because } = order;
     let held = scene.held.get(&certificate).copied();
-    let reuse_key = held.and_then(|held| reused(scene, held, &names, &because));
+    let next = held.and_then(|held| rolled(scene, held, &names, &because));
+    let next_key = next.map(|next| next.key);
+    let reused = |held| reused(scene, held, &names, &because);
+    let reuse_key = held.filter(|_| next.is_none()).and_then(reused);
     let version = held.and_then(|held| held.versions.last()).map_or(1, |last| last.version.0 + 1);
     let key = held
         .and_then(|held| held.versions.iter().find(|version| Some(version.version) == reuse_key));
@@ -131,32 +132,38 @@ fn place(scene: &Scene<'_>, order: Order) -> (Step, Pending) {
         serial: String::new(),
         key_type: key.map_or(scene.desired.key_type, |key| key.facts.key_type),
         leaf: unknown,
-        spki: key.map_or(unknown, |key| key.facts.spki),
+        spki: next_key.or_else(|| key.map(|key| key.facts.spki)).unwrap_or(unknown),
         combined: unknown,
         key_file: unknown,
         chain_file: unknown,
         chain_length: 0,
     };
     let ways = names.iter().map(|name| scene.desired.ways.of(name)).collect();
-    let action = Action::Issue { certificate, names, ways, reuse_key };
+    let action = Action::Issue { certificate, names, ways, reuse_key, next_key };
     let step = Step { action, because, needs: Vec::new() };
     (step, Pending { step: 0, version: Version(version), facts, adopted: false })
+}
+
+/// The next key of a certificate, where the order is to use it: its records stand. Where a server
+/// keeps key and chain in two files, only when another key is asked for.
+fn rolled<'a>(
+    scene: &Scene<'a>,
+    held: &Held,
+    names: &[Hostname],
+    because: &Reason,
+) -> Option<&'a NextKey> {
+    let is_asked = matches!(because, Reason::KeyType | Reason::Exposed);
+    rollover::ready(scene, held, names).filter(|_| is_asked || !rollover::splits(scene))
 }
 
 /// The version whose key is used again: one that TLSA pins; else, where a server keeps key and
 /// chain in two files, the last one, so that nobody reads a key beside another's chain.
 fn reused(scene: &Scene<'_>, held: &Held, names: &[Hostname], because: &Reason) -> Option<Version> {
-    let split = |kind: &Kind| match kind {
-        Kind::Exim(exim) => exim.layout == EximLayout::Split,
-        Kind::Files(files) => files.paths.are_split(),
-        Kind::Postfix(_) | Kind::Dovecot(_) => false,
-    };
     if let Some(pinned) = scene.guard.reuse(held, names) {
         return Some(pinned);
     }
-    let splits = scene.observed.servers.iter().any(|seen| split(&seen.server.kind));
     let base = held.versions.iter().rev().find(|version| !version.is_bad())?;
     let keeps = base.facts.key_type == scene.desired.key_type && *because != Reason::KeyType;
     let exposed = scene.exposed.contains_key(&(held.name.clone(), base.version));
-    (splits && keeps && !exposed).then_some(base.version)
+    (rollover::splits(scene) && keeps && !exposed).then_some(base.version)
 }

@@ -247,7 +247,7 @@ impl<'a> Scene<'a> {
 
     /// The version of a certificate that lies on a server already, where the TLSA records allow
     /// none: it stays, since what worked with it still does.
-    fn installed(&self, seen: &Seen, held: &'a Held) -> Option<&'a HeldVersion> {
+    pub(super) fn installed(&self, seen: &Seen, held: &'a Held) -> Option<&'a HeldVersion> {
         held.versions.iter().rev().find(|version| {
             let shown = self.show(held, version);
             let files = wants(&seen.server, std::slice::from_ref(&shown), None);

@@ -12,6 +12,7 @@ mod limits;
 mod pins;
 mod prove;
 mod rights;
+mod rollover;
 mod server;
 mod sourced;
 mod world;
@@ -21,11 +22,12 @@ pub use damage::Damage;
 pub use held::{due_at, must_stay, version_to_show};
 pub use layout::{Layout, layout};
 pub use limits::{Limit, Limits};
+pub use pins::Pins;
+pub use rollover::shown_everywhere;
 pub use server::opens_anew;
 pub use sourced::{Having, wishes};
 pub use world::{
-    Adoptable, Desired, Edit, FileSeen, Held, HeldVersion, Hook, Observed, Pins, Seen, Sourced,
-    Wish,
+    Adoptable, Desired, Edit, FileSeen, Held, HeldVersion, Hook, Observed, Seen, Sourced, Wish,
 };
 
 use std::collections::{BTreeSet, HashSet};
@@ -54,11 +56,15 @@ pub enum Mode {
 }
 
 impl Mode {
-    /// Whether a step may be carried out: hook-in lines only on consent. Without it their step is
-    /// in the plan to be seen, and is skipped.
+    /// Whether a step may be carried out: hook-in lines only on consent, and never what a person
+    /// has to publish. Such a step is in the plan to be seen, and is skipped.
     #[must_use]
     pub fn consents_to(&self, action: &Action) -> bool {
-        !matches!(action, Action::Hook { .. }) || matches!(self, Self::Fix { hook: true, .. })
+        match action {
+            Action::Hook { .. } => matches!(self, Self::Fix { hook: true, .. }),
+            Action::Publish { by_hand, .. } => !by_hand,
+            _ => true,
+        }
     }
 }
 
@@ -101,6 +107,28 @@ pub enum Action {
         ways: Vec<Way>,
         /// A key to use again (TLSA pins it): that of this version.
         reuse_key: Option<Version>,
+        /// The key that was made ahead, where its TLSA records stand.
+        next_key: Option<KeyHash>,
+    },
+    /// Make the next key of a certificate, so that its TLSA records can be published first.
+    MakeKey {
+        /// Of which.
+        certificate: CertName,
+    },
+    /// Publish TLSA records (`3 1 1`), and take away those that nobody needs.
+    Publish {
+        /// For which certificate.
+        certificate: CertName,
+        /// Where: `_25._tcp.HOST`, or what that is an alias of.
+        owner: String,
+        /// How long caches may keep them, in seconds.
+        ttl: u32,
+        /// The keys to be named.
+        add: Vec<KeyHash>,
+        /// The keys to be named no more.
+        remove: Vec<KeyHash>,
+        /// Whether a person has to do it: mailcert may not.
+        by_hand: bool,
     },
     /// Take a pair into the store that is installed, or that others made.
     Adopt {
@@ -174,6 +202,8 @@ impl Action {
         match self {
             Self::Issue { certificate, .. }
             | Self::Adopt { certificate, .. }
+            | Self::MakeKey { certificate }
+            | Self::Publish { certificate, .. }
             | Self::Install { part: Part::Certificate(certificate), .. }
             | Self::Prune { certificate, .. } => Some(certificate),
             Self::Prove { certificate, .. } => certificate.as_ref(),
@@ -232,6 +262,10 @@ pub enum Reason {
     RolledBack,
     /// TLSA pins the key.
     Pinned(KeyHash),
+    /// Who looks at TLSA has to know the next key before it is shown.
+    NextKey,
+    /// Every server shows another key, for two TTLs.
+    KeyOver,
     /// More old versions than are kept.
     Superseded,
 }
@@ -294,6 +328,7 @@ pub fn plan(desired: &Desired, observed: &Observed, mode: &Mode, now: Timestamp)
     for sheet in &sheets {
         sheet.prove(&scene, &pending, &mut draft);
     }
+    rollover::steps(&scene, &mut draft);
     prune(&scene, &sheets, &mut draft);
     let Draft { steps, wake, findings, exposed, schedule } = draft;
     Plan { steps, wake, findings, exposed, schedule }

@@ -1,22 +1,81 @@
 //! The TLSA guard: a key that published records do not match is not shown (RFC 7672).
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use crate::model::{Code, DnsId, Facts, Finding, Hostname, KeyHash, Version};
-use crate::plan::{Held, Pins};
+use crate::model::{Code, DnsId, Facts, Finding, Hostname, KeyHash, Sha256, Timestamp, Version};
+use crate::plan::{Held, HeldVersion};
+
+/// What authenticated TLSA records at one place say of a host served here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pins {
+    /// The host.
+    pub host: Hostname,
+    /// Where they stand: `_25._tcp.HOST`, or what that is an alias of (RFC 7671 section 7).
+    pub owner: String,
+    /// The hashes of the keys it may show (usage 3 or 1, selector 1).
+    pub keys: Vec<KeyHash>,
+    /// Certificates that may be shown because a record of another kind means them, or a CA in
+    /// their chain.
+    pub leaves: Vec<Sha256>,
+    /// Keys that are named and must not be shown yet: until when, as far as that is known. Their
+    /// record has to stand at every server of the zone for two TTLs.
+    pub fresh: BTreeMap<KeyHash, Option<Timestamp>>,
+    /// The keys whose record mailcert put there.
+    pub ours: BTreeSet<KeyHash>,
+    /// How long caches keep the records, in seconds.
+    pub ttl: u32,
+    /// Whether mailcert may change them.
+    pub managed: bool,
+    /// There was no answer: what is held may be shown, and nothing new.
+    pub unknown: bool,
+}
+
+impl Pins {
+    /// Keys of a host at port 25, which somebody else looks after.
+    #[must_use]
+    pub fn of(host: Hostname, keys: Vec<KeyHash>) -> Self {
+        Self {
+            owner: format!("_25._tcp.{host}"),
+            host,
+            keys,
+            leaves: Vec::new(),
+            fresh: BTreeMap::new(),
+            ours: BTreeSet::new(),
+            ttl: 3600,
+            managed: false,
+            unknown: false,
+        }
+    }
+
+    /// Whether it says anything of what may be shown.
+    #[must_use]
+    pub fn counts(&self) -> bool {
+        self.unknown || !(self.keys.is_empty() && self.leaves.is_empty())
+    }
+
+    /// Whether a record for this key stands long enough.
+    pub(super) fn names(&self, key: &KeyHash) -> bool {
+        self.keys.contains(key) && !self.fresh.contains_key(key)
+    }
+
+    /// Whether a certificate may be shown.
+    pub(super) fn allows(&self, facts: &Facts) -> bool {
+        self.names(&facts.spki) || self.leaves.contains(&facts.leaf)
+    }
+}
 
 /// Published pins by host, and by the domain above the host for wildcards.
 pub(super) struct Guard<'a> {
-    exact: HashMap<&'a str, &'a Pins>,
+    exact: HashMap<&'a str, Vec<&'a Pins>>,
     below: HashMap<&'a str, Vec<&'a Pins>>,
 }
 
 impl<'a> Guard<'a> {
     pub(super) fn of(pins: &'a [Pins]) -> Self {
         let mut own = Self { exact: HashMap::new(), below: HashMap::new() };
-        // Records of which none pins a key as such (an empty list) say nothing of ours.
-        for pins in pins.iter().filter(|pins| !pins.keys.is_empty()) {
-            own.exact.insert(pins.host.as_str(), pins);
+        // Records that mean nothing that is held, and no key as such, say nothing of ours.
+        for pins in pins.iter().filter(|pins| pins.counts()) {
+            own.exact.entry(pins.host.as_str()).or_default().push(pins);
             if let Some((_, domain)) = pins.host.as_str().split_once('.') {
                 own.below.entry(domain).or_default().push(pins);
             }
@@ -24,37 +83,56 @@ impl<'a> Guard<'a> {
         own
     }
 
+    /// Whether nothing is pinned at all.
+    pub(super) fn is_empty(&self) -> bool {
+        self.exact.is_empty()
+    }
+
     /// The pins of every host a certificate covers.
     fn on<'s>(&'s self, facts: &'s Facts) -> impl Iterator<Item = &'a Pins> + 's {
-        facts.names.iter().flat_map(|id| match id {
-            DnsId::Host(name) => self.exact.get(name.as_str()).copied().into_iter().collect(),
-            DnsId::Wildcard(name) => self.below.get(name.as_str()).cloned().unwrap_or_default(),
+        facts.names.iter().flat_map(|id| {
+            let found = match id {
+                DnsId::Host(name) => self.exact.get(name.as_str()),
+                DnsId::Wildcard(name) => self.below.get(name.as_str()),
+            };
+            found.into_iter().flatten().copied()
         })
     }
 
-    /// Whether a key is pinned for a host this certificate covers.
+    /// The pins of these hosts.
+    pub(super) fn of_hosts<'s>(
+        &'s self,
+        names: &'s [Hostname],
+    ) -> impl Iterator<Item = &'a Pins> + 's {
+        names.iter().filter_map(|name| self.exact.get(name.as_str())).flatten().copied()
+    }
+
+    /// Whether something is pinned for a host this certificate covers.
     pub(super) fn pins(&self, facts: &Facts) -> bool {
         self.on(facts).next().is_some()
     }
 
-    /// Whether this certificate's key may be shown: it is among the pins of each of its hosts.
+    /// Whether this certificate may be shown: by the pins of each of its hosts.
     pub(super) fn allows(&self, facts: &Facts) -> bool {
-        self.on(facts).all(|pins| pins.keys.contains(&facts.spki))
+        self.on(facts).all(|pins| pins.allows(facts))
     }
 
-    /// Whether a key is pinned for this host.
+    /// Whether something is pinned for this host.
     pub(super) fn has(&self, host: &Hostname) -> bool {
         self.exact.contains_key(host.as_str())
+    }
+
+    /// Whether the pins of these hosts, of which there are some, all name this key.
+    pub(super) fn name(&self, key: &KeyHash, names: &[Hostname]) -> bool {
+        let mut pins = self.of_hosts(names).peekable();
+        pins.peek().is_some() && pins.all(|pins| pins.names(key))
     }
 
     /// The held version whose key a new one for these names must use again: the newest that the
     /// pins of all of them name.
     pub(super) fn reuse(&self, held: &Held, names: &[Hostname]) -> Option<Version> {
-        let pins: Vec<&Pins> =
-            names.iter().filter_map(|name| self.exact.get(name.as_str()).copied()).collect();
-        let named = |key: &KeyHash| pins.iter().all(|pins| pins.keys.contains(key));
-        let newest = held.versions.iter().rev().find(|version| named(&version.facts.spki));
-        newest.filter(|_| !pins.is_empty()).map(|version| version.version)
+        let named = |version: &&HeldVersion| self.name(&version.facts.spki, names);
+        held.versions.iter().rev().find(named).map(|version| version.version)
     }
 
     /// What to publish where the newest version of a certificate may not be shown.
@@ -62,17 +140,35 @@ impl<'a> Guard<'a> {
         let newest = held.versions.iter().rev().find(|version| !version.is_bad());
         let Some(newest) = newest else { return Vec::new() };
         let key = newest.facts.spki;
-        self.on(&newest.facts)
-            .filter(|pins| !pins.keys.contains(&key))
-            .map(|pins| {
-                let host = &pins.host;
-                let message = format!(
-                    "the TLSA records of {host} do not name the key of version {} of {}, so it \
-                     is not shown; publish: _25._tcp.{host}. IN TLSA 3 1 1 {key}",
-                    newest.version, held.name
-                );
-                Finding::new(Code::TlsaMismatch, host, message)
-            })
-            .collect()
+        let refusing = self.on(&newest.facts).filter(|pins| !pins.allows(&newest.facts));
+        refusing.map(|pins| self.mismatch(pins, held, newest.version, &key)).collect()
+    }
+
+    fn mismatch(&self, pins: &Pins, held: &Held, version: Version, key: &KeyHash) -> Finding {
+        let Pins { host, owner, .. } = pins;
+        let name = &held.name;
+        if pins.unknown {
+            let message = format!(
+                "the TLSA records of {host} ({owner}) cannot be read although its zone is signed, \
+                 so version {version} of {name} is not shown until they can; see `dig +dnssec \
+                 {owner} TLSA`"
+            );
+            return Finding::new(Code::DaneBroken, host, message);
+        }
+        let message = match pins.fresh.get(key) {
+            Some(Some(until)) => format!(
+                "version {version} of {name} is shown from {until} on, when the TLSA record of its \
+                 key has stood at every server of the zone for two TTLs: {owner}"
+            ),
+            Some(None) => format!(
+                "version {version} of {name} is not shown yet: not every server of the zone was \
+                 seen with the TLSA record of its key: {owner}"
+            ),
+            None => format!(
+                "the TLSA records of {host} do not name the key of version {version} of {name}, so \
+                 it is not shown; publish: {owner}. IN TLSA 3 1 1 {key}"
+            ),
+        };
+        Finding::new(Code::TlsaMismatch, host, message)
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::model::{CertName, Code, Finding, Level, Timestamp, Version};
 use crate::plan::layout::Scene;
 use crate::plan::server::{Compared, compare};
-use crate::plan::{Action, Draft, FileSeen, Held, Reason, Seen, Wish};
+use crate::plan::{Action, Draft, FileSeen, Held, Reason, Seen, Wish, rollover};
 use crate::servers::{Content, Part, Shown, Want, wants};
 
 /// A further new key because the last one was exposed is ordered a week after that: something on
@@ -106,10 +106,11 @@ pub(super) fn new_key(
     let (name, exposed) = (&wish.name, &scene.exposed);
     let at = new_key_at(exposed, name, held.versions.last()?.version)?;
     let pinned = scene.guard.reuse(held, &wish.names);
-    if pinned.is_some_and(|version| exposed.contains_key(&(name.clone(), version))) {
+    let rolls = rollover::ready(scene, held, &wish.names).is_some();
+    if !rolls && pinned.is_some_and(|version| exposed.contains_key(&(name.clone(), version))) {
         let message = format!(
-            "the key of {name} could be read by others, and TLSA records name it: publish those \
-             of a new key, take these out, then run mailcert fix again"
+            "the key of {name} could be read by others, and TLSA records name it: the next key is \
+             shown when its own record has stood at every server of the zone for two TTLs"
         );
         draft.findings.push(Finding::new(Code::KeyExposed, name, message));
         return None;

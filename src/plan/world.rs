@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::model::{
-    CertName, Facts, Host, Hostname, KeyHash, KeyType, Owner, Renewal, Sha256, Timestamp, Version,
+    CertName, Facts, Host, Hostname, KeyType, Owner, Renewal, Rollover, Sha256, Timestamp, Version,
     Ways,
 };
 use crate::plan::held::{due_at, last_call};
-use crate::plan::{Budget, Damage};
+use crate::plan::{Budget, Damage, Pins};
 use crate::servers::{Server, ServerId};
 
 /// What is wanted.
@@ -54,6 +54,8 @@ pub struct Observed {
     pub servers: Vec<Seen>,
     /// Authenticated TLSA records of hosts served here.
     pub pins: Vec<Pins>,
+    /// What is remembered of keys that TLSA records pin.
+    pub rollover: Rollover,
     /// Versions whose keys others could read, and since when that is known.
     pub exposed: BTreeMap<(CertName, Version), Timestamp>,
     /// Installed pairs that could be taken into a store that lacks them.
@@ -140,15 +142,6 @@ impl HeldVersion {
     pub fn is_bad(&self) -> bool {
         self.bad.is_some() || self.unfit.is_some()
     }
-}
-
-/// Published pins of one host (TLSA usage 3 or 1, selector 1, matching 1).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pins {
-    /// The host.
-    pub host: Hostname,
-    /// The hashes of the keys it may show.
-    pub keys: Vec<KeyHash>,
 }
 
 /// An installed pair that matches and parses.

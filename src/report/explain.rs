@@ -139,6 +139,8 @@ pub fn explain(code: Code) -> &'static str {
         Code::OtherChain => text!("other-chain"),
         Code::OrdersSpread => text!("orders-spread"),
         Code::TlsaMismatch => text!("tlsa-mismatch"),
+        Code::TlsaWaits => text!("tlsa-waits"),
+        Code::TlsaRetiredCa => text!("tlsa-retired-ca"),
         Code::CaUnreachable => text!("ca-unreachable"),
         Code::RateLimited => text!("rate-limited"),
         Code::HookMissing => text!("hook-missing"),

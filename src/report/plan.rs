@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use crate::model::{Because, Challenge, Finding, Hostname, Level, Timestamp, Way};
+use crate::model::{
+    Because, Challenge, Finding, Hostname, KeyHash, Level, Timestamp, Way, tlsa_line,
+};
 use crate::plan::{Action, Fate, Outcome, Plan, Reason, Schedule, Step};
 
 /// Names listed before the rest is only counted.
@@ -59,6 +61,7 @@ pub(super) fn plan_text(plan: &Plan, findings: &[Finding]) -> String {
         let indent = " ".repeat(margin + 1);
         text += &wrapped(&indent, &format!("because {}", because(step)));
         text += &by_ways(&indent, &step.action);
+        text += &records(&step.action);
     }
     if let (false, Some(wake)) = (plan.steps.is_empty(), plan.wake) {
         text += &format!("The next look is due at {wake}.\n");
@@ -123,6 +126,7 @@ pub(super) fn outcomes_text(outcomes: &[Outcome]) -> String {
         text += &wrapped(&front, &sentence(&outcome.step.action));
         if let Some(error) = &outcome.error {
             text += &wrapped("        ", error);
+            text += &records(&outcome.step.action);
         }
     }
     text
@@ -143,10 +147,30 @@ fn step_json(step: &Step) -> Value {
         "because": because(step),
         "needs": step.needs,
     });
+    if let Action::Publish { owner, ttl, add, remove, by_hand, .. } = &step.action {
+        value["records"] = lines(owner, *ttl, add).into();
+        value["remove"] = lines(owner, *ttl, remove).into();
+        value["by"] = json!(if *by_hand { "hand" } else { "mailcert" });
+    }
     if let Action::Issue { ways, .. } = &step.action {
         value["challenges"] = ways.iter().map(way_json).collect();
     }
     value
+}
+
+/// Records as they stand in a zone file.
+fn lines(owner: &str, ttl: u32, keys: &[KeyHash]) -> Vec<String> {
+    keys.iter().map(|key| tlsa_line(owner, ttl, key)).collect()
+}
+
+/// The records of a step, each in a line that can be pasted: in a zone file a blank in front means
+/// something.
+fn records(action: &Action) -> String {
+    let Action::Publish { owner, ttl, add, remove, .. } = action else { return String::new() };
+    let line = |mark: &str, line: String| format!("{mark}{line}\n");
+    let add = lines(owner, *ttl, add).into_iter().map(|text| line("", text));
+    let remove = lines(owner, *ttl, remove).into_iter().map(|text| line("; away: ", text));
+    add.chain(remove).collect()
 }
 
 fn way_json(way: &Way) -> Value {
@@ -157,6 +181,8 @@ fn way_json(way: &Way) -> Value {
 fn word(action: &Action) -> &'static str {
     match action {
         Action::Issue { .. } => "issue",
+        Action::MakeKey { .. } => "make-key",
+        Action::Publish { .. } => "publish",
         Action::Adopt { .. } => "adopt",
         Action::Install { .. } => "install",
         Action::Tighten { .. } => "tighten",
@@ -172,9 +198,10 @@ fn word(action: &Action) -> &'static str {
 /// What a step is about, in as few words as tell it from others of its kind.
 fn subject(action: &Action) -> String {
     match action {
-        Action::Issue { certificate, .. } | Action::Adopt { certificate, .. } => {
-            certificate.to_string()
-        }
+        Action::Issue { certificate, .. }
+        | Action::Adopt { certificate, .. }
+        | Action::MakeKey { certificate } => certificate.to_string(),
+        Action::Publish { owner, .. } => owner.clone(),
         Action::Install { server, part, .. } => format!("{server} {part}"),
         Action::Tighten { path, .. } => path.display().to_string(),
         Action::Open { server }
@@ -190,10 +217,22 @@ fn subject(action: &Action) -> String {
 /// What a step does, in plain words.
 fn sentence(action: &Action) -> String {
     match action {
-        Action::Issue { certificate, names, reuse_key, .. } => {
-            let key =
-                reuse_key.map_or(String::new(), |old| format!(" with the key of version {old}"));
+        Action::Issue { certificate, names, reuse_key, next_key, .. } => {
+            let key = match (reuse_key, next_key) {
+                (_, Some(_)) => " with the key made ahead".to_owned(),
+                (Some(old), None) => format!(" with the key of version {old}"),
+                (None, None) => String::new(),
+            };
             format!("issue {certificate}{key} for {}", listed(names))
+        }
+        Action::MakeKey { certificate } => format!("make the next key of {certificate}"),
+        Action::Publish { owner, add, remove, by_hand, .. } => {
+            let by_hand = if *by_hand { " by hand" } else { "" };
+            match (add.is_empty(), remove.is_empty()) {
+                (true, _) => format!("take TLSA records of old keys away at {owner}{by_hand}"),
+                (_, true) => format!("publish TLSA records at {owner}{by_hand}"),
+                _ => format!("publish TLSA records at {owner}{by_hand} and take old ones away"),
+            }
         }
         Action::Adopt { certificate, chain, .. } => {
             format!("adopt {} as {certificate}", chain.display())
@@ -249,6 +288,10 @@ fn because(step: &Step) -> String {
         Reason::NotHooked => "the server does not use our files yet".to_owned(),
         Reason::RolledBack => "a newer version is not to be shown".to_owned(),
         Reason::Pinned(key) => format!("TLSA records name its key {key}"),
+        Reason::NextKey => {
+            "senders that look at TLSA must know the next key before it is shown".to_owned()
+        }
+        Reason::KeyOver => "every server shows another key, for two TTLs".to_owned(),
         Reason::Superseded => "more old versions are held than are kept".to_owned(),
     }
 }

@@ -28,7 +28,7 @@ pub use gate::{gated, unfit};
 pub use observe::{Anew, Earlier, Look, Observation, damaged, edits, held, is_edited, observe};
 pub use sourced::{Others, sourced, unsearchable_places};
 pub use surroundings::{Judge, of_held, surroundings, unasked};
-pub use tlsa::pins;
+pub use tlsa::{TlsaLook, TlsaSeen};
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};

@@ -143,6 +143,7 @@ pub async fn observe(
         servers: Vec::new(),
         sourced: Vec::new(),
         budget: Budget::default(),
+        rollover: diary.rollover.clone(),
     };
     let mut touched = Vec::new();
     for asked in asked {

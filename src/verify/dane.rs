@@ -207,6 +207,15 @@ fn words(error: &Error, hosts: &[&Hostname]) -> String {
     }
 }
 
+/// The intermediate of Let's Encrypt whose key a record pins although nothing is signed with it any
+/// more, if it is one (`2 1 1`; RFC 7671 section 5.2 tells not to pin what changes).
+#[must_use]
+pub fn retired(record: &Tlsa) -> Option<&'static str> {
+    let Tlsa { usage: 2, selector: 1, matching: 1, data } = record else { return None };
+    let hash = hex(data);
+    RETIRED.iter().find(|(_, retired)| *retired == hash).map(|(name, _)| *name)
+}
+
 /// As in a zone file; data longer than a SHA-256 is cut.
 impl fmt::Display for Tlsa {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -222,6 +231,27 @@ impl fmt::Display for Tlsa {
 pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
+
+/// SHA-256 of the keys (SubjectPublicKeyInfo) of the intermediates that letsencrypt.org/certificates
+/// lists as retired (2026-08-21), made of its PEM files by `openssl x509 -pubkey`.
+const RETIRED: [(&str, &str); 16] = [
+    ("X1 and X3", "60b87575447dcba2a36b7d11ac09fb24a9db406fee12d2cc90180517616e8a18"),
+    ("X2 and X4", "b111dd8a1c2091a89bd4fd60c57f0716cce50feeff8137cdbee0326e02cf362b"),
+    ("R3", "8d02536c887482bc34ff54e41d2ba659bf85b341a0a20afadb5813dcfbcf286d"),
+    ("R4", "e5545e211347241891c554a03934cde9b749664a59d26d615fe58f77990f2d03"),
+    ("E1", "276fe8a8c4ec7611565bf9fce6dcace9be320c1b5bea27596b2204071ed04f10"),
+    ("E2", "bd936e72b212ef6f773102c6b77d38f94297322efc25396bc3279422e0c89270"),
+    ("E5", "3586d4ecf070578cbd27aedce20b964e48bc149faeb9dad72f46b857869172b8"),
+    ("E6", "d016e1fe311948aca64f2de44ce86c9a51ca041df6103bb52a88eb3f761f57d7"),
+    ("E7", "cbbc559b44d524d6a132bdac672744da3407f12aae5d5f722c5f6c7913871c75"),
+    ("E8", "885bf0572252c6741dc9a52f5044487fef2a93b811cdedfad7624cc283b7cdd5"),
+    ("E9", "f1440a9b76e1e41e53a4cb461329bf6337b419726be513e42e19f1c691c5d4b2"),
+    ("R10", "2bbad93ab5c79279ec121507f272cbe0c6647a3aae52e22f388afab426b4adba"),
+    ("R11", "6ddac18698f7f1f7e1c69b9bce420d974ac6f94ca8b2c761701623f99c767dc7"),
+    ("R12", "919c0df7a787b597ed056ace654b1de9c0387acf349f73734a4fd7b58cf612a4"),
+    ("R13", "025490860b498ab73c6a12f27a49ad5fe230fafe3ac8f6112c9b7d0aad46941d"),
+    ("R14", "f1647a5ee3efac54c892e930584fe47979b7acd1c76c1271bca1c5076d869888"),
+];
 
 #[cfg(test)]
 mod tests;

@@ -120,7 +120,7 @@ fn hold(chance: &mut Chance, world: &mut World, names: &[Hostname]) {
             continue;
         }
         let spki = facts(1 + chance.below(6) as u64, Vec::new(), world.now, 1).spki;
-        world.observed.pins.push(Pins { host: name.clone(), keys: vec![spki] });
+        world.observed.pins.push(Pins::of(name.clone(), vec![spki]));
     }
 }
 

@@ -5,12 +5,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use mailcert::model::{
-    Because, CertName, Challenge, DnsId, Facts, Host, Hostname, KeyType, Points, Service, Sha256,
-    Timestamp, Version, Ways, Why,
+    Because, CertName, Challenge, DnsId, Facts, Host, Hostname, KeyHash, KeyType, NextKey, Points,
+    Service, Sha256, Timestamp, Version, Ways, Why,
 };
 use mailcert::plan::{
     Action, Desired, Fate, FileSeen, Having, Held, HeldVersion, Hook, Mode, Observed, Plan, Seen,
-    Step, Wish, layout, must_stay, opens_anew, plan, version_to_show, wishes,
+    Step, Wish, layout, must_stay, opens_anew, plan, shown_everywhere, version_to_show, wishes,
 };
 use mailcert::servers::{Kind, Part, ServerId, needs_reload, wants};
 
@@ -68,7 +68,16 @@ impl World {
     }
 
     pub(crate) fn plan(&self, mode: &Mode) -> Plan {
-        plan(&self.desired(), &self.observed, mode, self.now)
+        let mut seen = self.clone();
+        seen.count_records();
+        plan(&seen.desired(), &seen.observed, mode, seen.now)
+    }
+
+    /// What stands for two TTLs is fresh no more.
+    fn count_records(&mut self) {
+        for pins in &mut self.observed.pins {
+            pins.fresh.retain(|_, until| until.is_none_or(|until| until > self.now));
+        }
     }
 
     pub(crate) fn is_files_only(&self, id: &ServerId) -> bool {
@@ -183,6 +192,7 @@ impl World {
 
     /// Carries out the first steps of a plan, which takes a moment.
     pub(crate) fn carry_out(&mut self, plan: &Plan, mode: &Mode, steps: usize) -> Vec<Fate> {
+        self.count_records();
         let desired = self.desired();
         let noticed = plan.exposed.iter().map(|key| (key.clone(), self.now));
         self.observed.exposed.extend(noticed);
@@ -198,13 +208,34 @@ impl World {
             fates.push(fate);
         }
         self.now = self.now.plus(MOMENT);
+        for (name, key) in shown_everywhere(&desired, &self.observed, self.now) {
+            let shown = &mut self.observed.rollover.shown;
+            if shown.get(&name).is_none_or(|(known, _)| *known != key) {
+                shown.insert(name, (key, self.now));
+            }
+        }
         fates
     }
 
     fn act(&mut self, step: &Step, desired: &Desired) -> bool {
         match &step.action {
-            Action::Issue { certificate, names, reuse_key, .. } => {
-                return self.issue(certificate, names, *reuse_key);
+            Action::Issue { certificate, names, reuse_key, next_key, .. } => {
+                return self.issue(certificate, names, (*reuse_key, *next_key));
+            }
+            Action::MakeKey { certificate } => {
+                self.issued += 1;
+                let key = Sha256::of(format!("next {}", self.issued).as_bytes());
+                let next = NextKey { key, key_type: desired.key_type, made: self.now };
+                self.observed.rollover.next.insert(certificate.clone(), next);
+            }
+            Action::Publish { owner, ttl, add, remove, .. } => {
+                let until = self.now.plus(Duration::from_secs(2 * u64::from(*ttl)));
+                for pins in self.observed.pins.iter_mut().filter(|pins| pins.owner == *owner) {
+                    pins.keys.retain(|key| !remove.contains(key));
+                    pins.keys.extend(add);
+                    pins.ours.extend(add);
+                    pins.fresh.extend(add.iter().map(|key| (*key, Some(until))));
+                }
             }
             Action::Adopt { certificate, sourced: Some(content), .. } => {
                 let mut pairs = self.observed.sourced.iter();
@@ -270,7 +301,12 @@ impl World {
         servers.find(|seen| seen.server.id == *id).expect("a server that is there")
     }
 
-    fn issue(&mut self, name: &CertName, names: &[Hostname], reuse: Option<Version>) -> bool {
+    fn issue(
+        &mut self,
+        name: &CertName,
+        names: &[Hostname],
+        (reuse, next): (Option<Version>, Option<KeyHash>),
+    ) -> bool {
         let refused: BTreeSet<_> =
             names.iter().filter(|name| self.dead.contains(name)).cloned().collect();
         // A wait for names that were not asked for goes on.
@@ -299,6 +335,7 @@ impl World {
         if let Some(old) = old.into_iter().find(|old| Some(old.version) == reuse) {
             (facts.spki, facts.key_type) = (old.facts.spki, old.facts.key_type);
         }
+        facts.spki = next.unwrap_or(facts.spki);
         self.keep(name, facts);
         true
     }

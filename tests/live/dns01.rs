@@ -86,7 +86,7 @@ fn by_dns() -> Small {
 }
 
 /// A server of the zone that nobody tells of changes; its pid.
-fn stale_secondary(world: &mut World) -> u32 {
+pub(crate) fn stale_secondary(world: &mut World) -> u32 {
     let address = world.address(55);
     let directory = world.directory_of("stale", "root:root", 0o755);
     let (directory, zone) = (text(&directory), world.path("knot/test.zone"));
@@ -104,7 +104,7 @@ fn stale_secondary(world: &mut World) -> u32 {
 }
 
 /// As `tsig-keygen` writes it.
-fn key(name: &str, secret: &str) -> String {
+pub(crate) fn key(name: &str, secret: &str) -> String {
     format!("key \"{name}\" {{\n\talgorithm hmac-sha256;\n\tsecret \"{secret}\";\n}};\n")
 }
 

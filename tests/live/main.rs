@@ -40,6 +40,7 @@ mod outset;
 mod programs;
 mod renewal;
 mod revoke;
+mod rollover;
 mod second;
 mod store;
 mod syscalls;

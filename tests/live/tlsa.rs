@@ -7,7 +7,7 @@ use crate::world::daemons::run;
 use crate::world::{Exim, Wish, World, text};
 
 /// A pin that no key matches.
-const NOBODYS: &str = "00000000000000000000000000000000000000000000000000000000000000ff";
+pub(crate) const NOBODYS: &str = "00000000000000000000000000000000000000000000000000000000000000ff";
 
 #[test]
 #[ignore = "needs root and mail servers; tests/run runs it"]
@@ -64,7 +64,7 @@ fn a_pin_that_no_key_matches_keeps_what_is_shown() {
 }
 
 /// SHA-256 of the public key a name shows on port 25, as TLSA `3 1 1` wants it.
-fn spki(world: &World, name: &str) -> String {
+pub(crate) fn spki(world: &World, name: &str) -> String {
     let shown = openssl(world, world.postfix(), PORTS[0], Some(name), name).expect("it verifies");
     let file = world.write("shown.pem", &format!("{shown}-----END CERTIFICATE-----\n"), 0o644);
     spki_of(text(&file))

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use crate::world::{World, daemons::run, text};
 
-/// The secret of the key `mailcert`, which may change TXT records: 32 times `k`.
+/// The secret of the key `mailcert`, which may change TXT and TLSA records: 32 times `k`.
 pub(crate) const SECRET: &str = "a2tra2tra2tra2tra2tra2tra2tra2tra2tra2tra2s=";
 
 pub(crate) fn start(world: &mut World) {
@@ -34,7 +34,7 @@ acl:
   - id: update
     key: mailcert
     action: update
-    update-type: TXT
+    update-type: [TXT, TLSA]
 policy:
   - id: fast
     algorithm: ecdsap256sha256

@@ -3,12 +3,12 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::Order;
-use crate::model::{CertName, Code, DnsId, Finding, Hostname, KeyType, Level, Timestamp};
+use crate::model::{CertName, Code, DnsId, Facts, Finding, Hostname, KeyType, Level, Timestamp};
 use crate::plan::group::free_name;
 use crate::plan::held::{bad_until, best, held_back, last_call};
 use crate::plan::layout::Scene;
 use crate::plan::rights::new_key;
-use crate::plan::{Draft, Held, HeldVersion, Reason, Wish};
+use crate::plan::{Draft, Held, HeldVersion, Reason, Wish, rollover};
 
 /// Where orders are decided, one certificate after the other.
 pub(super) struct Desk<'s, 'a> {
@@ -104,7 +104,7 @@ impl<'s, 'a> Desk<'s, 'a> {
         let names: Vec<Hostname> =
             wish.names.iter().filter(|name| !self.is_aside(name, base)).cloned().collect();
         let names = self.not_refused_elsewhere(wish, names, base, draft);
-        let because = self.need(&names, base).or_else(|| {
+        let because = self.need(&wish.name, &names, base).or_else(|| {
             new_key(scene, wish, held.filter(|_| names.len() == wish.names.len())?, draft)
         });
         let because = because.or_else(|| self.refused_though_it_works(wish, &names));
@@ -168,7 +168,12 @@ impl<'s, 'a> Desk<'s, 'a> {
     }
 
     /// Why these names need an order, if they do.
-    fn need(&self, names: &[Hostname], base: Option<&HeldVersion>) -> Option<Reason> {
+    fn need(
+        &self,
+        name: &CertName,
+        names: &[Hostname],
+        base: Option<&HeldVersion>,
+    ) -> Option<Reason> {
         let now = self.scene.now;
         if names.is_empty() {
             return None;
@@ -187,11 +192,19 @@ impl<'s, 'a> Desk<'s, 'a> {
             Some(Reason::Due(facts.not_after))
         } else if !missing.is_empty() {
             Some(Reason::Missing(missing))
-        } else if facts.key_type != self.scene.desired.key_type && !self.scene.guard.pins(facts) {
+        } else if facts.key_type != self.scene.desired.key_type && self.may_roll(name, names, facts)
+        {
             Some(Reason::KeyType)
         } else {
             None
         }
+    }
+
+    /// Whether a certificate may get another key: none is pinned, or the next one is.
+    fn may_roll(&self, name: &CertName, names: &[Hostname], facts: &Facts) -> bool {
+        let held = self.scene.held.get(name);
+        !self.scene.guard.pins(facts)
+            || held.is_some_and(|held| rollover::ready(self.scene, held, names).is_some())
     }
 
     /// What the last order failed for may be cured by now, and nothing else would ever ask until the
@@ -226,7 +239,8 @@ impl<'s, 'a> Desk<'s, 'a> {
             _ if rest.len() == full.names.len() => None,
             None => {
                 let certificate = full.certificate.clone();
-                self.need(&rest, base).map(|because| Order { certificate, names: rest, because })
+                let because = self.need(&certificate, &rest, base);
+                because.map(|because| Order { certificate, names: rest, because })
             }
             Some(base) => self.split(&full.certificate, rest, base, draft),
         };
@@ -281,7 +295,7 @@ impl<'s, 'a> Desk<'s, 'a> {
         if base.facts.key_type != wanted && self.scene.guard.pins(&base.facts) {
             let message = format!(
                 "the key of {} stays {} although {wanted} is configured, because TLSA records \
-                 name it; take them out of the DNS first",
+                 name it, until the record of its next key has stood for two TTLs",
                 wish.name, base.facts.key_type
             );
             let finding = Finding::new(Code::TlsaMismatch, &wish.name, message);

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use expect_test::expect;
 
 use super::{outcomes_json, outcomes_text, plan_json, plan_text};
-use crate::model::{Because, CertName, Challenge, Code, Finding, Hostname, Timestamp, Ways};
+use crate::model::{
+    Because, CertName, Challenge, Code, Finding, Hostname, Sha256, Timestamp, Ways,
+};
 use crate::plan::{Action, Fate, Outcome, Plan, Reason, Step};
 use crate::servers::{Part, ServerId};
 
@@ -22,7 +24,7 @@ fn example() -> Plan {
     };
     let ways = hosts.iter().map(|host| ways.of(host)).collect();
     let (certificate, names) = (name.clone(), hosts.clone());
-    let issue = Action::Issue { certificate, names, ways, reuse_key: None };
+    let issue = Action::Issue { certificate, names, ways, reuse_key: None, next_key: None };
     let part = Part::Certificate(name.clone());
     let install = Action::Install { server: server.clone(), part, version: None };
     let index = Action::Install { server: server.clone(), part: Part::Index, version: None };
@@ -166,4 +168,39 @@ fn an_outcome_has_its_fate_and_its_error() {
     "#]]
     .assert_eq(&outcomes_text(&outcomes));
     expect![[r#"[{"action":"issue","because":"no certificate covers mx1.example.org, mx2.example.org, imap.example.org and 1 more","challenges":[{"because":"no other [challenge] names it","challenge":"http-01","name":"mx1.example.org"},{"because":"no other [challenge] names it","challenge":"http-01","name":"mx2.example.org"},{"because":"hosts of [challenge.dns-01] name it","challenge":"dns-01","name":"imap.example.org"},{"because":"no other [challenge] names it","challenge":"http-01","name":"smtp.example.org"}],"error":"the CA refused mx1.example.org: no such host","fate":"failed","needs":[],"subject":"example.org"}]"#]].assert_eq(&outcomes_json(&outcomes[..1]).to_string());
+}
+
+#[test]
+fn records_to_publish_stand_in_lines_that_can_be_pasted() {
+    let certificate = CertName::parse("example.org").unwrap();
+    let key = |byte| Sha256([byte; 32]);
+    let publish = |by_hand| Action::Publish {
+        certificate: certificate.clone(),
+        owner: "_25._tcp.mx.example.org".to_owned(),
+        ttl: 3600,
+        add: vec![key(1)],
+        remove: if by_hand { Vec::new() } else { vec![key(2)] },
+        by_hand,
+    };
+    let step = |action, because| Step { action, because, needs: Vec::new() };
+    let make = Action::MakeKey { certificate: certificate.clone() };
+    let steps = vec![
+        step(make, Reason::KeyType),
+        step(publish(true), Reason::NextKey),
+        step(publish(false), Reason::NextKey),
+    ];
+    let plan = Plan { steps, ..Plan::default() };
+    expect![[r#"
+        3 steps:
+         1. make the next key of example.org
+            because the configuration asks for another kind of key
+         2. publish TLSA records at _25._tcp.mx.example.org by hand
+            because senders that look at TLSA must know the next key before it is shown
+        _25._tcp.mx.example.org. 3600 IN TLSA 3 1 1 0101010101010101010101010101010101010101010101010101010101010101
+         3. publish TLSA records at _25._tcp.mx.example.org and take old ones away
+            because senders that look at TLSA must know the next key before it is shown
+        _25._tcp.mx.example.org. 3600 IN TLSA 3 1 1 0101010101010101010101010101010101010101010101010101010101010101
+        ; away: _25._tcp.mx.example.org. 3600 IN TLSA 3 1 1 0202020202020202020202020202020202020202020202020202020202020202
+    "#]].assert_eq(&plan_text(&plan, &[]));
+    expect![[r#"{"action":"publish","because":"senders that look at TLSA must know the next key before it is shown","by":"mailcert","needs":[],"records":["_25._tcp.mx.example.org. 3600 IN TLSA 3 1 1 0101010101010101010101010101010101010101010101010101010101010101"],"remove":["_25._tcp.mx.example.org. 3600 IN TLSA 3 1 1 0202020202020202020202020202020202020202020202020202020202020202"],"subject":"_25._tcp.mx.example.org"}"#]].assert_eq(&plan_json(&plan)["steps"][2].to_string());
 }

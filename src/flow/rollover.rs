@@ -1,0 +1,174 @@
+//! Keys that TLSA records pin: what the DNS says of them, the keys made ahead, and their records.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+
+use crate::config::Dane;
+use crate::dns::{Authority, Change, NotUpdated, Record, addresses, update};
+use crate::flow::Means;
+use crate::flow::carry_out::text;
+use crate::flow::order::ours;
+use crate::issue::{self, Refusal};
+use crate::model::{
+    Announced, CertName, Code, Facts, KeyHash, NextKey, PrivateKey, RolloverNote, Timestamp,
+};
+use crate::plan::{self, Desired, Held, Observed, Plan};
+use crate::store::{Diary, Entry, StoreError};
+use crate::survey::{Asked, TlsaLook, TlsaSeen};
+
+/// What is known to be pinned, before anything is planned.
+pub(super) async fn watched(
+    means: &Means<'_>,
+    (desired, asked, held): (&Desired, &[Asked], &[Held]),
+    diary: &Diary,
+) -> TlsaSeen {
+    look(means, asked, held, diary, Vec::new()).watched(desired).await
+}
+
+/// What is pinned of what the plan changes; whether that is another thing than was known.
+pub(super) async fn changed(
+    means: &Means<'_>,
+    plan: &Plan,
+    (desired, asked, observed): (&Desired, &[Asked], &Observed),
+    diary: &Diary,
+    seen: &mut TlsaSeen,
+) -> bool {
+    let lying = observed.adoptable.iter().map(|pair| &pair.facts).collect();
+    look(means, asked, &observed.held, diary, lying).changed(plan, desired, seen).await
+}
+
+fn look<'a>(
+    means: &'a Means<'_>,
+    asked: &[Asked],
+    held: &'a [Held],
+    diary: &'a Diary,
+    lying: Vec<&'a Facts>,
+) -> TlsaLook<'a> {
+    let listeners = asked.iter().flat_map(|asked| &asked.server.listeners);
+    TlsaLook {
+        dns: means.dns,
+        store: means.store,
+        diary,
+        dane: means.config.dane.as_ref(),
+        held,
+        lying,
+        ports: listeners.map(|listener| listener.port).chain([SMTP]).collect(),
+        every: means.config.discover.every,
+        now: means.how.moment(),
+    }
+}
+
+/// Takes in which pinned keys every server was seen to show.
+pub(super) fn note_shown(
+    desired: &Desired,
+    observed: &mut Observed,
+    seen: &mut TlsaSeen,
+    now: Timestamp,
+) {
+    for (certificate, key) in plan::shown_everywhere(desired, observed, now) {
+        let known = observed.rollover.shown.get(&certificate);
+        if known.is_some_and(|(known, _)| *known == key) {
+            continue;
+        }
+        let note = RolloverNote::Shown { certificate, key, since: now };
+        observed.rollover.add(note.clone());
+        seen.notes.push(Entry::Rollover(note));
+    }
+}
+
+/// Makes the next key of a certificate.
+pub(super) fn make_key(means: &Means<'_>, certificate: &CertName) -> Result<(), String> {
+    let key_type = means.config.acme.key_type;
+    let (pem, key) = issue::make_key(key_type)?;
+    let next = NextKey { key, key_type, made: means.how.moment() };
+    means.store.keep_next(certificate, &next, &pem).map_err(text)
+}
+
+/// The key that was made ahead. One that is lost is forgotten: the next run makes another.
+pub(super) fn next_key(
+    means: &Means<'_>,
+    certificate: &CertName,
+    key: &KeyHash,
+) -> Result<PrivateKey, Refusal> {
+    means.store.next_key(certificate, key).map_err(|error| {
+        if let Err(error) = means.store.end_next(certificate, key) {
+            tracing::debug!(%certificate, %error, "the end of the next key was not written");
+        }
+        ours(certificate, Code::StoreDamaged, text(error))
+    })
+}
+
+/// Publishes records and takes others away, all in one update. The diary knows first what is put
+/// there.
+pub(super) async fn publish(
+    means: &Means<'_>,
+    (owner, ttl): (&str, u32),
+    add: &[KeyHash],
+    remove: &[KeyHash],
+) -> Result<Result<(), String>, StoreError> {
+    let Some(dane) = &means.config.dane else { return Ok(Err("there is no [dane]".to_owned())) };
+    let now = means.how.moment();
+    let diary = means.store.diary()?;
+    let known: BTreeMap<KeyHash, Announced> = diary
+        .rollover
+        .announced
+        .iter()
+        .filter(|((at, _), _)| at == owner)
+        .map(|((_, key), known)| (*key, *known))
+        .collect();
+    drop(diary);
+    let note = |key: &KeyHash, announced| {
+        let (owner, key) = (owner.to_owned(), *key);
+        Entry::Rollover(RolloverNote::Announced { owner, key, announced })
+    };
+    let put = |key: &KeyHash| {
+        let ttl = known.get(key).map_or(ttl, |known| known.ttl.max(ttl));
+        note(key, Some(Announced { since: None, looked: now, ttl, ours: true, gone: None }))
+    };
+    means.store.note_all(&add.iter().map(put).collect::<Vec<_>>())?;
+    let add_lines = add.iter().map(|key| Change::Add(owner.to_owned(), ttl, record(key)));
+    let remove_lines = remove.iter().map(|key| Change::Delete(owner.to_owned(), record(key)));
+    let changes: Vec<Change> = add_lines.chain(remove_lines).collect();
+    let done = by_update(means, dane, owner, &changes).await;
+    if done.is_ok() {
+        let away = Announced { since: None, looked: now, ttl, ours: true, gone: Some(now) };
+        let gone: Vec<Entry> = remove.iter().map(|key| note(key, Some(away))).collect();
+        means.store.note_all(&gone)?;
+    }
+    Ok(done)
+}
+
+async fn by_update(
+    means: &Means<'_>,
+    dane: &Dane,
+    owner: &str,
+    changes: &[Change],
+) -> Result<(), String> {
+    let settings = &dane.rfc2136;
+    let authority = Authority::of(owner, means.dns).await?;
+    let zone = settings.zone.as_ref().map_or(authority.zone, ToString::to_string);
+    let primary: BTreeSet<SocketAddr> = match settings.server {
+        Some(server) => [server].into(),
+        None => addresses(&authority.primary, means.dns).await.into_iter().collect(),
+    };
+    let mut last = format!(
+        "{}, the primary of {zone}, has no address; set `server` in [dane.rfc2136] (see `dig {zone} \
+         SOA`)",
+        authority.primary
+    );
+    let now = u64::try_from(means.how.moment().unix()).unwrap_or_default();
+    for server in primary {
+        match update(server, &zone, settings.key.as_deref(), changes, now).await {
+            Ok(()) => return Ok(()),
+            Err(why @ NotUpdated::Unreachable(..)) => last = why.to_string(),
+            Err(why) => return Err(format!("{owner}: {why}")),
+        }
+    }
+    Err(format!("{owner}: {last}"))
+}
+
+fn record(key: &KeyHash) -> Record {
+    Record::Tlsa { usage: 3, selector: 1, matching: 1, data: key.0.to_vec() }
+}
+
+const SMTP: u16 = 25;
