@@ -9,6 +9,8 @@ mod account;
 mod accounts;
 #[path = "live_issue/dns01.rs"]
 mod dns01;
+#[path = "live_issue/exec.rs"]
+mod exec;
 #[path = "live_issue/neighbours.rs"]
 mod neighbours;
 #[path = "live_issue/smallest.rs"]

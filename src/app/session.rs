@@ -15,12 +15,12 @@ use crate::app::{environment, lock};
 use tokio::time::Instant;
 
 use crate::cli;
-use crate::config::{self, Config, RootChoice};
+use crate::config::{self, Config, Rfc2136, RootChoice, Way};
 use crate::discover;
 use crate::dns::{Asker, Resolver};
 use crate::flow::{Event, Means};
 use crate::http::Http;
-use crate::issue::{Acme, Solver, Solvers, Updates};
+use crate::issue::{Acme, Records, Solver, Solvers};
 use crate::model::{Challenge, Finding, Hostname, Timestamp};
 use crate::source;
 use crate::store::{Entry, Files, Lock, Store as _};
@@ -254,7 +254,7 @@ impl Session {
 fn solvers(config: &Config, store: Arc<Files>, now: Timestamp) -> Result<Solvers, Failure> {
     let solvers = Solvers::new(config);
     let Some(dns01) = &config.dns01 else { return Ok(solvers) };
-    if let Some(path) = &dns01.rfc2136.key_file {
+    if let Way::Rfc2136(Rfc2136 { key_file: Some(path), .. }) = &dns01.way {
         let mode = std::fs::metadata(path).map_err(|error| Failure::Usage(why(&error)))?.mode();
         if mode & 0o007 != 0 {
             let path = path.display();
@@ -266,8 +266,8 @@ fn solvers(config: &Config, store: Arc<Files>, now: Timestamp) -> Result<Solvers
         }
     }
     let dns = Arc::new(Resolver::new(&config.dns).map_err(Failure::usage)?);
-    let updates = Arc::new(Updates::new(dns01, dns, store, now));
-    Ok(solvers.with(Challenge::Dns01, updates))
+    let records = Arc::new(Records::new(dns01, dns, store, now));
+    Ok(solvers.with(Challenge::Dns01, records))
 }
 
 /// The resolver, each question asked once.

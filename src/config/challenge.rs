@@ -17,8 +17,6 @@ pub(super) fn challenges(root: &Table<'_>) -> (Option<Http01>, Option<Dns01>) {
     }
     let mut updates = None;
     if let Some(table) = challenge.table("challenge.dns-01", raw::DNS_01) {
-        let exec = table.any_table("challenge.dns-01.exec");
-        others.extend(exec.map(|table| ("dns-01.exec".to_owned(), table.span)));
         updates = dns01::dns01(&table, !http01);
     }
     for (name, span) in others {
@@ -32,7 +30,7 @@ pub(super) fn challenges(root: &Table<'_>) -> (Option<Http01>, Option<Dns01>) {
                 root.log.note(Some(span), Trouble::new(message, "only http-01 is used for now"));
             }
             (_, Some(_)) => {
-                let label = "only http-01 and dns-01.rfc2136 are used for now";
+                let label = "only http-01 and dns-01 are used for now";
                 root.log.note(Some(span), Trouble::new(message, label));
             }
         }

@@ -58,6 +58,7 @@ pub(super) const HTTP_01: &[&str] = &["listen", "webroot"];
 pub(super) const DNS_01: &[&str] = &["hosts", "rfc2136", "exec"];
 pub(super) const RFC2136: &[&str] =
     &["server", "zone", "key-name", "key-algorithm", "key-file", "ttl", "propagation"];
+pub(super) const EXEC: &[&str] = &["present", "remove", "timeout", "propagation"];
 pub(super) const SOURCE: &[&str] = &["files"];
 pub(super) const SOURCE_FILES: &[&str] = &["paths"];
 pub(super) const DNS: &[&str] = &["servers"];
@@ -124,6 +125,7 @@ const TABLES: &[(&str, &[&str])] = &[
     ("[[files]]", FILES),
     ("[challenge.dns-01]", DNS_01),
     ("[challenge.dns-01.rfc2136]", RFC2136),
+    ("[challenge.dns-01.exec]", EXEC),
     ("the top level", ROOT),
 ];
 

@@ -19,7 +19,7 @@ mod webroot;
 pub use acme::{AccountSeen, Acme, Directory, Meta, Registered, Standing};
 pub use book::{Book, FORGOTTEN};
 pub use caa::{Caa, check as check_caa};
-pub use dns01::Updates;
+pub use dns01::Records;
 pub use listen::Listener;
 pub use listen::port_holder;
 pub use memory::{Fetch, MemoryCa};
