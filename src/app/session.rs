@@ -15,7 +15,7 @@ use crate::app::{environment, lock};
 use tokio::time::Instant;
 
 use crate::cli;
-use crate::config::{self, Config, Rfc2136, RootChoice, Way};
+use crate::config::{self, Config, Rfc2136, RootChoice, Writer};
 use crate::discover;
 use crate::dns::{Asker, Resolver};
 use crate::flow::{Event, Means};
@@ -254,7 +254,7 @@ impl Session {
 fn solvers(config: &Config, store: Arc<Files>, now: Timestamp) -> Result<Solvers, Failure> {
     let solvers = Solvers::new(config);
     let Some(dns01) = &config.dns01 else { return Ok(solvers) };
-    if let Way::Rfc2136(Rfc2136 { key_file: Some(path), .. }) = &dns01.way {
+    if let Writer::Rfc2136(Rfc2136 { key_file: Some(path), .. }) = &dns01.way {
         let mode = std::fs::metadata(path).map_err(|error| Failure::Usage(why(&error)))?.mode();
         if mode & 0o007 != 0 {
             let path = path.display();

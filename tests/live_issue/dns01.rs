@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use mailcert::config::{Dns01, Names, Rfc2136, Way};
+use mailcert::config::{Dns01, Rfc2136, Writer};
 use mailcert::dns::{Dns, Kind, Record, Resolver};
 use mailcert::issue::{Order, Records, Solver, issue};
 use mailcert::model::{Hostname, KeyType, Timestamp, TsigAlgorithm, TsigKey};
@@ -171,18 +171,18 @@ fn updates_of(
     let key = Some(Arc::new(key));
     let mut rfc2136 = Rfc2136 { server: None, zone: None, key, key_file: None, ttl: 1 };
     change(&mut rfc2136);
-    records(store, at, Way::Rfc2136(rfc2136), Duration::from_secs(20))
+    records(store, at, Writer::Rfc2136(rfc2136), Duration::from_secs(20))
 }
 
 /// The solver that puts records there in this way, and asks the server at `at`.
 pub(crate) fn records(
     store: Arc<Memory>,
     at: Ipv4Addr,
-    way: Way,
+    way: Writer,
     propagation: Duration,
 ) -> Records {
     let dns = Arc::new(Resolver::new(&[SocketAddr::from((at, 53))]).unwrap());
-    Records::new(&Dns01 { names: Names::All, way, propagation }, dns, store, now())
+    Records::new(&Dns01 { way, propagation }, dns, store, now())
 }
 
 fn now() -> Timestamp {
@@ -245,7 +245,7 @@ async fn a_secondary_without_the_record_is_named_and_the_ca_is_not_told() {
     let [one, two] = [Ipv4Addr::new(127, 0, 26, 66), Ipv4Addr::new(127, 0, 26, 67)];
     let _primary = knot(one, &[one, two]);
     let _stale = knot(two, &[one, two]);
-    let way = Way::Rfc2136(Rfc2136 {
+    let way = Writer::Rfc2136(Rfc2136 {
         server: None,
         zone: None,
         key: Some(Arc::new(right_key())),

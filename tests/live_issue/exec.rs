@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mailcert::config::{Exec, Way};
+use mailcert::config::{Exec, Writer};
 use mailcert::dns::Record;
 use mailcert::issue::{Records, Solver};
 use mailcert::model::Hostname;
@@ -26,7 +26,7 @@ fn by_hook(store: Arc<Memory>, at: Ipv4Addr, server: &Server) -> Records {
 fn with(store: Arc<Memory>, at: Ipv4Addr, argv: Vec<String>) -> Records {
     let timeout = Duration::from_secs(20);
     let exec = Exec { present: argv.clone(), remove: argv, timeout };
-    records(store, at, Way::Exec(exec), timeout)
+    records(store, at, Writer::Exec(exec), timeout)
 }
 
 #[tokio::test]

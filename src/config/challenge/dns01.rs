@@ -1,4 +1,4 @@
-//! `[challenge.dns-01]`: who puts the TXT records into the DNS, and for which names.
+//! `[challenge.dns-01]`: who puts the TXT records into the DNS.
 
 mod exec;
 mod rfc2136;
@@ -8,7 +8,6 @@ use std::time::Duration;
 use crate::config::fault::Trouble;
 use crate::config::raw::{self, Table};
 use crate::config::value;
-use crate::model::Hostname;
 
 pub use exec::Exec;
 pub use rfc2136::Rfc2136;
@@ -16,58 +15,36 @@ pub use rfc2136::Rfc2136;
 /// `[challenge.dns-01]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dns01 {
-    /// Which names take it.
-    pub names: Names,
     /// Who puts the records there.
-    pub way: Way,
+    pub way: Writer,
     /// How long the zone's servers may take to show a record.
     pub propagation: Duration,
 }
 
-/// Which names take dns-01.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Names {
-    /// All: no other challenge is configured.
-    All,
-    /// Those of `hosts`.
-    Listed(Vec<Hostname>),
-}
-
 /// Who puts records into the DNS.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Way {
+pub enum Writer {
     /// We, by updates of the zone.
     Rfc2136(Rfc2136),
     /// A program of the admin's.
     Exec(Exec),
 }
 
-/// What is configured; `alone` says that no other challenge is.
-pub(super) fn dns01(table: &Table<'_>, alone: bool) -> Option<Dns01> {
-    let hosts = table.texts("hosts", value::host);
+/// What is configured.
+pub(super) fn dns01(table: &Table<'_>) -> Option<Dns01> {
     let (way, propagation) = way(table)?;
-    let names = match hosts {
-        Some(hosts) => Names::Listed(hosts.into_iter().map(|(host, _)| host).collect()),
-        None if alone => Names::All,
-        None => {
-            let message = "`[challenge.dns-01]` beside another challenge answers for no name";
-            let trouble = Trouble::new(message, "expected `hosts` below `[challenge.dns-01]`")
-                .help("add the hosts that take it: hosts = [\"mx.example.org\"]");
-            table.log.missing(Some(table.span.clone()), trouble);
-            Names::Listed(Vec::new())
-        }
-    };
-    Some(Dns01 { names, way, propagation })
+    Some(Dns01 { way, propagation })
 }
 
 /// The one way there is; of two the later one is marked.
-fn way(table: &Table<'_>) -> Option<(Way, Duration)> {
+fn way(table: &Table<'_>) -> Option<(Writer, Duration)> {
     let updates = table.table("challenge.dns-01.rfc2136", raw::RFC2136);
-    let updates = updates.map(|one| (Way::Rfc2136(rfc2136::update(&one)), propagation(&one), one));
+    let updates =
+        updates.map(|one| (Writer::Rfc2136(rfc2136::update(&one)), propagation(&one), one));
     let exec = table.table("challenge.dns-01.exec", raw::EXEC);
     let exec = exec.and_then(|one| {
         let propagation = propagation(&one);
-        Some((Way::Exec(exec::exec(&one)?), propagation, one))
+        Some((Writer::Exec(exec::exec(&one)?), propagation, one))
     });
     let mut ways: Vec<_> = updates.into_iter().chain(exec).collect();
     ways.sort_by_key(|(.., table)| table.span.start);
@@ -100,8 +77,7 @@ const PROPAGATION: Duration = Duration::from_secs(120);
 mod tests {
     use std::path::Path;
 
-    use crate::config::{Config, Names, Rfc2136, Way, decode, read};
-    use crate::model::{Challenge, Hostname};
+    use crate::config::{Config, Rfc2136, Writer, decode, read};
 
     fn parsed(challenges: &str, key: &'static str) -> Result<Config, String> {
         let text = format!(
@@ -114,12 +90,8 @@ mod tests {
     }
 
     fn updates(config: &Config) -> &Rfc2136 {
-        let Way::Rfc2136(updates) = &config.dns01.as_ref().unwrap().way else { panic!() };
+        let Writer::Rfc2136(updates) = &config.dns01.as_ref().unwrap().way else { panic!() };
         updates
-    }
-
-    fn kind(config: &Config, host: &str) -> Challenge {
-        config.challenge(&Hostname::parse(host).unwrap()).0
     }
 
     #[test]
@@ -143,19 +115,5 @@ mod tests {
             let said = parsed(table, text).unwrap_err();
             assert!(said.contains(expected) && !said.contains("swordfish"), "{said}");
         }
-    }
-
-    #[test]
-    fn dns_01_alone_takes_all_names_and_beside_http_01_those_of_hosts() {
-        let alone = parsed("[challenge.dns-01.rfc2136]", "").unwrap();
-        assert_eq!(alone.dns01.as_ref().unwrap().names, Names::All);
-        assert_eq!(kind(&alone, "mx.example.org"), Challenge::Dns01);
-        let beside = "[challenge.http-01]\n[challenge.dns-01]\nhosts = [\"mx.example.org\"]\n\
-                      [challenge.dns-01.rfc2136]";
-        let beside = parsed(beside, "").unwrap();
-        assert_eq!(kind(&beside, "mx.example.org"), Challenge::Dns01);
-        assert_eq!(kind(&beside, "imap.example.org"), Challenge::Http01);
-        let nobody = "[challenge.http-01]\n[challenge.dns-01.rfc2136]";
-        assert!(parsed(nobody, "").unwrap_err().contains("answers for no name"));
     }
 }

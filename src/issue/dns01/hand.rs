@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::exec::Hook;
 use super::place::Place;
 use super::updates::Updates;
-use crate::config::{Dns01, Way};
+use crate::config::{Dns01, Writer};
 use crate::dns::Dns;
 use crate::model::{Hostname, Timestamp};
 
@@ -42,8 +42,8 @@ pub(super) enum Hand {
 impl Hand {
     pub(super) fn new(settings: &Dns01, dns: Arc<dyn Dns>, now: Timestamp) -> Self {
         match &settings.way {
-            Way::Rfc2136(updates) => Self::Updates(Updates::new(updates.clone(), dns, now)),
-            Way::Exec(exec) => Self::Hook(Hook::new(exec.clone())),
+            Writer::Rfc2136(updates) => Self::Updates(Updates::new(updates.clone(), dns, now)),
+            Writer::Exec(exec) => Self::Hook(Hook::new(exec.clone())),
         }
     }
 
