@@ -32,7 +32,7 @@ impl Round<'_> {
         let held: HashMap<_, _> = self.held.iter().map(|held| (&held.name, held)).collect();
         let now = means.how.moment();
         let orders = steps.iter().filter_map(|step| match &step.action {
-            Action::Issue { certificate, names, reuse_key } => {
+            Action::Issue { certificate, names, reuse_key, .. } => {
                 let works = |held: &&Held| must_stay(held, names, now);
                 let must_stay = held.get(certificate).map(works).unwrap_or_default();
                 Some((certificate, names, must_stay, *reuse_key))
