@@ -13,6 +13,8 @@ mod dns01;
 mod exec;
 #[path = "live_issue/neighbours.rs"]
 mod neighbours;
+#[path = "live_issue/serve.rs"]
+mod serve;
 #[path = "live_issue/smallest.rs"]
 mod smallest;
 

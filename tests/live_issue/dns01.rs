@@ -92,7 +92,7 @@ fn bare_knot(address: Ipv4Addr) -> Server {
     start_knot(directory, &config, address)
 }
 
-fn start_knot(directory: tempfile::TempDir, config: &str, address: Ipv4Addr) -> Server {
+pub(crate) fn start_knot(directory: tempfile::TempDir, config: &str, address: Ipv4Addr) -> Server {
     put(&directory.path().join("knot.conf"), config);
     let mut command = Command::new("knotd");
     command.arg("-c").arg(directory.path().join("knot.conf"));
@@ -136,7 +136,11 @@ fn interface_address(verb: &str, address: Ipv4Addr) -> std::io::Result<std::proc
     Command::new("ip").args(["address", verb, &address, "dev", "lo"]).stderr(Stdio::null()).status()
 }
 
-fn start(directory: tempfile::TempDir, mut command: Command, address: Ipv4Addr) -> Server {
+pub(crate) fn start(
+    directory: tempfile::TempDir,
+    mut command: Command,
+    address: Ipv4Addr,
+) -> Server {
     let process = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
     let server =
         Server { process: process.expect("the name server is missing"), made: None, directory };

@@ -2,6 +2,7 @@
 
 mod exec;
 mod rfc2136;
+mod serve;
 
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use crate::config::value;
 
 pub use exec::Exec;
 pub use rfc2136::Rfc2136;
+pub use serve::Serve;
 
 /// `[challenge.dns-01]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +30,20 @@ pub enum Writer {
     Rfc2136(Rfc2136),
     /// A program of the admin's.
     Exec(Exec),
+    /// We, by a name server of our own to which names are delegated.
+    Serve(Serve),
+}
+
+impl Writer {
+    /// What its table below `[challenge.dns-01]` is called.
+    #[must_use]
+    pub fn table(&self) -> &'static str {
+        match self {
+            Self::Rfc2136(_) => "rfc2136",
+            Self::Exec(_) => "exec",
+            Self::Serve(_) => "serve",
+        }
+    }
 }
 
 /// What is configured.
@@ -46,7 +62,9 @@ fn way(table: &Table<'_>) -> Option<(Writer, Duration)> {
         let propagation = propagation(&one);
         Some((Writer::Exec(exec::exec(&one)?), propagation, one))
     });
-    let mut ways: Vec<_> = updates.into_iter().chain(exec).collect();
+    let serve = table.table("challenge.dns-01.serve", raw::SERVE);
+    let serve = serve.and_then(|one| Some((Writer::Serve(serve::serve(&one)?), ANSWERED, one)));
+    let mut ways: Vec<_> = updates.into_iter().chain(exec).chain(serve).collect();
     ways.sort_by_key(|(.., table)| table.span.start);
     if let [(.., first), (.., second), ..] = ways.as_slice() {
         let line = table.log.source.line(first.span.start);
@@ -58,7 +76,7 @@ fn way(table: &Table<'_>) -> Option<(Writer, Duration)> {
         let known = raw::DNS_01.iter().filter(|key| table.value(key).is_some());
         if known.filter(|key| **key != "hosts").count() == 0 {
             let message = "`[challenge.dns-01]` says not who puts the records into the DNS";
-            let expected = "expected `[challenge.dns-01.rfc2136]` or `[challenge.dns-01.exec]`";
+            let expected = "expected `[challenge.dns-01.rfc2136]`, `.exec]` or `.serve]` below";
             table.log.missing(Some(table.span.clone()), Trouble::new(message, expected));
         }
         return None;
@@ -70,6 +88,8 @@ fn propagation(table: &Table<'_>) -> Duration {
     table.text("propagation", value::duration).unwrap_or(PROPAGATION)
 }
 
+/// Our own server shows a record at once; a question to it may get lost.
+const ANSWERED: Duration = Duration::from_secs(10);
 /// Secondaries that are told (NOTIFY) show a record within seconds.
 const PROPAGATION: Duration = Duration::from_secs(120);
 

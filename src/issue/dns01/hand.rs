@@ -3,12 +3,16 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
+use super::delegated;
 use super::exec::Hook;
-use super::place::Place;
+use super::place::{self, Place};
+use super::server::Server;
 use super::updates::Updates;
-use crate::config::{Dns01, Writer};
-use crate::dns::Dns;
+use super::{Shown, seen};
+use crate::config::{Dns01, Serve, Writer};
+use crate::dns::{Authority, Dns};
 use crate::model::{Hostname, Timestamp};
 
 /// One record.
@@ -37,6 +41,7 @@ pub(super) enum NotPut {
 pub(super) enum Hand {
     Updates(Updates),
     Hook(Hook),
+    Server(Serve, Server),
 }
 
 impl Hand {
@@ -44,22 +49,33 @@ impl Hand {
         match &settings.way {
             Writer::Rfc2136(updates) => Self::Updates(Updates::new(updates.clone(), dns, now)),
             Writer::Exec(exec) => Self::Hook(Hook::new(exec.clone())),
+            Writer::Serve(serve) => {
+                let authority = Authority::new(&serve.name, serve.zone.as_ref());
+                let server = Server::new(serve.listen.clone(), authority);
+                Self::Server(serve.clone(), server)
+            }
         }
     }
 
-    /// The name of its table.
-    pub(super) fn way(&self) -> &'static str {
+    /// Whether a record outlives this process.
+    pub(super) fn leaves_records(&self) -> bool {
+        !matches!(self, Self::Server(..))
+    }
+
+    /// Waits until the record is seen where the CA asks for it.
+    pub(super) async fn settle(&self, shown: &Shown, patience: Duration) -> Result<(), String> {
         match self {
-            Self::Updates(_) => "rfc2136",
-            Self::Hook(_) => "exec",
+            Self::Updates(_) | Self::Hook(_) => seen::wait_for(shown, patience).await,
+            Self::Server(..) => seen::by_itself(shown).await,
         }
     }
 
-    /// The zone, where the configuration states it.
-    pub(super) fn zone(&self) -> Option<&Hostname> {
+    /// Where the record of `host` belongs.
+    pub(super) async fn place(&self, dns: &dyn Dns, host: &Hostname) -> Result<Place, String> {
         match self {
-            Self::Updates(updates) => updates.zone(),
-            Self::Hook(_) => None,
+            Self::Updates(updates) => place::find(dns, host, updates.zone()).await,
+            Self::Hook(_) => place::find(dns, host, None).await,
+            Self::Server(settings, _) => delegated::find(dns, host, settings).await,
         }
     }
 
@@ -68,6 +84,7 @@ impl Hand {
         match self {
             Self::Updates(_) => txt.primary.first().map(ToString::to_string).unwrap_or_default(),
             Self::Hook(hook) => hook.program(),
+            Self::Server(settings, _) => settings.name.to_string(),
         }
     }
 
@@ -75,7 +92,7 @@ impl Hand {
     pub(super) async fn primary(&self, place: &Place) -> Result<Vec<SocketAddr>, String> {
         match self {
             Self::Updates(updates) => updates.primary(&place.zone, Some(&place.mname)).await,
-            Self::Hook(_) => Ok(Vec::new()),
+            Self::Hook(_) | Self::Server(..) => Ok(Vec::new()),
         }
     }
 
@@ -84,6 +101,7 @@ impl Hand {
         match self {
             Self::Updates(updates) => updates.rehearse(txt).await,
             Self::Hook(hook) => hook.rehearse(),
+            Self::Server(_, server) => server.rehearse().await,
         }
     }
 
@@ -91,6 +109,7 @@ impl Hand {
         match self {
             Self::Updates(updates) => updates.put(txt).await,
             Self::Hook(hook) => hook.put(txt).await,
+            Self::Server(_, server) => server.show(txt).await.map_err(NotPut::No),
         }
     }
 
@@ -99,6 +118,11 @@ impl Hand {
         match self {
             Self::Updates(updates) => updates.take(txt).await,
             Self::Hook(hook) => hook.take(txt).await,
+            Self::Server(_, server) => {
+                server.hide(txt);
+                server.wait_for_end().await;
+                Ok(())
+            }
         }
     }
 }

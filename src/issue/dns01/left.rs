@@ -8,19 +8,23 @@ use futures_util::StreamExt;
 use tokio::time::timeout;
 
 use super::hand::{Hand, Txt};
-use crate::model::{Hostname, Timestamp};
+use crate::config::Dns01;
+use crate::dns::{Dns, Kind, Record, Reply};
+use crate::model::{Code, Finding, Hostname, Timestamp};
 use crate::store::{Entry, Put, PutBy, Store, StoreError};
 
 /// The records of which the diary says that they may be there.
 #[derive(Clone)]
 pub(super) struct Left {
     pub(super) store: Arc<dyn Store>,
+    /// The way that is configured.
+    pub(super) way: &'static str,
 }
 
 impl Left {
     /// Writes down that the record is about to be there.
     pub(super) fn begins(&self, txt: &Txt, hand: &Hand, now: Timestamp) -> Result<(), String> {
-        let (way, at, host) = (hand.way().to_owned(), hand.at(txt), txt.host.clone());
+        let (way, at, host) = (self.way.to_owned(), hand.at(txt), txt.host.clone());
         let written = self.note(txt, Some(now), Some(PutBy { way, at, host }));
         written.map_err(|error| format!("its challenge cannot be written down: {error}"))
     }
@@ -44,12 +48,12 @@ impl Left {
     }
 
     /// Takes away what the diary says is left, zone by zone. What was put there in another way than
-    /// is configured now is none of this hand's.
+    /// is configured now is none of this hand's: [`others`] tells of it.
     pub(super) async fn sweep(&self, hand: &Hand, today: Timestamp) {
         let mut zones: BTreeMap<String, Vec<Txt>> = BTreeMap::new();
         match self.store.diary() {
             Ok(diary) => {
-                let ours = diary.presented.iter().filter(|(_, put)| put.way() == hand.way());
+                let ours = diary.presented.iter().filter(|(_, put)| put.way() == self.way);
                 for (txt, put) in ours.filter_map(|(name, put)| Some((txt(name, put)?, put))) {
                     if today.since(put.since) > GIVEN_UP {
                         let Txt { record, value, zone, .. } = &txt;
@@ -79,6 +83,46 @@ impl Left {
             );
         }
     }
+}
+
+/// Records that nobody will take away: they were put there in a way that is not configured any more.
+/// What is not in the DNS any more is forgotten.
+///
+/// # Errors
+/// [`StoreError`] when the diary cannot be read or written.
+pub async fn others(
+    settings: Option<&Dns01>,
+    store: &dyn Store,
+    dns: &dyn Dns,
+) -> Result<Vec<Finding>, StoreError> {
+    let way = settings.map(|settings| settings.way.table());
+    let diary = store.diary()?;
+    let left = diary.presented.iter().filter(|(_, put)| Some(put.way()) != way);
+    let left: Vec<_> = left.map(|(txt, put)| (txt.clone(), put.clone())).collect();
+    drop(diary);
+    let mut findings = Vec::new();
+    for ((record, value), put) in left {
+        let ours = Record::Txt(value.clone());
+        match dns.ask(&record, Kind::Txt).await.reply {
+            Reply::Records(records) if records.contains(&ours) => {}
+            Reply::Failed(_) => {}
+            Reply::Records(_) | Reply::Absent(_) => {
+                let (zone, since, by) = (put.zone, None, None);
+                store.note(&Entry::Presented { zone, record, value, since, by })?;
+                continue;
+            }
+        }
+        let (way, at) = (put.way(), put.by.as_ref().map_or("", |by| by.at.as_str()));
+        let at = if at.is_empty() { String::new() } else { format!(" at {at}") };
+        let message = format!(
+            "{record} TXT \"{value}\" is left in the zone {} from a run that was killed: \
+             [challenge.dns-01.{way}] put it there{at}, and is not configured any more; take it out \
+             by hand, or configure that again and run `mailcert run`",
+            put.zone
+        );
+        findings.push(Finding::new(Code::RecordLeft, &record, message));
+    }
+    Ok(findings)
 }
 
 /// A record of the diary.

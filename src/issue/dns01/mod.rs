@@ -5,11 +5,14 @@
 //! The diary knows of each record before the DNS does, so that the next run takes away what a killed
 //! one left. It is known by its text: other clients may present at the same name.
 
+mod delegated;
 mod exec;
 mod hand;
 mod left;
+mod limit;
 mod place;
 mod seen;
+mod server;
 mod updates;
 
 use std::net::SocketAddr;
@@ -28,6 +31,9 @@ use crate::model::{Challenge, Hostname, Timestamp};
 use crate::store::Store;
 use hand::{Hand, NotPut, Txt};
 use left::Left;
+
+pub use delegated::missing_records;
+pub use left::others as left_in_dns;
 
 /// Puts the records of challenges into the DNS.
 pub struct Records {
@@ -53,7 +59,8 @@ impl Records {
     #[must_use]
     pub fn new(settings: &Dns01, dns: Arc<dyn Dns>, store: Arc<dyn Store>, now: Timestamp) -> Self {
         let hand = Arc::new(Hand::new(settings, dns.clone(), now));
-        let (propagation, left) = (settings.propagation, Left { store });
+        let left = Left { store, way: settings.way.table() };
+        let propagation = settings.propagation;
         Self { hand, propagation, dns, left, now, shown: Mutex::default() }
     }
 
@@ -63,7 +70,7 @@ impl Records {
 
     /// The record for `host` with the text `value`, where it belongs.
     async fn place(&self, host: &Hostname, token: &str, value: &str) -> Result<Shown, String> {
-        let place = place::find(&*self.dns, host, self.hand.zone()).await?;
+        let place = self.hand.place(&*self.dns, host).await?;
         if let Some(alias) = &place.alias {
             tracing::info!("{alias} is an alias: the challenge of {host} goes to {}", place.record);
         }
@@ -75,7 +82,9 @@ impl Records {
 
     async fn put(&self, host: &Hostname, token: &str, value: &str) -> Result<(), String> {
         let shown = self.place(host, token, value).await?;
-        self.left.begins(&shown.txt, &self.hand, self.now)?;
+        if self.hand.leaves_records() {
+            self.left.begins(&shown.txt, &self.hand, self.now)?;
+        }
         match self.hand.put(&shown.txt).await {
             Ok(()) => self.shown().push(shown),
             Err(NotPut::Unsure(why)) => {
@@ -112,8 +121,8 @@ impl Solver for Records {
     async fn settle(&self, hosts: &[Hostname]) -> Result<(), Vec<(Hostname, String)>> {
         let ours = self.shown().clone().into_iter().filter(|shown| hosts.contains(&shown.txt.host));
         let ours: Vec<_> = ours.collect();
-        let patience = self.propagation;
-        let seen = join_all(ours.iter().map(|shown| seen::wait_for(shown, patience))).await;
+        let seen =
+            join_all(ours.iter().map(|shown| self.hand.settle(shown, self.propagation))).await;
         let unseen = ours.iter().zip(seen);
         let unseen: Vec<_> = unseen
             .filter_map(|(shown, seen)| seen.err().map(|why| (shown.txt.host.clone(), why)))

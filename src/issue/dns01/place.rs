@@ -36,22 +36,28 @@ pub(super) async fn find(
         None => (own, None),
     };
     let (zone, mname) = zone_of(dns, &record, stated).await?;
-    let mut servers = Vec::new();
-    for server in dns.ask(&zone, Kind::Ns).await.records() {
-        if let Record::Ns(name) = server {
-            servers.extend(addresses(dns, name).await);
-        }
-    }
-    servers.sort();
-    servers.dedup();
+    let servers = servers(dns, &zone).await;
     if servers.is_empty() {
         return Err(format!("the servers of {zone} cannot be found; see `dig {zone} NS`"));
     }
     Ok(Place { record, alias, zone, mname, servers })
 }
 
+/// Every address of every server of a zone.
+pub(super) async fn servers(dns: &dyn Dns, zone: &str) -> Vec<SocketAddr> {
+    let mut servers = Vec::new();
+    for server in dns.ask(zone, Kind::Ns).await.records() {
+        if let Record::Ns(name) = server {
+            servers.extend(addresses(dns, name).await);
+        }
+    }
+    servers.sort();
+    servers.dedup();
+    servers
+}
+
 /// The zone and its primary: the nearest name above with an SOA.
-async fn zone_of(
+pub(super) async fn zone_of(
     dns: &dyn Dns,
     record: &str,
     stated: Option<&Hostname>,

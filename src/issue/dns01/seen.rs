@@ -1,17 +1,20 @@
 //! Whether every server of a zone shows a record.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use tokio::time::{Instant, sleep};
 
 use super::Shown;
-use crate::dns::{Dns, Kind, Record, Reply, Resolver};
+use crate::dns::{Dns, Failure, Kind, Record, Reply, Resolver};
 
 /// What one server of the zone says.
 enum Look {
     Shows,
     Lacks,
+    /// It answers, and will not say.
+    Refuses,
     Silent,
 }
 
@@ -19,23 +22,12 @@ enum Look {
 /// the CA goes on to the next as well; one that answers without the record is.
 pub(super) async fn wait_for(shown: &Shown, patience: Duration) -> Result<(), String> {
     let began = Instant::now();
-    let (txt, servers) = (&shown.txt, &shown.servers);
+    let txt = &shown.txt;
     let mut pause = FIRST_PAUSE;
     loop {
-        let looks = join_all(servers.iter().map(|server| async move {
-            let look = match Resolver::new(&[*server]) {
-                Ok(resolver) => look(&resolver, &txt.record, &txt.value).await,
-                Err(_) => Look::Silent,
-            };
-            (*server, look)
-        }));
-        let looks = looks.await;
-        let which = |wanted: fn(&Look) -> bool| {
-            let found = looks.iter().filter(|(_, look)| wanted(look));
-            found.map(|(server, _)| server.to_string()).collect::<Vec<_>>().join(", ")
-        };
-        let lacking = which(|look| matches!(look, Look::Lacks));
-        let silent = which(|look| matches!(look, Look::Silent));
+        let looks = look_at_all(shown).await;
+        let lacking = which(&looks, |look| matches!(look, Look::Lacks));
+        let silent = which(&looks, |look| matches!(look, Look::Refuses | Look::Silent));
         let shows = looks.iter().any(|(_, look)| matches!(look, Look::Shows));
         if shows && lacking.is_empty() {
             if !silent.is_empty() {
@@ -61,10 +53,49 @@ pub(super) async fn wait_for(shown: &Shown, patience: Duration) -> Result<(), St
     }
 }
 
+/// Looks once at what our own server shows. That it cannot be seen from here says nothing (NAT
+/// without a way back); that somebody else answers in its place does.
+pub(super) async fn by_itself(shown: &Shown) -> Result<(), String> {
+    let txt = &shown.txt;
+    let looks = look_at_all(shown).await;
+    let others = which(&looks, |look| matches!(look, Look::Lacks | Look::Refuses));
+    let silent = which(&looks, |look| matches!(look, Look::Silent));
+    if !silent.is_empty() {
+        tracing::warn!("whether {} is answered at {silent} cannot be seen from here", txt.record);
+    }
+    match others.is_empty() {
+        true => Ok(()),
+        false => Err(format!(
+            "{}: {others} answers, and not with our record {}; expected mailcert itself there while \
+             challenges are answered: see `listen` and `name` of [challenge.dns-01.serve]",
+            txt.host, txt.record
+        )),
+    }
+}
+
+async fn look_at_all(shown: &Shown) -> Vec<(SocketAddr, Look)> {
+    let (record, value) = (&shown.txt.record, &shown.txt.value);
+    let looks = shown.servers.iter().map(|server| async move {
+        let look = match Resolver::new(&[*server]) {
+            Ok(resolver) => look(&resolver, record, value).await,
+            Err(_) => Look::Silent,
+        };
+        (*server, look)
+    });
+    join_all(looks).await
+}
+
+/// The servers of which this is so.
+fn which(looks: &[(SocketAddr, Look)], wanted: fn(&Look) -> bool) -> String {
+    let found = looks.iter().filter(|(_, look)| wanted(look));
+    found.map(|(server, _)| server.to_string()).collect::<Vec<_>>().join(", ")
+}
+
 async fn look(resolver: &Resolver, record: &str, value: &str) -> Look {
     match resolver.ask(record, Kind::Txt).await.reply {
         Reply::Records(records) if records.contains(&Record::Txt(value.to_owned())) => Look::Shows,
         Reply::Records(_) | Reply::Absent(_) => Look::Lacks,
+        Reply::Failed(Failure::Refused | Failure::ServFail) => Look::Refuses,
         Reply::Failed(_) => Look::Silent,
     }
 }
