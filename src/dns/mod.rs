@@ -11,6 +11,7 @@ mod tsig;
 mod update;
 mod wire;
 mod zone;
+mod zone_servers;
 mod zone_text;
 
 use std::fmt;
@@ -21,10 +22,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 pub use asker::Asker;
-pub use authority::{Authority, addresses};
+pub use authority::{Authority, Over};
 pub use resolver::{BadResolver, Resolver};
 pub use update::{Change, NotUpdated, update};
 pub use zone::{BadZone, Zone};
+pub use zone_servers::{ZoneServers, addresses};
 
 /// The kinds of question mailcert asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -39,6 +41,7 @@ pub enum Kind {
     Txt,
     Soa,
     Ns,
+    Cname,
 }
 
 impl fmt::Display for Kind {
@@ -53,6 +56,7 @@ impl fmt::Display for Kind {
             Self::Txt => "TXT",
             Self::Soa => "SOA",
             Self::Ns => "NS",
+            Self::Cname => "CNAME",
         })
     }
 }
@@ -90,6 +94,8 @@ pub enum Record {
     /// The primary (MNAME) of a zone; what else an SOA says is not asked for.
     Soa(String),
     Ns(String),
+    /// An alias that was asked for as such; elsewhere aliases are followed.
+    Cname(String),
 }
 
 /// Why there is nothing.

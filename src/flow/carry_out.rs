@@ -166,7 +166,7 @@ impl Round<'_> {
                 }
                 applied.map_err(text)
             }
-            Action::MakeKey { certificate } => rollover::make_key(self.means, certificate),
+            Action::MakeKey { certificate } => rollover::make_key(self.means, certificate).await,
             Action::Publish { owner, ttl, add, remove, .. } => {
                 return rollover::publish(self.means, (owner, *ttl), add, remove).await;
             }

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
-use crate::config::Dane;
-use crate::dns::{Authority, Change, NotUpdated, Record, addresses, update};
+use crate::command;
+use crate::config::{Exec, Publisher, Rfc2136};
+use crate::dns::{Change, NotUpdated, Record, ZoneServers, addresses, update};
 use crate::flow::Means;
 use crate::flow::carry_out::text;
 use crate::flow::order::ours;
@@ -77,9 +78,9 @@ pub(super) fn note_shown(
 }
 
 /// Makes the next key of a certificate.
-pub(super) fn make_key(means: &Means<'_>, certificate: &CertName) -> Result<(), String> {
+pub(super) async fn make_key(means: &Means<'_>, certificate: &CertName) -> Result<(), String> {
     let key_type = means.config.acme.key_type;
-    let (pem, key) = issue::make_key(key_type)?;
+    let (pem, key) = issue::make_key(key_type).await?;
     let next = NextKey { key, key_type, made: means.how.moment() };
     means.store.keep_next(certificate, &next, &pem).map_err(text)
 }
@@ -126,10 +127,14 @@ pub(super) async fn publish(
         note(key, Some(Announced { since: None, looked: now, ttl, ours: true, gone: None }))
     };
     means.store.note_all(&add.iter().map(put).collect::<Vec<_>>())?;
-    let add_lines = add.iter().map(|key| Change::Add(owner.to_owned(), ttl, record(key)));
-    let remove_lines = remove.iter().map(|key| Change::Delete(owner.to_owned(), record(key)));
-    let changes: Vec<Change> = add_lines.chain(remove_lines).collect();
-    let done = by_update(means, dane, owner, &changes).await;
+    let done = match &dane.by {
+        Publisher::Rfc2136(updates) => {
+            let add = add.iter().map(|key| Change::Add(owner.to_owned(), ttl, record(key)));
+            let remove = remove.iter().map(|key| Change::Delete(owner.to_owned(), record(key)));
+            by_update(means, updates, owner, &add.chain(remove).collect::<Vec<_>>()).await
+        }
+        Publisher::Exec(program) => by_program(program, (owner, ttl), add, remove).await,
+    };
     if done.is_ok() {
         let away = Announced { since: None, looked: now, ttl, ours: true, gone: Some(now) };
         let gone: Vec<Entry> = remove.iter().map(|key| note(key, Some(away))).collect();
@@ -140,21 +145,20 @@ pub(super) async fn publish(
 
 async fn by_update(
     means: &Means<'_>,
-    dane: &Dane,
+    settings: &Rfc2136,
     owner: &str,
     changes: &[Change],
 ) -> Result<(), String> {
-    let settings = &dane.rfc2136;
-    let authority = Authority::of(owner, means.dns).await?;
-    let zone = settings.zone.as_ref().map_or(authority.zone, ToString::to_string);
+    let found = ZoneServers::of(owner, means.dns).await?;
+    let zone = settings.zone.as_ref().map_or(found.zone, ToString::to_string);
     let primary: BTreeSet<SocketAddr> = match settings.server {
         Some(server) => [server].into(),
-        None => addresses(&authority.primary, means.dns).await.into_iter().collect(),
+        None => addresses(&found.primary, means.dns).await.into_iter().collect(),
     };
     let mut last = format!(
         "{}, the primary of {zone}, has no address; set `server` in [dane.rfc2136] (see `dig {zone} \
          SOA`)",
-        authority.primary
+        found.primary
     );
     let now = u64::try_from(means.how.moment().unix()).unwrap_or_default();
     for server in primary {
@@ -165,6 +169,31 @@ async fn by_update(
         }
     }
     Err(format!("{owner}: {last}"))
+}
+
+/// Runs the admin's program, once for each record and one at a time: it may edit a file.
+async fn by_program(
+    program: &Exec,
+    (owner, ttl): (&str, u32),
+    add: &[KeyHash],
+    remove: &[KeyHash],
+) -> Result<(), String> {
+    let add = add.iter().map(|key| ("present", &program.present, key));
+    let remove = remove.iter().map(|key| ("remove", &program.remove, key));
+    let ttl = ttl.to_string();
+    for (action, argv, key) in add.chain(remove) {
+        let value = format!("3 1 1 {key}");
+        let variables = [
+            ("MAILCERT_ACTION", action),
+            ("MAILCERT_NAME", owner),
+            ("MAILCERT_TYPE", "TLSA"),
+            ("MAILCERT_TTL", &ttl),
+            ("MAILCERT_VALUE", &value),
+        ];
+        let ran = command::run_ok_with(argv, &variables, b"", program.timeout).await;
+        ran.map_err(|error| format!("`{action}` of [dane.exec] for {owner}: {error}"))?;
+    }
+    Ok(())
 }
 
 fn record(key: &KeyHash) -> Record {

@@ -14,7 +14,7 @@ use crate::model::{
     Sha256, Spent, Timestamp, Version,
 };
 use crate::store::Proof;
-use crate::store::record::{Installed, Remembered, Told, UnderWay, Wait};
+use crate::store::record::{Installed, Put, PutBy, Remembered, Told, UnderWay, Wait};
 
 /// One line of the diary. A later line about the same thing replaces the earlier one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -126,6 +126,9 @@ pub enum Entry {
         value: String,
         /// Since when.
         since: Option<Timestamp>,
+        /// Who puts it there; earlier versions knew no other way than RFC 2136.
+        #[serde(default)]
+        by: Option<PutBy>,
     },
     /// Others could read the key of this version, as is known since then.
     Exposed(CertName, Version, Timestamp),
@@ -184,8 +187,8 @@ pub struct Diary {
     pub spent: Spent,
     /// Next keys, and the TLSA records of keys.
     pub rollover: Rollover,
-    /// TXT records that are ours, by name and text: their zones, and since when.
-    pub presented: BTreeMap<(String, String), (String, Timestamp)>,
+    /// TXT records that are ours, by name and text.
+    pub presented: BTreeMap<(String, String), Put>,
     /// What was worth telling, oldest first, the latest 1,000 of them.
     pub events: VecDeque<(Timestamp, String)>,
 }
@@ -237,8 +240,9 @@ impl Diary {
             Entry::Failed(failed) => self.spent.fail(failed),
             Entry::Rollover(note) => self.rollover.add(note),
             Entry::Clock(clock) => self.on_clock(clock),
-            Entry::Presented { zone, record, value, since } => {
-                put(&mut self.presented, (record, value), since.map(|since| (zone, since)));
+            Entry::Presented { zone, record, value, since, by } => {
+                let there = since.map(|since| Put { zone, since, by });
+                put(&mut self.presented, (record, value), there);
             }
             Entry::Event { at, text } => {
                 self.events.push_back((at, text));
@@ -306,8 +310,9 @@ impl Diary {
         let clock = clock.into_iter().map(Entry::Clock);
         let spent = ordered.into_iter().map(Entry::Ordered);
         let spent = spent.chain(failed.into_iter().map(Entry::Failed));
-        let presented = self.presented.into_iter().map(|((record, value), (zone, since))| {
-            Entry::Presented { zone, record, value, since: Some(since) }
+        let presented = self.presented.into_iter().map(|((record, value), there)| {
+            let Put { zone, since, by } = there;
+            Entry::Presented { zone, record, value, since: Some(since), by }
         });
         let rollover = self.rollover.into_notes().map(Entry::Rollover);
         let events = self.events.into_iter().map(|(at, text)| Entry::Event { at, text });

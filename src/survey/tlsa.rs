@@ -222,7 +222,7 @@ impl TlsaLook<'_> {
         let ttl =
             announced.known.values().chain(here.map(|(_, known)| known)).map(|known| known.ttl);
         let managed = self.dane.is_some_and(|dane| dane.may_change(&owner));
-        let usual = self.dane.map_or(USUAL_TTL, |dane| dane.ttl());
+        let usual = self.dane.map_or(USUAL_TTL, |dane| dane.ttl);
         let ttl = ttl.filter(|ttl| *ttl > 0).max().unwrap_or(usual);
         let pins =
             Pins { owner, leaves, fresh, ours, ttl, managed, ..Pins::of(host.clone(), keys) };

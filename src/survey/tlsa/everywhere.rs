@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use futures_util::future::join_all;
 
 use super::key_of;
-use crate::dns::{Authority, Dns, Kind, Reply, Resolver};
+use crate::dns::{Dns, Kind, Reply, Resolver, ZoneServers};
 use crate::model::{Announced, Code, Finding, Hostname, KeyHash, Timestamp};
 use crate::verify::dane::Tlsa;
 
@@ -31,11 +31,11 @@ impl Server {
 
 impl Everywhere {
     pub(super) async fn look(owner: &str, dns: &dyn Dns) -> Self {
-        let authority = match Authority::of(owner, dns).await {
-            Ok(authority) => authority,
+        let zone = match ZoneServers::of(owner, dns).await {
+            Ok(zone) => zone,
             Err(why) => return Self { servers: Err(why) },
         };
-        let asked = authority.servers.into_iter().map(|(name, addresses)| async move {
+        let asked = zone.servers.into_iter().map(|(name, addresses)| async move {
             let answers = join_all(addresses.into_iter().map(|at| ask(owner, at))).await;
             Server { name, answers: answers.into_iter().flatten().collect() }
         });
