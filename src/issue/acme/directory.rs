@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::problem::printable;
 use super::spy;
+use crate::config;
 use crate::http::Http;
 use crate::issue::Refusal;
 use crate::model::{Code, Finding};
@@ -93,6 +94,9 @@ impl Directory {
             return Ok(());
         }
         let offered: Vec<_> = self.meta.profiles.keys().map(|name| printable(name, 60)).collect();
+        let near: Vec<&str> = offered.iter().map(String::as_str).collect();
+        let near = config::nearest(profile, &near);
+        let near = near.map_or_else(String::new, |near| format!(" (did you mean {near:?}?)"));
         Err(unusable(
             url,
             match offered.as_slice() {
@@ -100,7 +104,7 @@ impl Directory {
                     format!("the CA offers no profiles; remove profile = {profile:?} from [acme]")
                 }
                 _ => format!(
-                    "the CA offers no profile {profile:?}; it offers {} (profile in [acme])",
+                    "the CA offers no profile {profile:?}{near}; it offers {} (profile in [acme])",
                     offered.join(", ")
                 ),
             },

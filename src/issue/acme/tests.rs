@@ -78,6 +78,7 @@ impl Mock {
             contact: Vec::new(),
             agree_to_terms: true,
             key_type: KeyType::EcdsaP256,
+            reuse_key: false,
             profile: None,
             preferred_chain: None,
             names_per_certificate: 25,
@@ -264,6 +265,12 @@ async fn what_cannot_work_is_said_before_anything_is_asked() {
             true,
             Some("shortlived"),
             "the CA offers no profile \"shortlived\"; it offers classic, tlsserver (profile in [acme])",
+        ),
+        (
+            DIRECTORY,
+            true,
+            Some("tlsservr"),
+            "the CA offers no profile \"tlsservr\" (did you mean \"tlsserver\"?); it offers classic, tlsserver (profile in [acme])",
         ),
         (
             "{}",
