@@ -4,7 +4,7 @@ mod fix;
 
 use crate::app::output::{Output, Progress};
 use crate::app::session::Session;
-use crate::app::{Failure, new_key};
+use crate::app::{Failure, challenges, new_key};
 use crate::config;
 use crate::flow::{self, Done, Fresh, Notes};
 use crate::model::{CertName, Code, Finding, Hostname, Level, Verdict, Version};
@@ -170,6 +170,7 @@ async fn work(
     done.findings.extend(new_key::missing(session)?);
     // What was presented when a signal came.
     session.sweep().await;
+    done.findings.extend(challenges::left_in_dns(session).await?);
     session.note_clock()?;
     let inspections = std::mem::take(&mut done.inspections);
     let verified = Verified::of(session.config.verify.profile.as_str(), inspections);
