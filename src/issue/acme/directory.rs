@@ -117,3 +117,24 @@ pub(super) fn unusable(url: &str, message: String) -> Refusal {
     let findings = vec![Finding::new(Code::OrderFailed, url, message)];
     Refusal { findings, names: Vec::new(), retry_after: None, by_ca: false }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Directory;
+
+    #[test]
+    fn a_profile_that_is_not_offered_is_answered_with_the_nearest() {
+        let text = r#"{"newNonce":"n","newAccount":"a","newOrder":"o",
+            "meta":{"profiles":{"classic":"","tlsserver":""}}}"#;
+        let directory: Directory = serde_json::from_str(text).unwrap();
+        assert!(directory.offers("ca", "tlsserver").is_ok());
+        for (profile, near) in [("tlsservr", " (did you mean \"tlsserver\"?)"), ("six-days", "")] {
+            let said = directory.offers("ca", profile).unwrap_err().sentence();
+            let expected = format!(
+                "the CA offers no profile {profile:?}{near}; it offers classic, tlsserver \
+                 (profile in [acme])"
+            );
+            assert_eq!(said, expected);
+        }
+    }
+}

@@ -267,12 +267,6 @@ async fn what_cannot_work_is_said_before_anything_is_asked() {
             "the CA offers no profile \"shortlived\"; it offers classic, tlsserver (profile in [acme])",
         ),
         (
-            DIRECTORY,
-            true,
-            Some("tlsservr"),
-            "the CA offers no profile \"tlsservr\" (did you mean \"tlsserver\"?); it offers classic, tlsserver (profile in [acme])",
-        ),
-        (
             "{}",
             true,
             None,
