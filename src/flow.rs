@@ -29,7 +29,9 @@ use crate::discover::{self, Discovered, Rules};
 use crate::dns::Dns;
 use crate::http::Http;
 use crate::issue::{Ca, Solver};
-use crate::model::{Code, Finding, Host, Hostname, Inspection, Sha256, Timestamp};
+use crate::model::{
+    CertName, Code, Finding, Host, Hostname, Inspection, Sha256, Timestamp, Version,
+};
 use crate::plan::{self, Action, Desired, Fate, Mode, Observed, Outcome, Plan};
 use crate::store::{Entry, Remembered, Store, StoreError};
 use crate::survey::{self, Anew, Asked, Earlier, Look};
@@ -63,6 +65,8 @@ pub struct Means<'a> {
     pub places: Vec<PathBuf>,
     /// The domains or hosts a person named: only they are asked for and proved anew; none: all.
     pub only: Vec<Hostname>,
+    /// The certificates a person wants a new key for, each with its newest version.
+    pub new_keys: BTreeMap<CertName, Version>,
     /// The moment of the run.
     pub now: Timestamp,
     /// Where progress goes.
@@ -205,7 +209,7 @@ pub async fn look(
     }
     let others = wanted::others(means, discovered, &held);
     let mut desired = wanted::desire(means, discovered, (&held, &others.sourced), &[]);
-    let reached = reached(&desired.hosts, &means.machine);
+    let reached = wanted::reached(&desired.hosts, &means.machine);
     let (asked, found) = survey::servers(&means.config.servers, &reached).await;
     let mut pinned = rollover::watched(means, (&desired, &asked, &held), &diary).await;
     if !pinned.pins.is_empty() {
@@ -344,14 +348,6 @@ pub async fn verify(means: &Means<'_>, asks: &[verify::Ask]) -> Vec<Inspection> 
     (means.tell)(&Event::Verifying(asks.len()));
     let seen = |_: &Inspection| (means.tell)(&Event::Verified);
     verify::inspect_all(asks, &means.how, &seen).await
-}
-
-/// The addresses of this machine that a wanted name reaches.
-fn reached(hosts: &[Host], machine: &[IpAddr]) -> Vec<IpAddr> {
-    let wanted = hosts.iter().filter(|host| host.included).flat_map(|host| &host.addresses);
-    let here: BTreeSet<IpAddr> =
-        wanted.filter(|address| machine.contains(address)).copied().collect();
-    here.into_iter().collect()
 }
 
 impl Means<'_> {

@@ -1,6 +1,7 @@
 //! What is wanted: the certificates for the hosts that were discovered, those of others first.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::path::Path;
 
 use crate::discover::Discovered;
@@ -36,6 +37,8 @@ pub(super) fn desire(
         ways: config.ways.clone(),
         hosts,
         key_type: config.acme.key_type,
+        reuse_keys: config.acme.reuse_key,
+        new_keys: means.new_keys.clone(),
         keep: KEEP,
         prove_every: config.verify.every,
     }
@@ -81,4 +84,12 @@ fn offer((place, (pair, name, names)): (&Path, (&Sourced, &Hostname, usize))) ->
         pair.owner
     );
     Finding::new(Code::SourceFound, place, message)
+}
+
+/// The addresses of this machine that a wanted name reaches.
+pub(super) fn reached(hosts: &[Host], machine: &[IpAddr]) -> Vec<IpAddr> {
+    let wanted = hosts.iter().filter(|host| host.included).flat_map(|host| &host.addresses);
+    let here: BTreeSet<IpAddr> =
+        wanted.filter(|address| machine.contains(address)).copied().collect();
+    here.into_iter().collect()
 }

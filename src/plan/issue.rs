@@ -144,26 +144,32 @@ fn place(scene: &Scene<'_>, order: Order) -> (Step, Pending) {
     (step, Pending { step: 0, version: Version(version), facts, adopted: false })
 }
 
-/// The next key of a certificate, where the order is to use it: its records stand. Where a server
-/// keeps key and chain in two files, only when another key is asked for.
+/// The next key of a certificate, where the order is to use it: its records stand. Where keys are
+/// kept (by the configuration, or since a server has key and chain in two files), only when another
+/// key is asked for.
 fn rolled<'a>(
     scene: &Scene<'a>,
     held: &Held,
     names: &[Hostname],
     because: &Reason,
 ) -> Option<&'a NextKey> {
-    let is_asked = matches!(because, Reason::KeyType | Reason::Exposed);
-    rollover::ready(scene, held, names).filter(|_| is_asked || !rollover::splits(scene))
+    let is_asked = matches!(because, Reason::KeyType | Reason::Exposed | Reason::NewKey);
+    rollover::ready(scene, held, names).filter(|_| is_asked || !rollover::keeps(scene))
 }
 
-/// The version whose key is used again: one that TLSA pins; else, where a server keeps key and
-/// chain in two files, the last one, so that nobody reads a key beside another's chain.
+/// The version whose key is used again, unless a person wants a new one: one that TLSA pins; else,
+/// where that is configured, or where a server keeps key and chain in two files, the last one, so
+/// that nobody reads a key beside another's chain.
 fn reused(scene: &Scene<'_>, held: &Held, names: &[Hostname], because: &Reason) -> Option<Version> {
+    if scene.wants_new_key(held) {
+        return None;
+    }
     if let Some(pinned) = scene.guard.reuse(held, names) {
         return Some(pinned);
     }
     let base = held.versions.iter().rev().find(|version| !version.is_bad())?;
     let keeps = base.facts.key_type == scene.desired.key_type && *because != Reason::KeyType;
-    let exposed = scene.exposed.contains_key(&(held.name.clone(), base.version));
-    (rollover::splits(scene) && keeps && !exposed).then_some(base.version)
+    let mut same = held.versions.iter().filter(|one| one.facts.spki == base.facts.spki);
+    let exposed = same.any(|one| scene.exposed.contains_key(&(held.name.clone(), one.version)));
+    (rollover::keeps(scene) && keeps && !exposed).then_some(base.version)
 }

@@ -23,14 +23,15 @@ fn next<'a>(scene: &Scene<'a>, held: &Held) -> Option<&'a NextKey> {
     (!is_used && next.key_type == scene.desired.key_type).then_some(next)
 }
 
-/// Whether a server keeps key and chain in two files: a new key with each renewal would be read
-/// beside another's chain.
-pub(super) fn splits(scene: &Scene<'_>) -> bool {
-    scene.observed.servers.iter().any(|seen| match &seen.server.kind {
+/// Whether renewals use their key again: the configuration says so, or a server keeps key and chain
+/// in two files, and a new key would be read beside another's chain.
+pub(super) fn keeps(scene: &Scene<'_>) -> bool {
+    let splits = scene.observed.servers.iter().any(|seen| match &seen.server.kind {
         Kind::Exim(exim) => exim.layout == EximLayout::Split,
         Kind::Files(files) => files.paths.are_split(),
         Kind::Postfix(_) | Kind::Dovecot(_) => false,
-    })
+    });
+    splits || scene.desired.reuse_keys
 }
 
 /// Plans next keys, and what is to be published and to be taken away.
@@ -116,7 +117,7 @@ impl<'a> Pinned<'a> {
     /// Where mailcert may publish, the next key is always there; else it is made when another key
     /// is asked for.
     fn make_next(&self, scene: &Scene<'_>, draft: &mut Draft) {
-        let always = self.pins.iter().all(|pins| pins.managed) && !splits(scene);
+        let always = self.pins.iter().all(|pins| pins.managed) && !keeps(scene);
         if self.next.is_some() || !scene.desired.orders || !(always || self.asked.is_some()) {
             return;
         }

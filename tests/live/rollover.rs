@@ -182,7 +182,7 @@ fn knotc(world: &World, arguments: &[&str]) {
 }
 
 /// Waits until it is so.
-fn until(mut so: impl FnMut() -> bool) {
+pub(crate) fn until(mut so: impl FnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(90);
     while !so() {
         assert!(Instant::now() < deadline, "it does not come");
