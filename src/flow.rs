@@ -30,7 +30,7 @@ use crate::dns::Dns;
 use crate::http::Http;
 use crate::issue::{Ca, Solver};
 use crate::model::{
-    CertName, Code, Finding, Host, Hostname, Inspection, Sha256, Timestamp, Version,
+    CertName, Code, Finding, Hostname, Inspection, Sha256, Timestamp, Version,
 };
 use crate::plan::{self, Action, Desired, Fate, Mode, Observed, Outcome, Plan};
 use crate::store::{Entry, Remembered, Store, StoreError};

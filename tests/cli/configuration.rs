@@ -66,9 +66,9 @@ fn all_problems_of_a_file_are_told_at_once() {
         error: {dir}/mailcert.toml:5:3: unknown key `domian`
           |
         5 | [[domian]]
-          |   ^^^^^^ expected one of `acme`, `challenge`, `source`, `dns`, `discover`,
-          |          `machine`, `state`, `verify`, `domain`, `postfix`, `exim`,
-          |          `dovecot`, `files`
+          |   ^^^^^^ expected one of `acme`, `challenge`, `dane`, `source`, `dns`,
+          |          `discover`, `machine`, `state`, `verify`, `domain`, `postfix`,
+          |          `exim`, `dovecot`, `files`
           |
           = help: did you mean `domain`?
         --- exit 2

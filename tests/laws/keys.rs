@@ -85,7 +85,7 @@ fn a_new_key_beside_a_pinned_one_waits_for_its_record() {
     let (mut world, name) = at_rest();
     let old = newest_key(&world);
     let host = world.hosts[0].host.clone();
-    world.observed.pins = vec![Pins { host: host.clone(), keys: vec![old] }];
+    world.observed.pins = vec![Pins::of(host.clone(), vec![old])];
     ask(&mut world, &name);
     world.come_to_rest();
     assert_eq!(versions(&world).len(), 2, "one was ordered");
@@ -99,7 +99,7 @@ fn a_new_key_beside_a_pinned_one_waits_for_its_record() {
     ask(&mut world, &name);
     assert!(world.plan(&Mode::Run).steps.is_empty());
     world.new_keys.clear();
-    world.observed.pins = vec![Pins { host, keys: vec![old, new] }];
+    world.observed.pins = vec![Pins::of(host, vec![old, new])];
     let plan = world.plan(&Mode::Run);
     let installs =
         |action: &Action| matches!(action, Action::Install { version: Some(Version(2)), .. });

@@ -73,6 +73,8 @@ fn each_certificate_gets_the_key_that_was_published_ahead() {
     knotc(&world, &["zone-set", "test.", "@", "1", "NS", "second"]);
     knotc(&world, &["zone-set", "test.", "second", "1", "A", &stale]);
     knotc(&world, &["zone-commit", "test."]);
+    let resolver = format!("@{}", world.resolver().replace(":53", ""));
+    until(|| run("kdig", &[&resolver, "+short", "test", "NS"]).contains("second.test"));
     world.reconfigure("\"more.beta.test\"", "\"more.beta.test\", \"extra.beta.test\"");
     until(|| world.mailcert(&["run", "--json"]).stdout.contains("second.test does not show it"));
     world.mailcert(&["fix", "--yes"]).exits(0);

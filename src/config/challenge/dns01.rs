@@ -57,8 +57,7 @@ pub(super) fn dns01(table: &Table<'_>) -> Option<Dns01> {
 /// The one way there is; of two the later one is marked.
 fn way(table: &Table<'_>) -> Option<(Writer, Duration)> {
     let updates = table.table("challenge.dns-01.rfc2136", raw::RFC2136);
-    let updates =
-        updates.map(|one| (Writer::Rfc2136(update(&one)), propagation(&one), one));
+    let updates = updates.map(|one| (Writer::Rfc2136(update(&one)), propagation(&one), one));
     let exec = table.table("challenge.dns-01.exec", raw::EXEC);
     let exec = exec.and_then(|one| {
         let propagation = propagation(&one);
