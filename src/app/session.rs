@@ -20,7 +20,7 @@ use crate::discover;
 use crate::dns::{Asker, Resolver};
 use crate::flow::{Event, Means};
 use crate::http::Http;
-use crate::issue::{Acme, Solver, Solvers, Updates};
+use crate::issue::{Acme, Alpn, Solver, Solvers, Updates};
 use crate::model::{Challenge, Finding, Hostname, Timestamp};
 use crate::source;
 use crate::store::{Entry, Files, Lock, Store as _};
@@ -252,7 +252,11 @@ impl Session {
 
 /// Who answers challenges, by the configuration.
 fn solvers(config: &Config, store: Arc<Files>, now: Timestamp) -> Result<Solvers, Failure> {
-    let solvers = Solvers::new(config);
+    let mut solvers = Solvers::new(config);
+    if let Some(addresses) = &config.tls_alpn01 {
+        let listener = Alpn::new(addresses.clone()).map_err(Failure::usage)?;
+        solvers = solvers.with(Challenge::TlsAlpn01, Arc::new(listener));
+    }
     let Some(dns01) = &config.dns01 else { return Ok(solvers) };
     if let Some(path) = &dns01.rfc2136.key_file {
         let mode = std::fs::metadata(path).map_err(|error| Failure::Usage(why(&error)))?.mode();

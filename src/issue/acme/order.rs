@@ -202,7 +202,7 @@ impl Ordering<'_> {
             return Ok(());
         }
         let name = authorization.identifier().to_string();
-        let types = authorization.challenges.iter().map(|one| format!("{:?}", one.r#type));
+        let types = authorization.challenges.iter().map(|one| word(&one.r#type));
         let offered = types.collect::<Vec<_>>().join(", ");
         let Ok(host) = Hostname::parse(&name) else {
             let name = problem::printable(&name, 255);
@@ -249,8 +249,8 @@ impl Ordering<'_> {
         });
         match polled.await {
             Err(_) => Err(self.failed(format!(
-                "the order is still {:?} after {} s; the CA goes on without us",
-                order.state().status,
+                "the order is still {} after {} s; the CA goes on without us",
+                format!("{:?}", order.state().status).to_lowercase(),
                 PATIENCE.as_secs()
             ))),
             Ok(Err(e)) => Err(self.refusal(e)),
@@ -353,6 +353,17 @@ fn kind(wanted: Challenge) -> ChallengeType {
         Challenge::Http01 => ChallengeType::Http01,
         Challenge::TlsAlpn01 => ChallengeType::TlsAlpn01,
         Challenge::Dns01 => ChallengeType::Dns01,
+    }
+}
+
+/// A type of challenge as it stands on the wire.
+fn word(kind: &ChallengeType) -> &str {
+    match kind {
+        ChallengeType::Http01 => "http-01",
+        ChallengeType::Dns01 => "dns-01",
+        ChallengeType::TlsAlpn01 => "tls-alpn-01",
+        ChallengeType::Unknown(other) => other,
+        _ => "another",
     }
 }
 

@@ -345,7 +345,7 @@ async fn a_ca_without_http_01_or_with_a_wildcard_is_said() {
         (
             r#"{"status":"pending","identifier":{"type":"dns","value":"b.example"},"challenges":[
               {"type":"dns-01","url":"CA/c/1","status":"pending","token":"t1"}]}"#,
-            "b.example: the CA offers no http-01 for it (but Dns01)",
+            "b.example: the CA offers no http-01 for it (but dns-01)",
         ),
         (
             r#"{"status":"pending","wildcard":true,"identifier":{"type":"dns","value":"b.example"},"challenges":[
