@@ -30,7 +30,8 @@ pub(super) async fn check(session: &Session) -> Result<Vec<Finding>, Failure> {
     let mut findings = Vec::new();
     if hosts.len() > MOST {
         let message = format!(
-            "the first {MOST} of {} hosts were asked for; `mailcert run` asks for each before its order",
+            "the first {MOST} of {} hosts were asked for; `mailcert run` asks for each before its \
+             order",
             hosts.len()
         );
         findings.push(Finding::new(Code::PreflightUnseen, "check", message));

@@ -57,6 +57,7 @@ fn authority(table: &Table<'_>) -> Acme {
         agree_to_terms: table.truth("agree-to-terms").unwrap_or_default(),
         key_type: key_type(table).unwrap_or(default.key_type),
         profile: table.text("profile", value::word),
+        preferred_chain: table.text("preferred-chain", value::word),
         names_per_certificate: table
             .whole("names-per-certificate", 1, 100)
             .unwrap_or(default.names_per_certificate),
@@ -95,11 +96,6 @@ fn key_type(table: &Table<'_>) -> Option<KeyType> {
 
 /// The keys of `[acme]` whose feature is still to come.
 fn later(table: &Table<'_>) {
-    let chain = table.value("preferred-chain");
-    if let Some(value) = chain.filter(|value| value.text(value::word).is_some()) {
-        // Any chain the CA offers ends at one of its roots.
-        note_key(table, "preferred-chain", &value, "the CA's own choice is used for now");
-    }
     let staging = table.value("staging");
     if let Some(value) = staging.filter(|value| value.text(value::acme_directory).is_some()) {
         // A rehearsal is left out: the order itself is the same.
@@ -108,7 +104,6 @@ fn later(table: &Table<'_>) {
     for fallback in table.tables("acme.fallback", raw::FALLBACK) {
         // The first CA is asked all the same.
         let _ = authority(&fallback);
-        fallback.text("preferred-chain", value::word);
         fallback.text("staging", value::acme_directory);
         fallback.log.note(
             Some(fallback.span.clone()),

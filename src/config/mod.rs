@@ -45,6 +45,7 @@ pub fn builtin() -> Config {
             agree_to_terms: false,
             key_type: KeyType::EcdsaP256,
             profile: None,
+            preferred_chain: None,
             names_per_certificate: 25,
             eab: None,
         },
@@ -111,6 +112,8 @@ pub struct Acme {
     pub key_type: KeyType,
     /// The CA's profile, if one is asked for.
     pub profile: Option<String>,
+    /// The common name that the topmost issuer of a chain is to have, if one is preferred.
+    pub preferred_chain: Option<String>,
     /// Most names on one certificate.
     pub names_per_certificate: usize,
     /// The account with the CA that ours is bound to, if it is bound to one.

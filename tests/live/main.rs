@@ -24,6 +24,7 @@ mod alpn;
 mod bogus;
 mod breakage;
 mod ca;
+mod chains;
 mod container;
 mod debian;
 mod dns01;
