@@ -9,8 +9,12 @@ mod account;
 mod accounts;
 #[path = "live_issue/dns01.rs"]
 mod dns01;
+#[path = "live_issue/exec.rs"]
+mod exec;
 #[path = "live_issue/neighbours.rs"]
 mod neighbours;
+#[path = "live_issue/serve.rs"]
+mod serve;
 #[path = "live_issue/smallest.rs"]
 mod smallest;
 

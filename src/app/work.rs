@@ -2,9 +2,9 @@
 
 mod fix;
 
-use crate::app::Failure;
 use crate::app::output::{Output, Progress};
 use crate::app::session::Session;
+use crate::app::{Failure, challenges};
 use crate::config;
 use crate::flow::{self, Done, Fresh, Notes};
 use crate::model::{CertName, Code, Finding, Hostname, Level, Verdict, Version};
@@ -165,6 +165,7 @@ async fn work(
     let mut done = flow::run(&means, mode).await.map_err(Failure::store)?;
     // What was presented when a signal came.
     session.sweep().await;
+    done.findings.extend(challenges::left_in_dns(session).await?);
     session.note_clock()?;
     let inspections = std::mem::take(&mut done.inspections);
     let verified = Verified::of(session.config.verify.profile.as_str(), inspections);

@@ -65,8 +65,7 @@ fn authority(table: &Table<'_>) -> Acme {
     }
 }
 
-/// The first key type that can be made. A second one would be a second certificate beside the
-/// first: senders do without it. If none can be made, there is no certificate: an error.
+/// The first key type. A second one would be a second certificate beside the first.
 fn key_type(table: &Table<'_>) -> Option<KeyType> {
     let types = table.some_texts("key-types", value::key_type)?;
     for (index, (key_type, value)) in types.iter().enumerate() {
@@ -75,18 +74,7 @@ fn key_type(table: &Table<'_>) -> Option<KeyType> {
             value.wrong(Trouble::new(message, "expected each key type once"));
         }
     }
-    let available =
-        |entry: &&(KeyType, Value<'_>)| matches!(entry.0, KeyType::EcdsaP256 | KeyType::EcdsaP384);
-    let Some((chosen, _)) = types.iter().find(available) else {
-        let (key_type, value) = types.first()?;
-        let message = format!("`{key_type}` is not available yet");
-        table.log.missing(
-            Some(value.span.clone()),
-            Trouble::new(message, "expected ecdsa-p256 or ecdsa-p384")
-                .help("every mail server and sender with TLS 1.2 knows ecdsa-p256"),
-        );
-        return None;
-    };
+    let (chosen, _) = types.first()?;
     for (key_type, value) in types.iter().filter(|(key_type, _)| key_type != chosen) {
         let message = format!("`{key_type}` beside `{chosen}` is not available yet");
         note(table.log, value, Trouble::new(message, format!("only {chosen} is used for now")));

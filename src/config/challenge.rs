@@ -1,5 +1,4 @@
-//! `[challenge]`: how the CA is shown that a name is ours, which name takes which way, and which
-//! ways are still to come.
+//! `[challenge]`: how the CA is shown that a name is ours, and which name takes which way.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -38,8 +37,6 @@ pub(super) fn challenges(root: &Table<'_>) -> Challenges {
         let claim = Claim::of(&table, Challenge::Dns01);
         dns01 = dns01::dns01(&table);
         claims.extend(dns01.is_some().then_some(claim));
-        let others = http01 || dns01.is_some() || tls_alpn01.is_some();
-        exec(&table, others);
     }
     Challenges {
         http01: challenge
@@ -48,21 +45,6 @@ pub(super) fn challenges(root: &Table<'_>) -> Challenges {
         tls_alpn01,
         dns01,
         ways: ways(root, http01, claims),
-    }
-}
-
-/// What is still to come is left alone beside a kind that there is, but alone it says that http-01
-/// is not wanted, or would not work.
-fn exec(table: &Table<'_>, others: bool) {
-    let Some(exec) = table.any_table("challenge.dns-01.exec") else { return };
-    let message = "`[challenge.dns-01.exec]` is not available yet";
-    if others {
-        table
-            .log
-            .note(Some(exec.span), Trouble::new(message, "the other challenges are used for now"));
-    } else {
-        let expected = "expected `[challenge.http-01]`, at least beside it";
-        table.log.missing(Some(exec.span), Trouble::new(message, expected));
     }
 }
 

@@ -23,7 +23,7 @@ mod typed;
 mod value;
 
 pub use access::{others_may_read, unsafe_access};
-pub use challenge::dns01::{Dns01, Rfc2136};
+pub use challenge::dns01::{Dns01, Exec, Rfc2136, Serve, Writer};
 pub use challenge::http01::{Answer, Http01};
 pub use eab::ExternalAccount;
 pub(crate) use fault::nearest;

@@ -20,11 +20,11 @@ mod solvers;
 mod taken;
 mod webroot;
 
-pub use acme::{AccountSeen, Acme, Directory, Meta, Registered, Standing};
+pub use acme::{AccountSeen, Acme, Directory, Meta, Registered, Standing, persistent_value};
 pub use alpn::Alpn;
 pub use book::{Book, FORGOTTEN};
 pub use caa::{Caa, check as check_caa};
-pub use dns01::Updates;
+pub use dns01::{Records, left_in_dns, missing_records};
 pub use listen::Listener;
 pub use memory::{Fetch, MemoryCa};
 pub use preflight::{Seen, preflight};

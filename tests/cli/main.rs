@@ -15,6 +15,7 @@ mod case;
 mod challenges;
 mod configuration;
 mod discover;
+mod dns01;
 mod exposition;
 mod files;
 mod fix;
