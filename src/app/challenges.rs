@@ -8,7 +8,7 @@ use crate::app::output::{Failure, why};
 use crate::app::session::Session;
 use crate::config::{Config, Dane, Dns01, Rfc2136, Writer};
 use crate::dns::Resolver;
-use crate::issue::{self, Records, Solvers};
+use crate::issue::{self, Alpn, Records, Solvers};
 use crate::model::{Challenge, Finding, Hostname, Timestamp};
 use crate::store::{Files, Store as _};
 use crate::verify;
@@ -19,7 +19,11 @@ pub(super) fn solvers(
     store: Arc<Files>,
     now: Timestamp,
 ) -> Result<Solvers, Failure> {
-    let solvers = Solvers::new(config);
+    let mut solvers = Solvers::new(config);
+    if let Some(addresses) = &config.tls_alpn01 {
+        let listener = Alpn::new(addresses.clone()).map_err(Failure::usage)?;
+        solvers = solvers.with(Challenge::TlsAlpn01, Arc::new(listener));
+    }
     let challenges = config.dns01.as_ref().and_then(|dns01| match &dns01.way {
         Writer::Rfc2136(Rfc2136 { key_file, .. }) => key_file.as_deref(),
         Writer::Exec(_) | Writer::Serve(_) => None,

@@ -2,7 +2,7 @@
 
 use super::challenge::dns01::{Exec, Rfc2136, exec, update};
 use super::fault::Trouble;
-use super::raw::{self, Table};
+use super::raw::Table;
 use super::value;
 use crate::model::Hostname;
 
@@ -45,9 +45,9 @@ impl Dane {
 }
 
 pub(super) fn dane(root: &Table<'_>) -> Option<Dane> {
-    let table = root.table("dane", raw::DANE)?;
-    let updates = table.table("dane.rfc2136", raw::DANE_RFC2136);
-    let program = table.table("dane.exec", raw::DANE_EXEC);
+    let table = root.table("dane", DANE)?;
+    let updates = table.table("dane.rfc2136", RFC2136);
+    let program = table.table("dane.exec", EXEC);
     if let (Some(first), Some(second)) = (&updates, &program) {
         let (first, later) = match first.span.start < second.span.start {
             true => (first, second),
@@ -61,7 +61,7 @@ pub(super) fn dane(root: &Table<'_>) -> Option<Dane> {
     let Some(one) = updates.as_ref().or(program.as_ref()) else {
         let said = ["rfc2136", "exec"]
             .iter()
-            .any(|key| table.value(key).is_some() || table.misspelt(key, raw::DANE));
+            .any(|key| table.value(key).is_some() || table.misspelt(key, DANE));
         if !said {
             let expected = "expected `[dane.rfc2136]` or `[dane.exec]`";
             let trouble = Trouble::new("`[dane]` says nothing", expected)
@@ -84,3 +84,7 @@ pub(super) fn dane(root: &Table<'_>) -> Option<Dane> {
 
 /// What the operators of DANE domains use.
 const TTL: u32 = 3600;
+const DANE: &[&str] = &["rfc2136", "exec"];
+const RFC2136: &[&str] =
+    &["server", "zone", "key-name", "key-algorithm", "key-file", "ttl"];
+const EXEC: &[&str] = &["present", "remove", "timeout", "zone", "ttl"];
