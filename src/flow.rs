@@ -29,9 +29,7 @@ use crate::discover::{self, Discovered, Rules};
 use crate::dns::Dns;
 use crate::http::Http;
 use crate::issue::{Ca, Solver};
-use crate::model::{
-    CertName, Code, Finding, Hostname, Inspection, Sha256, Timestamp, Version,
-};
+use crate::model::{CertName, Code, Finding, Hostname, Inspection, Sha256, Timestamp, Version};
 use crate::plan::{self, Action, Desired, Fate, Mode, Observed, Outcome, Plan};
 use crate::store::{Entry, Remembered, Store, StoreError};
 use crate::survey::{self, Anew, Asked, Earlier, Look};

@@ -85,6 +85,5 @@ pub(super) fn dane(root: &Table<'_>) -> Option<Dane> {
 /// What the operators of DANE domains use.
 const TTL: u32 = 3600;
 const DANE: &[&str] = &["rfc2136", "exec"];
-const RFC2136: &[&str] =
-    &["server", "zone", "key-name", "key-algorithm", "key-file", "ttl"];
+const RFC2136: &[&str] = &["server", "zone", "key-name", "key-algorithm", "key-file", "ttl"];
 const EXEC: &[&str] = &["present", "remove", "timeout", "zone", "ttl"];

@@ -101,7 +101,7 @@ fn without_rights_the_records_are_printed_and_the_key_waits_for_them() {
     assert_eq!(spki(&world, HOST), first, "{ran}");
     dane_accepts(&world, "while the record is waited for");
 
-    world.add_to_zone(&[line.clone()]);
+    world.add_to_zone(std::slice::from_ref(&line));
     until(|| {
         world.mailcert(&["run"]);
         spki(&world, HOST) != first
