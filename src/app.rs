@@ -4,6 +4,7 @@
 mod account;
 mod bare;
 mod environment;
+mod history;
 mod lock;
 mod look;
 mod output;
@@ -174,6 +175,10 @@ async fn command(cli: Cli) -> Result<u8, Failure> {
         Command::Status => {
             let loaded = load(named, &output)?;
             state::status(&Session::open(loaded.config)?, &output, loaded.findings)
+        }
+        Command::History(typed) => {
+            let loaded = load(named, &output)?;
+            history::history(&Session::open(loaded.config)?, &typed, &output, loaded.findings)
         }
         Command::Check => {
             let loaded = load(named, &output)?;

@@ -5,6 +5,7 @@
 
 mod carry_out;
 mod event;
+mod history;
 mod order;
 mod prove;
 mod published;

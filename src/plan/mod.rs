@@ -166,6 +166,21 @@ pub enum Action {
 }
 
 impl Action {
+    /// The server it is about, if it is about one.
+    #[must_use]
+    pub fn server(&self) -> Option<&ServerId> {
+        match self {
+            Self::Install { server, .. }
+            | Self::Tighten { server, .. }
+            | Self::Open { server }
+            | Self::Check { server }
+            | Self::Reload { server }
+            | Self::Prove { server, .. }
+            | Self::Hook { server } => Some(server),
+            Self::Issue { .. } | Self::Adopt { .. } | Self::Prune { .. } => None,
+        }
+    }
+
     /// The certificate it is about, if it is about one.
     #[must_use]
     pub fn certificate(&self) -> Option<&CertName> {

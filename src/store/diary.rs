@@ -3,7 +3,7 @@
 //! On disk it is a text of one JSON object a line, appended and fsynced, folded together when it
 //! has grown; a torn last line is an entry that never was.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -142,7 +142,7 @@ pub enum Entry {
     Failed(Failed),
     /// What the clock said: it may have jumped.
     Clock(Clock),
-    /// Something worth telling later (`history`).
+    /// Something that was worth telling: earlier versions wrote it here. It counts for nothing.
     Event {
         /// When.
         at: Timestamp,
@@ -182,16 +182,11 @@ pub struct Diary {
     pub spent: Spent,
     /// TXT records that are ours, by name and text: their zones, and since when.
     pub presented: BTreeMap<(String, String), (String, Timestamp)>,
-    /// What was worth telling, oldest first, the latest 1,000 of them.
-    pub events: VecDeque<(Timestamp, String)>,
 }
 
 /// A clock that jumped, or may have across a boot, makes no wait longer than this: that of an order
 /// that was refused often. A certificate that lives for six days would not see the end of a longer.
 const LONGEST_AFTER_JUMP: Duration = Duration::from_secs(86_400);
-/// How many events are remembered.
-const EVENTS: usize = 1000;
-
 impl Diary {
     /// Adds one entry.
     pub fn add(&mut self, entry: Entry) {
@@ -235,12 +230,7 @@ impl Diary {
             Entry::Presented { zone, record, value, since } => {
                 put(&mut self.presented, (record, value), since.map(|since| (zone, since)));
             }
-            Entry::Event { at, text } => {
-                self.events.push_back((at, text));
-                if self.events.len() > EVENTS {
-                    self.events.pop_front();
-                }
-            }
+            Entry::Event { .. } => {}
         }
     }
 
@@ -303,7 +293,6 @@ impl Diary {
         let presented = self.presented.into_iter().map(|((record, value), (zone, since))| {
             Entry::Presented { zone, record, value, since: Some(since) }
         });
-        let events = self.events.into_iter().map(|(at, text)| Entry::Event { at, text });
         clock
             .chain(worked)
             .chain(owed)
@@ -319,7 +308,6 @@ impl Diary {
             .chain(directories)
             .chain(spent)
             .chain(presented)
-            .chain(events)
     }
 }
 

@@ -4,7 +4,7 @@
 //! certificates/NAME/VERSION/{key.pem,chain.pem,facts.json}
 //! accounts/HOST-HASH.json
 //! orders/NAME-KEY.pem (of orders under way)
-//! diary.jsonl    diary-certificates.jsonl (a cache)    lock
+//! diary.jsonl    diary-certificates.jsonl (a cache)    diary-history.jsonl    lock
 //! ```
 //!
 //! Reading takes no lock and writes nothing; a missing state directory is an empty store. The
@@ -21,8 +21,9 @@ use rustix::fs::OFlags;
 use zeroize::Zeroizing;
 
 use crate::disk::{self, Access, Look};
-use crate::model::{Bundle, CertName, Facts, PrivateKey, Sha256, Version};
+use crate::model::{Bundle, CertName, Deed, Facts, PrivateKey, Sha256, Version};
 use crate::store::certificates::Certificates;
+use crate::store::history;
 use crate::store::log::{Log, unreadable};
 use crate::store::orders::Orders;
 use crate::store::{Account, Diary, Entry, Kept, Lock, Store, StoreError, UnderWay};
@@ -37,6 +38,7 @@ pub struct Files {
     certificates: Certificates,
     orders: Orders,
     diary: Log,
+    history: Log,
     remembered: Mutex<Option<Remembered>>,
     locked: Arc<AtomicBool>,
 }
@@ -64,6 +66,7 @@ impl Files {
             certificates: Certificates::new(root.join("certificates"), cache, facts),
             orders: Orders::new(root.join("orders")),
             diary: Log::at(root.join("diary.jsonl")),
+            history: Log::at(root.join("diary-history.jsonl")),
             remembered: Mutex::default(),
             locked: Arc::new(AtomicBool::new(false)),
             root,
@@ -116,6 +119,7 @@ impl Files {
             let diary = Arc::unwrap_or_clone(self.read_diary()?);
             self.diary.fold(diary.into_entries())?;
         }
+        history::tidy(&self.history, history::LIMIT)?;
         self.tidy_orders()?;
         self.certificates.fold_cache()
     }
@@ -233,6 +237,20 @@ impl Store for Files {
             return Ok(());
         }
         self.write_diary(&entries.iter().collect::<Vec<_>>())
+    }
+
+    fn tell(&self, deeds: &[Deed]) -> Result<(), StoreError> {
+        if deeds.is_empty() {
+            return Ok(());
+        }
+        self.ensure_root()?;
+        self.history.append(deeds)
+    }
+
+    fn history(&self) -> Result<Vec<Deed>, StoreError> {
+        let mut deeds = Vec::new();
+        self.history.each(|deed| deeds.push(deed))?;
+        Ok(deeds)
     }
 
     fn lock(&self) -> Result<Lock, StoreError> {

@@ -3,6 +3,7 @@
 mod certificates;
 mod diary;
 mod files;
+mod history;
 mod log;
 mod memory;
 mod orders;
@@ -20,7 +21,7 @@ pub use record::{FilePrint, Installed, Remembered, Told, UnderWay, Wait};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::model::{Bundle, CertName, Facts, PrivateKey, Version};
+use crate::model::{Bundle, CertName, Deed, Facts, PrivateKey, Version};
 
 /// A certificate the store holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -213,6 +214,18 @@ pub trait Store: Send + Sync {
     fn note_all(&self, entries: &[Entry]) -> Result<(), StoreError> {
         entries.iter().try_for_each(|entry| self.note(entry))
     }
+
+    /// Writes down what is worth telling later.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it could not be written.
+    fn tell(&self, deeds: &[Deed]) -> Result<(), StoreError>;
+
+    /// What was worth telling, oldest first; of very many the latest.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be read.
+    fn history(&self) -> Result<Vec<Deed>, StoreError>;
 
     /// Takes the lock.
     ///
