@@ -3,6 +3,7 @@
 
 mod account;
 mod bare;
+mod challenges;
 mod environment;
 mod history;
 mod lock;

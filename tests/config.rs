@@ -124,7 +124,7 @@ fn what_full_comments_out_is_taken_too() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/full.toml");
     let text = std::fs::read_to_string(&path).unwrap();
     let later: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("#: ")).collect();
-    assert!(later.len() >= 6, "{later:?}");
+    assert!(!later.is_empty(), "nothing is left: this test can go");
     let text: String = text
         .lines()
         .map(|line| match line.strip_prefix("#: ") {
@@ -133,12 +133,13 @@ fn what_full_comments_out_is_taken_too() {
         })
         .collect();
     let (_, notes) = config::read(&path, &text, &file).unwrap_or_else(|faults| panic!("{faults}"));
-    assert!(notes.len() >= 5, "{}", notes.len());
     let findings: Vec<_> = notes.iter().filter_map(Note::finding).collect();
     assert_eq!(findings.len(), notes.len());
-    let message = "`preferred-chain` is not available yet: the CA's own choice is used for now";
+    let message = "`staging` is not available yet: nothing is rehearsed for now";
     assert_eq!(findings[0].message, message);
-    assert!(findings[0].subject.ends_with("/examples/full.toml:31:1"), "{:?}", findings[0]);
+    let at = text.lines().position(|line| line.starts_with("staging = ")).unwrap() + 1;
+    let subject = &findings[0].subject;
+    assert!(subject.ends_with(&format!("/examples/full.toml:{at}:1")), "{subject}");
 }
 
 /// Each character of the example replaced or removed by each of a few that mean something to

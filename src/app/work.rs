@@ -2,9 +2,9 @@
 
 mod fix;
 
-use crate::app::Failure;
 use crate::app::output::{Output, Progress};
 use crate::app::session::Session;
+use crate::app::{Failure, challenges};
 use crate::config;
 use crate::flow::{self, Done, Fresh, Notes};
 use crate::model::{CertName, Code, Deed, Finding, Hostname, Level, Verdict, Version};
@@ -142,7 +142,7 @@ fn newest_beside_a_good_one(session: &Session, name: &CertName) -> Result<Versio
     }
     let bundle = session.store.bundle(name, previous.version).map_err(Failure::store)?;
     let known = session.how.known();
-    if let Some(why) = survey::unfit(&bundle, &previous.facts, known, session.now) {
+    if let Some(why) = survey::unfit(&bundle.chain, &previous.facts, known, session.now) {
         return Err(Failure::work(format_args!(
             "senders would refuse version {} of {name} ({why}): it stays as it is",
             previous.version
@@ -167,6 +167,7 @@ async fn work(
     let mut done = flow::run(&means, mode).await.map_err(Failure::store)?;
     // What was presented when a signal came.
     session.sweep().await;
+    done.findings.extend(challenges::left_in_dns(session).await?);
     session.note_clock()?;
     let inspections = std::mem::take(&mut done.inspections);
     let verified = Verified::of(session.config.verify.profile.as_str(), inspections);

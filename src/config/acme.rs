@@ -57,6 +57,7 @@ fn authority(table: &Table<'_>) -> Acme {
         agree_to_terms: table.truth("agree-to-terms").unwrap_or_default(),
         key_type: key_type(table).unwrap_or(default.key_type),
         profile: table.text("profile", value::word),
+        preferred_chain: table.text("preferred-chain", value::word),
         names_per_certificate: table
             .whole("names-per-certificate", 1, 100)
             .unwrap_or(default.names_per_certificate),
@@ -64,8 +65,7 @@ fn authority(table: &Table<'_>) -> Acme {
     }
 }
 
-/// The first key type that can be made. A second one would be a second certificate beside the
-/// first: senders do without it. If none can be made, there is no certificate: an error.
+/// The first key type. A second one would be a second certificate beside the first.
 fn key_type(table: &Table<'_>) -> Option<KeyType> {
     let types = table.some_texts("key-types", value::key_type)?;
     for (index, (key_type, value)) in types.iter().enumerate() {
@@ -74,18 +74,7 @@ fn key_type(table: &Table<'_>) -> Option<KeyType> {
             value.wrong(Trouble::new(message, "expected each key type once"));
         }
     }
-    let available =
-        |entry: &&(KeyType, Value<'_>)| matches!(entry.0, KeyType::EcdsaP256 | KeyType::EcdsaP384);
-    let Some((chosen, _)) = types.iter().find(available) else {
-        let (key_type, value) = types.first()?;
-        let message = format!("`{key_type}` is not available yet");
-        table.log.missing(
-            Some(value.span.clone()),
-            Trouble::new(message, "expected ecdsa-p256 or ecdsa-p384")
-                .help("every mail server and sender with TLS 1.2 knows ecdsa-p256"),
-        );
-        return None;
-    };
+    let (chosen, _) = types.first()?;
     for (key_type, value) in types.iter().filter(|(key_type, _)| key_type != chosen) {
         let message = format!("`{key_type}` beside `{chosen}` is not available yet");
         note(table.log, value, Trouble::new(message, format!("only {chosen} is used for now")));
@@ -95,11 +84,6 @@ fn key_type(table: &Table<'_>) -> Option<KeyType> {
 
 /// The keys of `[acme]` whose feature is still to come.
 fn later(table: &Table<'_>) {
-    let chain = table.value("preferred-chain");
-    if let Some(value) = chain.filter(|value| value.text(value::word).is_some()) {
-        // Any chain the CA offers ends at one of its roots.
-        note_key(table, "preferred-chain", &value, "the CA's own choice is used for now");
-    }
     let staging = table.value("staging");
     if let Some(value) = staging.filter(|value| value.text(value::acme_directory).is_some()) {
         // A rehearsal is left out: the order itself is the same.
@@ -108,7 +92,6 @@ fn later(table: &Table<'_>) {
     for fallback in table.tables("acme.fallback", raw::FALLBACK) {
         // The first CA is asked all the same.
         let _ = authority(&fallback);
-        fallback.text("preferred-chain", value::word);
         fallback.text("staging", value::acme_directory);
         fallback.log.note(
             Some(fallback.span.clone()),

@@ -219,6 +219,8 @@ codes! {
     DaneUnusable = "dane-unusable", Note;
 
     // What issuing finds.
+    /// Another chain of the CA is taken than its default or the preferred one.
+    OtherChain = "other-chain", Warn;
     /// A CAA record forbids the CA to issue (RFC 8659).
     CaaForbids = "caa-forbids", Fail;
     /// The CAA records could not be read.
@@ -229,6 +231,8 @@ codes! {
     PreflightUnseen = "preflight-unseen", Note;
     /// The record that dns-01 needs cannot be put into the zone, or not all its servers show it.
     Dns01Failed = "dns-01-failed", Fail;
+    /// A challenge's record is left in the DNS, and nothing that is configured can take it away.
+    RecordLeft = "record-left", Warn;
     /// The CA refused a name.
     NameRefused = "name-refused", Fail;
     /// The CA refused or failed.

@@ -52,7 +52,15 @@ mod tests {
             ],
             7,
         );
-        expect![[""]].assert_eq(&told);
+        expect![[r#"
+            7 earlier ones are not shown: `-n` says how many are
+            2027-01-15T08:00:00Z  reload postfix
+            2027-01-15T08:00:00Z  FAILED: issue example.org for mx1.example.org
+                                  because no certificate covers mx1.example.org,
+                                  mx2.example.org and 3 more
+                                  error: it is down
+        "#]]
+        .assert_eq(&told);
         assert_eq!(text(&[], 0), "nothing was done yet\n");
     }
 }

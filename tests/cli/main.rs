@@ -14,6 +14,7 @@ mod batch;
 mod case;
 mod configuration;
 mod discover;
+mod dns01;
 mod exposition;
 mod files;
 mod fix;

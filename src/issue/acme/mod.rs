@@ -4,13 +4,17 @@ mod account;
 mod ari;
 mod directory;
 mod jws;
+mod kind;
+mod link;
 mod order;
+mod persist;
 mod problem;
 mod revoke;
 mod spy;
 
 pub use account::{AccountSeen, Registered, Standing};
 pub use directory::{Directory, Meta};
+pub use persist::persistent_value;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,11 +25,11 @@ use bytes::Bytes;
 use tokio::sync::{OnceCell, Semaphore};
 
 use crate::http::Http;
-use crate::issue::{Ca, CaIdentity, Refusal, Solver, Suggested, Unsaid, Wanted};
+use crate::issue::{Ca, CaIdentity, Chain, Refusal, Solver, Suggested, Unsaid, Wanted};
 use crate::model::{Hostname, Timestamp};
 use crate::store::{Entry, Store};
 use account::Session;
-use spy::Spy;
+use spy::{Heard, Spy};
 
 /// One CA and our account there. Made for one run; orders may share it.
 pub struct Acme {
@@ -102,12 +106,12 @@ impl Acme {
         }
     }
 
-    /// A client for one order, and where it leaves the CA's Retry-After.
-    async fn spy(&self) -> Result<(Spy, Arc<Mutex<Option<Duration>>>), Refusal> {
+    /// A client for one order, and where it leaves what the library does not tell.
+    async fn spy(&self) -> Result<(Spy, Arc<Mutex<Heard>>), Refusal> {
         let (_, text) = self.whole_directory().await?;
-        let wait = Arc::default();
+        let heard = Arc::default();
         let directory = (self.settings.directory.clone(), text.clone());
-        Ok((Spy { http: self.http.clone(), directory, wait: Arc::clone(&wait) }, wait))
+        Ok((Spy { http: self.http.clone(), directory, heard: Arc::clone(&heard) }, heard))
     }
 
     /// The account; looked up or made by whoever asks first.
@@ -149,10 +153,15 @@ impl Ca for Acme {
         Ok(url)
     }
 
-    async fn finish(&self, url: &str, names: &[Hostname], csr: &[u8]) -> Result<String, Refusal> {
+    async fn finish(&self, url: &str, names: &[Hostname], csr: &[u8]) -> Result<Chain, Refusal> {
         let _slot = self.slots.acquire().await.expect("the semaphore is never closed");
         let open = self.ready.lock().unwrap_or_else(PoisonError::into_inner).remove(url);
         order::Ordering { acme: self, wanted: Wanted::of(names) }.finish(open, url, csr).await
+    }
+
+    async fn alternate(&self, url: &str) -> Result<String, Refusal> {
+        let _slot = self.slots.acquire().await.expect("the semaphore is never closed");
+        self.other_chain(url).await.map_err(|why| self.refused("another chain", why))
     }
 
     /// The order is left to expire; the CA uses the authorization again.
