@@ -5,9 +5,11 @@ mod account;
 mod bare;
 mod challenges;
 mod environment;
+mod forwarding;
 mod history;
 mod lock;
 mod look;
+mod new_key;
 mod output;
 mod revoke;
 mod session;
@@ -136,10 +138,11 @@ async fn command(cli: Cli) -> Result<u8, Failure> {
             let session = Session::open(loaded.config)?.strictly(typed.strict);
             let session = session.waiting(typed.patience);
             if typed.dry_run {
+                let session = new_key::wanted(session, &typed.new_key).await?;
                 let fresh = Fresh::Remembered;
                 return work::plan(&session, fresh, &Mode::Run, &output, loaded.findings).await;
             }
-            work::run(&session, &output, loaded.findings).await
+            work::run(session, &typed.new_key, &output, loaded.findings).await
         }
         Command::Fix(typed) => {
             let loaded = to_fix(named, &typed, &output).await?;
@@ -164,6 +167,9 @@ async fn command(cli: Cli) -> Result<u8, Failure> {
             let loaded = load(named, &output)?;
             let session = Session::open(loaded.config)?.waiting(typed.patience);
             account::account(&session, &typed, &output, loaded.findings).await
+        }
+        Command::Setup(cli::Setup { web_server: Some(server), .. }) => {
+            texts::forwarding(load_if_any(named, &output)?, server, &output)
         }
         Command::Setup(typed) => {
             let loaded = load(named, &output)?;

@@ -4,12 +4,12 @@ use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
-use clap::builder::{PossibleValue, StringValueParser, TypedValueParser};
+use clap::builder::{PossibleValue, PossibleValuesParser, StringValueParser, TypedValueParser};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, Args, Command, Error, ValueEnum};
 use clap_complete::Shell;
 
-use crate::model::{CertName, Code, Hostname, Timestamp};
+use crate::model::{CertName, Code, Hostname, Timestamp, WebServer};
 
 /// `verify`.
 #[derive(Args, Clone, Debug)]
@@ -187,12 +187,17 @@ pub struct Plan {
     Ctrl-C and SIGTERM end it with 1, between two steps and never in the middle of a\n\
     file; while the CA is waited for, at once. The next run goes on, and takes up an\n\
     order that was about to be finalized: no certificate is ordered twice.\n\n\
+    A new key that senders pin by TLSA is held and not shown until its record is\n\
+    there: run exits 1 and says what to publish.\n\n\
     Exits 0 if all is as wanted, 1 if something is wrong or failed, 4 if something\n\
     could not be tested, 5 if another mailcert is at work.")]
 pub struct Run {
     /// Do as `plan` does: show what is to be done, change nothing
     #[arg(long)]
     pub dry_run: bool,
+    /// Order a certificate with a new key for NAME now, and show it; may be repeated
+    #[arg(long, value_name = "NAME", value_parser = CertName::parse)]
+    pub new_key: Vec<CertName>,
     /// Fail for what is wrong elsewhere, too: a broken domain, a backup MX
     #[arg(long)]
     pub strict: bool,
@@ -223,9 +228,23 @@ pub struct Setup {
     /// Apply without a question
     #[arg(long)]
     pub yes: bool,
+    /// Print the lines by which a web server passes the CA's question on to us
+    ///
+    /// For `listen` at another port than 80 in [challenge.http-01]; `mailcert check` says whether
+    /// they work.
+    #[arg(long, value_name = "NAME", value_parser = web_server(), conflicts_with_all = ["undo", "yes"])]
+    pub web_server: Option<WebServer>,
     /// How long another mailcert is waited for.
     #[command(flatten)]
     pub patience: Patience,
+}
+
+/// The word for a web server.
+fn web_server() -> impl TypedValueParser<Value = WebServer> {
+    PossibleValuesParser::new(WebServer::ALL.map(WebServer::as_str)).map(|word| {
+        let known = WebServer::ALL.into_iter().find(|server| server.as_str() == word);
+        known.expect("it is one of the possible values")
+    })
 }
 
 /// `init`.

@@ -22,6 +22,7 @@ mod revoked;
 mod setup;
 mod status;
 mod verdict;
+mod web;
 
 #[cfg(test)]
 mod tests;
@@ -45,6 +46,7 @@ pub use plan::{reason_text, step_text};
 pub use revoked::Revoked;
 pub use setup::{ChangeRow, ListenerRow, Showing, listeners_text};
 pub use status::{CertificateRow, RenewBecause};
+pub use web::forwarding;
 
 /// The answer of one command.
 #[derive(Debug)]
