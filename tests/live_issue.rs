@@ -122,6 +122,7 @@ impl World {
             contact: vec!["mailto:postmaster@example.org".to_owned()],
             agree_to_terms: true,
             key_type: KeyType::EcdsaP256,
+            reuse_key: false,
             profile: None,
             preferred_chain: None,
             names_per_certificate: 25,

@@ -1,6 +1,6 @@
 //! What a command works with, opened once: config, resolver, store, CA, solver.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::MetadataExt;
@@ -21,7 +21,7 @@ use crate::dns::{Asker, Resolver};
 use crate::flow::{Event, Means};
 use crate::http::Http;
 use crate::issue::{Acme, Solver};
-use crate::model::{Finding, Hostname, Timestamp};
+use crate::model::{CertName, Finding, Hostname, Timestamp, Version};
 use crate::source;
 use crate::store::{Entry, Files, Lock, Store as _};
 use crate::trust::Roots;
@@ -122,6 +122,8 @@ pub(super) struct Session {
     pub(super) now: Timestamp,
     pub(super) only: Vec<Hostname>,
     pub(super) strict: bool,
+    /// The certificates that are to get a new key, each with its newest version.
+    pub(super) new_keys: BTreeMap<CertName, Version>,
     ca: Acme,
     solver: Box<dyn Solver>,
     http: Http,
@@ -155,6 +157,7 @@ impl Session {
             how: how(&config, (now, since))?,
             machine: machine(&config),
             only: Vec::new(),
+            new_keys: BTreeMap::new(),
             strict: false,
             config,
             store,
@@ -170,6 +173,11 @@ impl Session {
     /// The same for these domains or hosts; none are all.
     pub(super) fn for_names(self, only: Vec<Hostname>) -> Self {
         Self { only, ..self }
+    }
+
+    /// The same, where these certificates get a new key.
+    pub(super) fn with_new_keys(self, new_keys: BTreeMap<CertName, Version>) -> Self {
+        Self { new_keys, ..self }
     }
 
     /// The same, where what is wrong elsewhere counts, too.
@@ -213,6 +221,7 @@ impl Session {
             machine: self.machine.clone(),
             places: others_places(),
             only: self.only.clone(),
+            new_keys: self.new_keys.clone(),
             now: self.now,
             tell,
             stop: self.stop.flag(),

@@ -11,7 +11,7 @@ use rustls_pki_types::pem::PemObject;
 use super::eab::eab;
 use super::fault::{Log, Trouble, shown};
 use super::raw::{self, Table, Value};
-use super::{Acme, builtin, value};
+use super::{Acme, builtin, profile, value};
 use crate::model::KeyType;
 
 /// `[acme]`. Its terms must be agreed to as soon as there is something to order: where domains are
@@ -50,19 +50,22 @@ pub(super) fn acme(root: &Table<'_>, wanted: bool, sourced: bool) -> Acme {
 fn authority(table: &Table<'_>) -> Acme {
     let default = builtin().acme;
     let contact = table.texts("contact", value::contact).unwrap_or_default();
-    Acme {
+    let acme = Acme {
         directory: table.text("directory", value::acme_directory).unwrap_or(default.directory),
         ca_roots: table.text("ca-file", |text| roots(&value::path(text)?, table.log.file)),
         contact: contact.into_iter().map(|(contact, _)| contact).collect(),
         agree_to_terms: table.truth("agree-to-terms").unwrap_or_default(),
         key_type: key_type(table).unwrap_or(default.key_type),
+        reuse_key: table.truth("reuse-key").unwrap_or_default(),
         profile: table.text("profile", value::word),
         preferred_chain: table.text("preferred-chain", value::word),
         names_per_certificate: table
             .whole("names-per-certificate", 1, 100)
             .unwrap_or(default.names_per_certificate),
         eab: eab(table),
-    }
+    };
+    profile::allows_names(table, &acme);
+    acme
 }
 
 /// The first key type. A second one would be a second certificate beside the first.

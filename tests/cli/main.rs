@@ -24,6 +24,7 @@ mod issuers;
 mod lint;
 mod local;
 mod mail;
+mod new_key;
 mod nowhere;
 mod others;
 mod plan;
