@@ -254,8 +254,8 @@ impl Ordering<'_> {
         });
         match polled.await {
             Err(_) => Err(self.failed(format!(
-                "the order is still {:?} after {} s; the CA goes on without us",
-                order.state().status,
+                "the order is still {} after {} s; the CA goes on without us",
+                format!("{:?}", order.state().status).to_lowercase(),
                 PATIENCE.as_secs()
             ))),
             Ok(Err(e)) => Err(self.refusal(e)),
