@@ -8,6 +8,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 mod account;
 mod fix;
 mod hint;
+mod history;
 pub mod man;
 mod options;
 mod revoke;
@@ -15,9 +16,10 @@ mod revoke;
 pub use account::{Account, AccountAction};
 pub use fix::{Bare, Fix};
 pub use hint::hint;
+pub use history::History;
 pub use options::{
-    Completions, Discover, Explain, History, Init, Man, Patience, Plan, Profile, Rollback, Roots,
-    Run, Setup, Verify,
+    Completions, Discover, Explain, Init, Man, Patience, Plan, Profile, Rollback, Roots, Run,
+    Setup, Verify,
 };
 pub use revoke::{Revoke, With};
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock, Mutex};
 
 use mailcert::issue::Book;
-use mailcert::model::{Bundle, CertName, Deed, Facts, PrivateKey, Timestamp, Version};
+use mailcert::model::{Bundle, CertName, Facts, PrivateKey, Timestamp, Version};
 use mailcert::store::{Account, Diary, Entry, Kept, Lock, Store, StoreError, UnderWay};
 
 /// A store that holds accounts.
@@ -105,14 +105,6 @@ impl Store for Accounts {
 
     fn note(&self, _: &Entry) -> Result<(), StoreError> {
         Ok(())
-    }
-
-    fn tell(&self, _: &[Deed]) -> Result<(), StoreError> {
-        Ok(())
-    }
-
-    fn history(&self) -> Result<Vec<Deed>, StoreError> {
-        Ok(Vec::new())
     }
 
     fn lock(&self) -> Result<Lock, StoreError> {

@@ -20,9 +20,7 @@ use tokio::net::TcpListener;
 use super::{Acme, Directory};
 use crate::http::Http;
 use crate::issue::{Ca, Refusal, Solver, Wanted};
-use crate::model::{
-    Bundle, CertName, Deed, Facts, Hostname, KeyType, PrivateKey, Timestamp, Version,
-};
+use crate::model::{Bundle, CertName, Facts, Hostname, KeyType, PrivateKey, Timestamp, Version};
 use crate::store::{Account, Diary, Entry, Kept, Lock, Store, StoreError, UnderWay};
 
 /// A CA whose answers are literal: `path` to `status headers body`; CA stands for its URL.
@@ -165,14 +163,6 @@ impl Store for Notes {
 
     fn end_order(&self, _: &CertName) -> Result<(), StoreError> {
         Ok(())
-    }
-
-    fn tell(&self, _: &[Deed]) -> Result<(), StoreError> {
-        Ok(())
-    }
-
-    fn history(&self) -> Result<Vec<Deed>, StoreError> {
-        Ok(Vec::new())
     }
 
     fn account(&self, _: &str) -> Result<Option<Account>, StoreError> {
