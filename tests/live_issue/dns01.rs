@@ -206,6 +206,8 @@ async fn certify(place: u8, server: Ipv4Addr) {
         key: None,
         profile: None,
         must_stay: Vec::new(),
+        sake: Vec::new(),
+        failed: Vec::new(),
         replaces: None,
     };
     let dns = Resolver::new(&[SocketAddr::from((server, 53))]).unwrap();

@@ -3,6 +3,8 @@
 
 mod ari;
 mod finish;
+mod patience;
+mod staging;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -81,6 +83,7 @@ impl Mock {
             profile: None,
             names_per_certificate: 25,
             eab: None,
+            staging: None,
         };
         change(&mut settings);
         Acme::new(
