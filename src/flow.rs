@@ -4,6 +4,7 @@
 //! [`Event`] values. Every command of mailcert is a cut through it.
 
 mod carry_out;
+mod chain;
 mod event;
 mod order;
 mod prove;

@@ -174,6 +174,14 @@ fn well_formed(world: &World, mode: &Mode, plan: &Plan) -> Result<(), String> {
         }
         match &step.action {
             Action::Issue { .. } if !world.orders => return fault("no order that is not allowed"),
+            Action::Issue { names, ways, .. }
+                if !names
+                    .iter()
+                    .map(|name| world.desired().ways.of(name))
+                    .eq(ways.iter().cloned()) =>
+            {
+                return fault("every name of an order has its challenge");
+            }
             Action::Issue { certificate, names, .. } => {
                 let own: BTreeSet<String> = names.iter().map(ToString::to_string).collect();
                 let is_new = ordered.insert(own.clone())

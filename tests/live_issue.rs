@@ -14,7 +14,7 @@ mod neighbours;
 #[path = "live_issue/smallest.rs"]
 mod smallest;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -23,9 +23,10 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use mailcert::http::Http;
-use mailcert::issue::{Acme, Issued, Listener, Order, Refusal, issue};
+use mailcert::issue::{Acme, Ca as _, Issued, Listener, Order, Refusal, issue};
 use mailcert::model::{Hostname, KeyType, Timestamp};
 use mailcert::trust::Roots;
+use mailcert::verify::judge::{facts_of_chain, top_issuer};
 
 use accounts::Accounts;
 use neighbours::{Here, serve_dns, serve_files};
@@ -118,6 +119,7 @@ impl World {
             agree_to_terms: true,
             key_type: KeyType::EcdsaP256,
             profile: None,
+            preferred_chain: None,
             names_per_certificate: 25,
             eab: None,
             staging: None,
@@ -400,4 +402,21 @@ async fn a_profile_the_ca_does_not_offer_is_refused_early() {
         said(refused.err().expect("Pebble offers none")),
         "the CA offers no profiles; remove profile = \"shortlived\" from [acme]\n"
     );
+}
+
+#[tokio::test]
+#[ignore = "starts Pebble; tests/run runs it"]
+async fn every_chain_of_the_ca_is_for_the_same_certificate() {
+    let world = World::start(29, &[("PEBBLE_ALTERNATE_ROOTS", "2")], &[]);
+    let acme = world.acme();
+    let issued = world.issue(&acme, &["mx.a.example"], &[]).await.map_err(said).unwrap();
+    assert_eq!(issued.alternates.len(), 2, "{:?}", issued.alternates);
+    let mut chains = vec![issued.bundle.chain];
+    for url in &issued.alternates {
+        chains.push(acme.alternate(url).await.map_err(said).unwrap());
+    }
+    let leaf = |chain: &String| facts_of_chain(chain).unwrap().leaf;
+    assert!(chains.iter().all(|chain| leaf(chain) == leaf(&chains[0])));
+    let tops: BTreeSet<_> = chains.iter().map(|chain| top_issuer(chain).unwrap()).collect();
+    assert_eq!(tops.len(), 3, "{tops:?}");
 }

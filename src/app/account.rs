@@ -24,23 +24,28 @@ pub(super) async fn account(
             format_args!("`mailcert account {}` does it", action.as_str()),
         ));
     }
-    let done = match action {
+    let given_up = match action {
         AccountAction::Show => None,
-        _ => Some(change(session, typed, output).await?),
+        _ => change(session, typed, output).await?,
     };
     let seen = match action {
         AccountAction::Deactivate => None,
         _ => session.ca().look_at_account().await.map_err(|why| damaged(session, &why))?,
     };
-    let row = row(session, action, seen);
+    let row = row(session, action, given_up, seen);
     // What was done is done, whatever the CA answers afterwards.
-    let is_well = done.is_some() || row.standing.as_deref() == Some("valid");
+    let is_well = action != AccountAction::Show || row.standing.as_deref() == Some("valid");
     output.answer(&Report::new("account", Body::Account(row), notes))?;
     Ok(u8::from(!is_well))
 }
 
-/// Everything but `show`: under the lock, and written in the diary.
-async fn change(session: &Session, typed: &Account, output: &Output) -> Result<(), Failure> {
+/// Everything but `show`: under the lock, and written in the diary. Returns the account that was
+/// given up, if one was.
+async fn change(
+    session: &Session,
+    typed: &Account,
+    output: &Output,
+) -> Result<Option<String>, Failure> {
     let (action, ca) = (typed.action, session.ca());
     if action != AccountAction::Register {
         insist(session, action)?;
@@ -49,8 +54,9 @@ async fn change(session: &Session, typed: &Account, output: &Output) -> Result<(
         consent(session, typed)?;
     }
     let _lock = session.lock(output).await?;
+    let mut given_up = None;
     let done = match action {
-        AccountAction::Show => return Ok(()),
+        AccountAction::Show => return Ok(None),
         AccountAction::Register => ca.register_account().await.map(|made| match made {
             Registered::New => Some("registered an account"),
             Registered::Before => None,
@@ -62,13 +68,18 @@ async fn change(session: &Session, typed: &Account, output: &Output) -> Result<(
             ca.update_contacts().await.map(|()| Some("told the account's contacts"))
         }
         AccountAction::Deactivate => {
-            ca.deactivate_account().await.map(|()| Some("deactivated the account"))
+            let done = ca.deactivate_account().await;
+            done.map(|url| {
+                given_up = Some(url);
+                Some("deactivated the account")
+            })
         }
     };
-    let Some(what) = done.map_err(|why| refused(action, &why))? else { return Ok(()) };
+    let Some(what) = done.map_err(|why| refused(action, &why))? else { return Ok(None) };
     let text = format!("{what} at {}", session.config.acme.directory);
     let event = Entry::Event { at: session.how.moment(), text };
-    session.store.note(&event).map_err(Failure::store)
+    session.store.note(&event).map_err(Failure::store)?;
+    Ok(given_up)
 }
 
 /// Insists that there is an account, before anything is written.
@@ -122,16 +133,21 @@ fn damaged(session: &Session, why: &Refusal) -> Failure {
     )
 }
 
-fn row(session: &Session, action: AccountAction, seen: Option<AccountSeen>) -> AccountRow {
+fn row(
+    session: &Session,
+    action: AccountAction,
+    given_up: Option<String>,
+    seen: Option<AccountSeen>,
+) -> AccountRow {
     let directory = session.config.acme.directory.clone();
     let file = seen.is_some().then(|| session.store.account_file(&directory));
     let (action, is_rolling) = (action.as_str(), seen.as_ref().is_some_and(|one| one.is_rolling));
     let none = AccountRow {
         action,
         directory,
-        account: None,
+        standing: given_up.as_ref().map(|_| "deactivated".to_owned()),
+        account: given_up,
         file,
-        standing: None,
         said: None,
         contact: None,
         is_rolling,

@@ -140,7 +140,7 @@ fn newest_beside_a_good_one(session: &Session, name: &CertName) -> Result<Versio
     }
     let bundle = session.store.bundle(name, previous.version).map_err(Failure::store)?;
     let known = session.how.known();
-    if let Some(why) = survey::unfit(&bundle, &previous.facts, known, session.now) {
+    if let Some(why) = survey::unfit(&bundle.chain, &previous.facts, known, session.now) {
         return Err(Failure::work(format_args!(
             "senders would refuse version {} of {name} ({why}): it stays as it is",
             previous.version

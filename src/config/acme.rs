@@ -59,6 +59,7 @@ fn authority(table: &Table<'_>) -> Acme {
         agree_to_terms: table.truth("agree-to-terms").unwrap_or_default(),
         key_type: key_type(table).unwrap_or(default.key_type),
         profile: table.text("profile", value::word),
+        preferred_chain: table.text("preferred-chain", value::word),
         names_per_certificate: table
             .whole("names-per-certificate", 1, 100)
             .unwrap_or(default.names_per_certificate),
@@ -112,15 +113,9 @@ fn key_type(table: &Table<'_>) -> Option<KeyType> {
 
 /// The keys of `[acme]` whose feature is still to come.
 fn later(table: &Table<'_>) {
-    let chain = table.value("preferred-chain");
-    if let Some(value) = chain.filter(|value| value.text(value::word).is_some()) {
-        // Any chain the CA offers ends at one of its roots.
-        note_key(table, "preferred-chain", &value, "the CA's own choice is used for now");
-    }
     for fallback in table.tables("acme.fallback", raw::FALLBACK) {
         // The first CA is asked all the same.
         let _ = authority(&fallback);
-        fallback.text("preferred-chain", value::word);
         fallback.log.note(
             Some(fallback.span.clone()),
             Trouble::new(
@@ -178,11 +173,6 @@ fn name(path: &Path) -> String {
 
 fn note(log: &Log<'_>, value: &Value<'_>, trouble: Trouble) {
     log.note(Some(value.span.clone()), trouble);
-}
-
-fn note_key(table: &Table<'_>, key: &str, value: &Value<'_>, label: &str) {
-    let span = table.key(key).unwrap_or_else(|| value.span.clone());
-    table.log.note(Some(span), Trouble::new(format!("`{key}` is not available yet"), label));
 }
 
 const AGREED: &str = "agree-to-terms = true";

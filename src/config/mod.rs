@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::model::{CertName, Challenge, Hostname, KeyType, Service};
+use crate::model::{CertName, Hostname, KeyType, Service, Ways};
 
 mod access;
 mod acme;
@@ -23,7 +23,7 @@ mod typed;
 mod value;
 
 pub use access::{others_may_read, unsafe_access};
-pub use challenge::dns01::{Dns01, Names, Rfc2136};
+pub use challenge::dns01::{Dns01, Rfc2136};
 pub use eab::ExternalAccount;
 pub(crate) use fault::nearest;
 pub use fault::{Fault, Faults, Note};
@@ -44,6 +44,7 @@ pub fn builtin() -> Config {
             agree_to_terms: false,
             key_type: KeyType::EcdsaP256,
             profile: None,
+            preferred_chain: None,
             names_per_certificate: 25,
             eab: None,
             staging: None,
@@ -53,6 +54,7 @@ pub fn builtin() -> Config {
             SocketAddr::from((Ipv6Addr::UNSPECIFIED, 80)),
         ]),
         dns01: None,
+        ways: Ways::default(),
         dns: Vec::new(),
         sources: Vec::new(),
         discover: Discover { every, guesses: true },
@@ -73,6 +75,8 @@ pub struct Config {
     pub http01: Http01,
     /// How dns-01 challenges are answered, where they are.
     pub dns01: Option<Dns01>,
+    /// Which of these a name takes.
+    pub ways: Ways,
     /// Resolvers to ask; empty means those of resolv.conf.
     pub dns: Vec<SocketAddr>,
     /// `[source.files]`: where certificates lie that others made, files or directories.
@@ -93,22 +97,6 @@ pub struct Config {
     pub servers: Vec<ServerTable>,
 }
 
-impl Config {
-    /// Which challenge a name takes, and why in a few words.
-    #[must_use]
-    pub fn challenge(&self, host: &Hostname) -> (Challenge, &'static str) {
-        match &self.dns01 {
-            Some(Dns01 { names: Names::All, .. }) => {
-                (Challenge::Dns01, "there is no other [challenge]")
-            }
-            Some(Dns01 { names: Names::Listed(hosts), .. }) if hosts.contains(host) => {
-                (Challenge::Dns01, "it is in hosts of [challenge.dns-01]")
-            }
-            _ => (Challenge::Http01, "it is in no hosts of another [challenge]"),
-        }
-    }
-}
-
 /// `[acme]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Acme {
@@ -124,6 +112,8 @@ pub struct Acme {
     pub key_type: KeyType,
     /// The CA's profile, if one is asked for.
     pub profile: Option<String>,
+    /// The common name that the topmost issuer of a chain is to have, if one is preferred.
+    pub preferred_chain: Option<String>,
     /// Most names on one certificate.
     pub names_per_certificate: usize,
     /// The account with the CA that ours is bound to, if it is bound to one.

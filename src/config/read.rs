@@ -123,11 +123,12 @@ fn config(root: &Table<'_>) -> Config {
         );
     }
     let sources = sources(root);
-    let (http01, dns01) = challenge::challenges(root);
+    let challenge = challenge::challenges(root);
     Config {
         acme: acme::acme(root, !domains.is_empty(), sources.is_some()),
-        http01: http01.unwrap_or(default.http01),
-        dns01,
+        http01: challenge.http01.unwrap_or(default.http01),
+        dns01: challenge.dns01,
+        ways: challenge.ways,
         sources: sources.unwrap_or_default(),
         dns: dns(root).unwrap_or_default(),
         discover: discover(root, default.discover),

@@ -8,7 +8,7 @@ use futures_util::StreamExt;
 use crate::flow::carry_out::{Round, text};
 use crate::flow::told::Told;
 use crate::flow::wait::after;
-use crate::flow::{Done, Event, Means, spend};
+use crate::flow::{Done, Event, Means, chain, spend};
 use crate::issue::{self, Book, Ca, Issued, Order, Refusal};
 use crate::model::{CertName, Code, Finding, Hostname, Version};
 use crate::plan::{Action, Held, HeldVersion, Reason, Step, must_stay};
@@ -32,7 +32,7 @@ impl Round<'_> {
         let held: HashMap<_, _> = self.held.iter().map(|held| (&held.name, held)).collect();
         let now = means.how.moment();
         let orders = steps.iter().filter_map(|step| match &step.action {
-            Action::Issue { certificate, names, reuse_key } => {
+            Action::Issue { certificate, names, reuse_key, .. } => {
                 let works = |held: &&Held| must_stay(held, names, now);
                 let must_stay = held.get(certificate).map(works).unwrap_or_default();
                 let (sake, reuse_key) = (sake(&step.because), *reuse_key);
@@ -182,7 +182,8 @@ async fn order(means: &Means<'_>, ca: &dyn Ca, asked: Asked<'_>) -> Result<Issue
     let order = Order { names, must_stay, sake, failed, key_type, key, profile, replaces };
     let book = Book { store: means.store, certificate, now: means.how.moment() };
     let solver = Told { solver: means.solver, tell: means.tell };
-    issue::issue(order, ca, means.dns, means.http, &solver, &book).await
+    let issued = issue::issue(order, ca, means.dns, means.http, &solver, &book).await?;
+    Ok(chain::choose(means, certificate, issued).await)
 }
 
 /// The names that the last order failed for.
@@ -219,7 +220,7 @@ fn keep(
 ) -> Result<(HeldVersion, Option<Refusal>, Vec<Finding>), String> {
     let facts = verify::facts(&issued.bundle).map_err(text)?;
     let (known, now) = (means.how.known(), means.how.moment());
-    let unfit = survey::unfit(&issued.bundle, &facts, known, now);
+    let unfit = survey::unfit(&issued.bundle.chain, &facts, known, now);
     let version = means.store.keep(certificate, &issued.bundle, &facts).map_err(text)?;
     let left_out = (!issued.left_out.is_empty()).then(|| {
         let (names, findings) = issued.left_out.iter().cloned().unzip();

@@ -6,7 +6,9 @@ use std::sync::{Mutex, PoisonError};
 use async_trait::async_trait;
 
 use crate::flow::{Means, Scene};
-use crate::issue::{self, Ca, CaIdentity, Issued, Refusal, Solver, Suggested, Unsaid, Wanted};
+use crate::issue::{
+    self, Ca, CaIdentity, Chain, Issued, Refusal, Solver, Suggested, Unsaid, Wanted,
+};
 use crate::model::{CertName, Hostname};
 use crate::plan::Budget;
 use crate::store::{Diary, Entry, StoreError};
@@ -80,8 +82,12 @@ impl Ca for Counting<'_> {
         self.count(self.ca.order(wanted, solver).await)
     }
 
-    async fn finish(&self, url: &str, names: &[Hostname], csr: &[u8]) -> Result<String, Refusal> {
+    async fn finish(&self, url: &str, names: &[Hostname], csr: &[u8]) -> Result<Chain, Refusal> {
         self.count(self.ca.finish(url, names, csr).await)
+    }
+
+    async fn alternate(&self, url: &str) -> Result<String, Refusal> {
+        self.ca.alternate(url).await
     }
 
     async fn scout(&self, name: &Hostname, solver: &dyn Solver) -> Result<(), Refusal> {

@@ -33,6 +33,7 @@ pub(super) fn desire(
     Desired {
         certificates: plan::wishes(&hosts, &domains, having, config.acme.names_per_certificate),
         orders: config.acme.agree_to_terms,
+        ways: config.ways.clone(),
         hosts,
         key_type: config.acme.key_type,
         keep: KEEP,

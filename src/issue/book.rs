@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::issue::key::Key;
 use crate::issue::{Ca, Issued, Refusal};
-use crate::model::{Bundle, CertName, KeyHash, Timestamp};
+use crate::model::{CertName, KeyHash, Timestamp};
 use crate::store::{Store, StoreError, UnderWay};
 
 /// Where the order of one certificate is written down.
@@ -42,15 +42,14 @@ impl Book<'_> {
             Some((key, request)) => {
                 tracing::info!(certificate = %self.certificate, url = left.url, "an order is taken up again");
                 let answer = ca.finish(&left.url, &left.names, request).await;
-                answer.map(|chain| key.fits(&chain, &left.names).map(|()| chain))
+                answer.map(|chain| key.fits(&chain.pem, &left.names).map(|()| chain))
             }
             None => Ok(Err("it is for something else".to_owned())),
         };
         let why = match answer {
             Ok(Ok(chain)) => {
                 let (key, _) = key.expect("there is no chain without one");
-                let bundle = Bundle { key: key.pem, chain };
-                return Ok(Some(Issued { bundle, left_out: left.left_out, findings: Vec::new() }));
+                return Ok(Some(Issued::of(key, chain, left.left_out, Vec::new())));
             }
             // The CA cannot be asked, or says when to come back: the order may be good yet.
             Err(refusal) if !refusal.by_ca || refusal.retry_after.is_some() => return Err(refusal),

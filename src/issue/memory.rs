@@ -16,7 +16,7 @@ use x509_parser::prelude::FromDer;
 
 use crate::issue::preflight::random_token;
 use crate::issue::presented::Presented;
-use crate::issue::{Ca, CaIdentity, Refusal, Solver, Wanted};
+use crate::issue::{Ca, CaIdentity, Chain, Refusal, Solver, Wanted};
 use crate::model::{Code, Finding, Hostname, Timestamp};
 
 /// Asks for a token at a host as a CA would, and returns what came.
@@ -189,21 +189,21 @@ impl Ca for MemoryCa {
         Ok(url)
     }
 
-    async fn finish(&self, url: &str, names: &[Hostname], csr: &[u8]) -> Result<String, Refusal> {
+    async fn finish(&self, url: &str, names: &[Hostname], csr: &[u8]) -> Result<Chain, Refusal> {
         let mut told = self.told();
         if told.down {
             return Err(refusal(Vec::new(), "the CA cannot be asked: it was told to be down"));
         }
         let unknown = || Refusal { by_ca: true, ..refusal(Vec::new(), "the CA has no such order") };
         let order = told.ready.get_mut(url).ok_or_else(unknown)?;
-        match order {
-            Some(chain) => Ok(chain.clone()),
+        let pem = match order {
+            Some(chain) => chain.clone(),
             None => {
                 let chain = self.sign(names, csr).map_err(|why| refusal(Vec::new(), &why))?;
-                *order = Some(chain.clone());
-                Ok(chain)
+                order.insert(chain).clone()
             }
-        }
+        };
+        Ok(Chain { pem, alternates: Vec::new() })
     }
 
     async fn scout(&self, name: &Hostname, solver: &dyn Solver) -> Result<(), Refusal> {

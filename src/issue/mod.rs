@@ -115,10 +115,21 @@ impl Order {
     }
 }
 
+/// What a CA issued for an order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Chain {
+    /// The chain that it gives by itself (PEM), leaf first.
+    pub pem: String,
+    /// Where it has others for the same certificate (RFC 8555 section 7.4.2).
+    pub alternates: Vec<String>,
+}
+
 /// What came of an order.
 pub struct Issued {
     /// Key and chain.
     pub bundle: Bundle,
+    /// Where the CA has other chains, for [`Ca::alternate`].
+    pub alternates: Vec<String>,
     /// The names that were left out because the CA, the CAA records or the preflight refused
     /// them, one finding each.
     pub left_out: Vec<(Hostname, Finding)>,
@@ -244,12 +255,20 @@ pub trait Ca: Send + Sync {
     async fn order(&self, wanted: Wanted<'_>, solver: &dyn Solver) -> Result<String, Refusal>;
 
     /// The rest of an order for `names`, from where it stands: finalized with the CSR (DER),
-    /// waited for, downloaded. Returns the chain in PEM, leaf first; asked again, the same.
+    /// waited for, downloaded. Asked again, it returns the same.
     ///
     /// # Errors
     /// [`Refusal`] by the CA when nothing can become of it: the CA does not know it, or it is
     /// invalid.
-    async fn finish(&self, url: &str, names: &[Hostname], csr: &[u8]) -> Result<String, Refusal>;
+    async fn finish(&self, url: &str, names: &[Hostname], csr: &[u8]) -> Result<Chain, Refusal>;
+
+    /// Another chain (PEM) for a certificate that was issued, by its URL of [`Chain::alternates`].
+    ///
+    /// # Errors
+    /// [`Refusal`] when it cannot be had; the certificate is none the worse for it.
+    async fn alternate(&self, url: &str) -> Result<String, Refusal> {
+        Err(Refusal::of_our_own(url, "this CA has one chain for each certificate".to_owned()))
+    }
 
     /// Has the CA validate one name and orders nothing: tried first where nothing can be seen from
     /// here, since every failure counts against the account.

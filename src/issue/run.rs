@@ -11,7 +11,7 @@ use crate::issue::book::Book;
 use crate::issue::caa::{self, Caa};
 use crate::issue::key::Key;
 use crate::issue::preflight::{Seen, preflight};
-use crate::issue::{Ca, CaIdentity, Issued, Order, Refusal, Solver, Wanted};
+use crate::issue::{Ca, CaIdentity, Chain, Issued, Order, Refusal, Solver, Wanted};
 use crate::model::{Bundle, Challenge, Code, DnsId, Finding, Hostname, Version};
 use crate::store::UnderWay;
 
@@ -66,8 +66,19 @@ pub async fn issue(
     }
     let replaces = order.replaces.as_deref();
     let chain = work.order(&key, (&wanted, replaces), ca, solver, book).await?;
-    let bundle = Bundle { key: key.pem, chain };
-    Ok(Issued { bundle, left_out: work.left_out, findings: work.findings })
+    Ok(Issued::of(key, chain, work.left_out, work.findings))
+}
+
+impl Issued {
+    pub(super) fn of(
+        key: Key,
+        chain: Chain,
+        left_out: Vec<(Hostname, Finding)>,
+        findings: Vec<Finding>,
+    ) -> Self {
+        let Chain { pem, alternates } = chain;
+        Self { bundle: Bundle { key: key.pem, chain: pem }, alternates, left_out, findings }
+    }
 }
 
 /// What is left of an order while it is worked on.
@@ -195,7 +206,7 @@ impl Work {
         ca: &dyn Ca,
         solver: &dyn Solver,
         book: &Book<'_>,
-    ) -> Result<String, Refusal> {
+    ) -> Result<Chain, Refusal> {
         let ours = |names: &[Hostname], why| of_our_own(names, why);
         for round in 1.. {
             if self.names.is_empty() {
@@ -215,7 +226,7 @@ impl Work {
             };
             let refusal = match answer {
                 Ok(chain) => {
-                    let fits = key.fits(&chain, &self.names);
+                    let fits = key.fits(&chain.pem, &self.names);
                     fits.map_err(|why| self.refused(ours(&self.names, why)))?;
                     return Ok(chain);
                 }

@@ -1,7 +1,7 @@
 //! [`Solvers`]: the solver of each kind of challenge, and for each name the one its kind asks for.
 //!
-//! Which kind a name takes is decided by the configuration alone ([`Config::challenge`]), so that a
-//! plan can show it.
+//! Which kind a name takes is decided by the configuration alone ([`Ways`]), so that a plan can show
+//! it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,11 +10,11 @@ use async_trait::async_trait;
 
 use crate::config::{Config, Http01};
 use crate::issue::{Listener, Solver, Webroot};
-use crate::model::{Challenge, Hostname};
+use crate::model::{Challenge, Hostname, Ways};
 
 /// What the configuration answers challenges with.
 pub struct Solvers {
-    config: Config,
+    ways: Ways,
     kinds: BTreeMap<Challenge, Arc<dyn Solver>>,
 }
 
@@ -27,7 +27,7 @@ impl Solvers {
             Http01::Webroot(directory) => Arc::new(Webroot::new(directory.clone())),
         };
         let kinds = BTreeMap::from([(Challenge::Http01, http01)]);
-        Self { config: config.clone(), kinds }
+        Self { ways: config.ways.clone(), kinds }
     }
 
     /// The same with a solver for another kind.
@@ -47,7 +47,7 @@ impl Solvers {
 #[async_trait]
 impl Solver for Solvers {
     fn kind(&self, host: &Hostname) -> Challenge {
-        self.config.challenge(host).0
+        self.ways.of(host).challenge
     }
 
     async fn present(&self, host: &Hostname, token: &str, answer: &str) -> Result<(), String> {

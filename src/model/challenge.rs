@@ -1,6 +1,10 @@
-//! [`Challenge`]: the ways in which a CA has it shown that a name is ours.
+//! [`Challenge`]: the ways in which a CA has it shown that a name is ours; [`Ways`]: which name
+//! takes which of them, and why.
 
+use std::collections::BTreeMap;
 use std::fmt;
+
+use crate::model::Hostname;
 
 /// A kind of challenge (RFC 8555 section 8, RFC 8737).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -22,4 +26,62 @@ impl fmt::Display for Challenge {
             Self::Dns01 => "dns-01",
         })
     }
+}
+
+/// What the tables of `[challenge]` come to: which challenge a name takes. One name takes one, so
+/// that a plan can say it, CAA is asked for it, and nothing else is presented.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ways {
+    /// Names that a table lists in `hosts`.
+    pub listed: BTreeMap<Hostname, Challenge>,
+    /// What all others take, and why they do.
+    pub rest: (Challenge, Because),
+}
+
+impl Ways {
+    /// The way of one name.
+    #[must_use]
+    pub fn of(&self, name: &Hostname) -> Way {
+        let listed = self.listed.get(name).map(|challenge| (*challenge, Because::Listed));
+        let (challenge, because) = listed.unwrap_or(self.rest);
+        Way { name: name.clone(), challenge, because }
+    }
+}
+
+/// The challenge that a name takes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Way {
+    /// The name.
+    pub name: Hostname,
+    /// What it takes.
+    pub challenge: Challenge,
+    /// Why that one.
+    pub because: Because,
+}
+
+impl Way {
+    /// Why, in a few words.
+    #[must_use]
+    pub fn why(&self) -> String {
+        match self.because {
+            Because::Unsaid => "no [challenge] is configured".to_owned(),
+            Because::Only => "no other [challenge] is configured".to_owned(),
+            Because::Listed => format!("hosts of [challenge.{}] name it", self.challenge),
+            Because::Rest => "no other [challenge] names it".to_owned(),
+        }
+    }
+}
+
+/// Why a name takes a challenge.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Because {
+    /// The configuration says nothing of challenges.
+    #[default]
+    Unsaid,
+    /// There is one table, and it lists no names.
+    Only,
+    /// It stands in the table's `hosts`.
+    Listed,
+    /// It stands in no other table's `hosts`.
+    Rest,
 }

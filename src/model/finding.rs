@@ -219,6 +219,8 @@ codes! {
     DaneUnusable = "dane-unusable", Note;
 
     // What issuing finds.
+    /// Another chain of the CA is taken than its default or the preferred one.
+    OtherChain = "other-chain", Warn;
     /// A CAA record forbids the CA to issue (RFC 8659).
     CaaForbids = "caa-forbids", Fail;
     /// The CAA records could not be read.

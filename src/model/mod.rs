@@ -21,7 +21,7 @@ mod timestamp;
 mod tsig;
 
 pub use cert::{BadCertName, CertName, Facts, KeyHash, KeyType, Sha256, Version};
-pub use challenge::Challenge;
+pub use challenge::{Because, Challenge, Way, Ways};
 pub use finding::{Code, Finding, Level};
 pub use host::{Host, Points, Why};
 pub use hostname::{BadHostname, DnsId, Hostname};

@@ -137,7 +137,8 @@ fn place(scene: &Scene<'_>, order: Order) -> (Step, Pending) {
         chain_file: unknown,
         chain_length: 0,
     };
-    let action = Action::Issue { certificate, names, reuse_key };
+    let ways = names.iter().map(|name| scene.desired.ways.of(name)).collect();
+    let action = Action::Issue { certificate, names, ways, reuse_key };
     let step = Step { action, because, needs: Vec::new() };
     (step, Pending { step: 0, version: Version(version), facts, adopted: false })
 }

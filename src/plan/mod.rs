@@ -33,7 +33,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{CertName, Finding, Hostname, KeyHash, Owner, Sha256, Timestamp, Version};
+use crate::model::{CertName, Finding, Hostname, KeyHash, Owner, Sha256, Timestamp, Version, Way};
 use crate::plan::layout::Scene;
 use crate::servers::{Part, ServerId};
 
@@ -97,6 +97,8 @@ pub enum Action {
         certificate: CertName,
         /// The names to ask for.
         names: Vec<Hostname>,
+        /// The challenge each of them takes, in the order of the names.
+        ways: Vec<Way>,
         /// A key to use again (TLSA pins it): that of this version.
         reuse_key: Option<Version>,
     },

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::model::{
     CertName, Facts, Host, Hostname, KeyHash, KeyType, Owner, Renewal, Sha256, Timestamp, Version,
+    Ways,
 };
 use crate::plan::held::{due_at, last_call};
 use crate::plan::{Budget, Damage};
@@ -20,6 +21,8 @@ pub struct Desired {
     pub certificates: Vec<Wish>,
     /// Whether the CA may be asked: its terms are agreed to.
     pub orders: bool,
+    /// Which challenge a name takes.
+    pub ways: Ways,
     /// The kind of key to make.
     pub key_type: KeyType,
     /// How many versions of a certificate are kept, at least 1.

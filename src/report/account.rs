@@ -13,7 +13,8 @@ pub struct AccountRow {
     pub action: &'static str,
     /// The CA's directory.
     pub directory: String,
-    /// The account's URL; `None` where none is kept here.
+    /// The URL of the account, also of one that was given up just now; `None` where none is kept
+    /// here.
     pub account: Option<String>,
     /// The file of its key; `None` likewise.
     pub file: Option<PathBuf>,

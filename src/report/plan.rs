@@ -1,8 +1,10 @@
 //! A plan and what became of it, as JSON and as text.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
-use crate::model::{Finding, Hostname, Level, Timestamp};
+use crate::model::{Because, Challenge, Finding, Hostname, Level, Timestamp, Way};
 use crate::plan::{Action, Fate, Outcome, Plan, Reason, Schedule, Step};
 
 /// Names listed before the rest is only counted.
@@ -54,12 +56,30 @@ pub(super) fn plan_text(plan: &Plan, findings: &[Finding]) -> String {
     for (at, step) in plan.steps.iter().enumerate() {
         let number = format!("{:>width$}. ", at + 1, width = margin - 1);
         text += &wrapped(&number, &sentence(&step.action));
-        text += &wrapped(&" ".repeat(margin + 1), &format!("because {}", because(step)));
+        let indent = " ".repeat(margin + 1);
+        text += &wrapped(&indent, &format!("because {}", because(step)));
+        text += &by_ways(&indent, &step.action);
     }
     if let (false, Some(wake)) = (plan.steps.is_empty(), plan.wake) {
         text += &format!("The next look is due at {wake}.\n");
     }
     text + &findings_text(&plan.findings)
+}
+
+/// How the CA is to be shown the names of an order, each way with its reason.
+fn by_ways(indent: &str, action: &Action) -> String {
+    let Action::Issue { ways, .. } = action else { return String::new() };
+    let mut kinds: BTreeMap<_, (String, Vec<Hostname>)> = BTreeMap::new();
+    for way in ways {
+        let kind = kinds.entry((way.challenge, way.because));
+        kind.or_insert_with(|| (way.why(), Vec::new())).1.push(way.name.clone());
+    }
+    let several = kinds.len() > 1;
+    let line = |((challenge, _), (why, names)): (&(Challenge, Because), &(String, Vec<_>))| {
+        let of = if several { format!(" for {}", listed(names)) } else { String::new() };
+        wrapped(indent, &format!("by {challenge}{of}, since {why}"))
+    };
+    kinds.iter().map(line).collect()
 }
 
 /// One step in a line.
@@ -117,12 +137,20 @@ fn findings_text(findings: &[Finding]) -> String {
 }
 
 fn step_json(step: &Step) -> Value {
-    json!({
+    let mut value = json!({
         "action": word(&step.action),
         "subject": subject(&step.action),
         "because": because(step),
         "needs": step.needs,
-    })
+    });
+    if let Action::Issue { ways, .. } = &step.action {
+        value["challenges"] = ways.iter().map(way_json).collect();
+    }
+    value
+}
+
+fn way_json(way: &Way) -> Value {
+    json!({ "name": way.name, "challenge": way.challenge.to_string(), "because": way.why() })
 }
 
 /// The word of the JSON interface.
@@ -162,7 +190,7 @@ fn subject(action: &Action) -> String {
 /// What a step does, in plain words.
 fn sentence(action: &Action) -> String {
     match action {
-        Action::Issue { certificate, names, reuse_key } => {
+        Action::Issue { certificate, names, reuse_key, .. } => {
             let key =
                 reuse_key.map_or(String::new(), |old| format!(" with the key of version {old}"));
             format!("issue {certificate}{key} for {}", listed(names))

@@ -31,7 +31,7 @@ pub fn gated(
                 break;
             }
             let Ok(bundle) = store.bundle(&held.name, best.version) else { break };
-            let Some(why) = unfit(&bundle, &best.facts, known, now) else { break };
+            let Some(why) = unfit(&bundle.chain, &best.facts, known, now) else { break };
             let version = best.version;
             let own = held.versions.iter_mut().find(|own| own.version == version);
             let Some(own) = own else { break };
@@ -41,10 +41,10 @@ pub fn gated(
     held
 }
 
-/// Why senders refuse this chain, if they do.
+/// Why senders refuse this chain (PEM) of a certificate, if they do.
 #[must_use]
-pub fn unfit(bundle: &Bundle, facts: &Facts, known: Known<'_>, now: Timestamp) -> Option<String> {
-    let faults = match faults(bundle, facts, known, now) {
+pub fn unfit(chain: &str, facts: &Facts, known: Known<'_>, now: Timestamp) -> Option<String> {
+    let faults = match faults(chain, facts, known, now) {
         Ok(faults) => faults,
         Err(why) => return Some(why),
     };
@@ -60,18 +60,18 @@ pub(super) fn refused(
     known: Known<'_>,
     now: Timestamp,
 ) -> Option<Code> {
-    let Ok(faults) = faults(bundle, facts, known, now) else { return Some(Code::NoSan) };
+    let Ok(faults) = faults(&bundle.chain, facts, known, now) else { return Some(Code::NoSan) };
     faults.iter().map(|fault| fault.code).find(|code| code.level() == Level::Fail)
 }
 
 /// What is wrong with the chain for a host that the leaf names.
 fn faults(
-    bundle: &Bundle,
+    chain: &str,
     facts: &Facts,
     known: Known<'_>,
     now: Timestamp,
 ) -> Result<Vec<Fault>, String> {
-    let sent = judge::chain_of_pem(&bundle.chain).map_err(|error| error.to_string())?;
+    let sent = judge::chain_of_pem(chain).map_err(|error| error.to_string())?;
     let host = match facts.names.first() {
         Some(DnsId::Host(host)) => Some(host.clone()),
         Some(DnsId::Wildcard(domain)) => Hostname::parse(&format!("any.{domain}")).ok(),

@@ -172,7 +172,7 @@ fn lost(desired: &Desired, asked: &[Asked], look: &Look<'_>) -> Vec<Adoptable> {
     let directories = own.map(|asked| asked.server.directory.as_path());
     adoptable(directories, &wanted, &|bundle| {
         let facts = verify::facts(bundle).ok()?;
-        unfit(bundle, &facts, look.how.known(), look.now).is_none().then_some(facts)
+        unfit(&bundle.chain, &facts, look.how.known(), look.now).is_none().then_some(facts)
     })
 }
 

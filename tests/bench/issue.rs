@@ -58,6 +58,7 @@ impl Ours {
             agree_to_terms: true,
             key_type: KeyType::EcdsaP256,
             profile: None,
+            preferred_chain: None,
             names_per_certificate: 25,
             eab: None,
             staging: None,

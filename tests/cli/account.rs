@@ -208,14 +208,28 @@ fn a_damaged_account_is_named_with_its_file() {
         &case,
         "account show",
         expect![[r#"
-        --- stderr
-        error: the kept account for https://127.0.0.1:1/directory is damaged: EOF while
-        parsing an object at line 1 column 37
-          = help: put {dir}/state/accounts/127.0.0.11-4ef931892a6131ac.json
-                  back from a backup; without that file, the next order makes one
-        --- exit 1
-    "#]],
+            --- stderr
+            error: the kept account for https://127.0.0.1:1/directory is damaged: no JSON at
+            line 1, column 37
+              = help: put {dir}/state/accounts/127.0.0.11-4ef931892a6131ac.json
+                      back from a backup; without that file, the next order makes one
+            --- exit 1
+        "#]],
     );
+}
+
+/// A key alone in the file, as a string or where the account should be: it is not repeated.
+#[test]
+fn nothing_that_is_in_a_damaged_account_is_shown() {
+    for text in ["\"MIGHsecret\"", "{\"id\":[\"MIGHsecret\"]}", "{\"MIGHsecret\":1}", "MIGHsecret"]
+    {
+        for command in ["account show", "account rollover", "account deactivate --yes"] {
+            let ran = holding(bare(), text).run(&format!("{command} --json -vv"));
+            assert_eq!((ran.code, ran.stdout.as_str()), (1, ""), "{text}: {ran:?}");
+            assert!(ran.stderr.contains("is damaged: no "), "{text}: {ran:?}");
+            assert!(!ran.stderr.contains("MIGH"), "{text}: {ran:?}");
+        }
+    }
 }
 
 #[test]

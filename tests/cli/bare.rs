@@ -97,6 +97,7 @@ fn the_domains_are_those_of_the_servers_whose_mail_comes_here_and_it_says_why() 
         5 steps:
          1. issue example.org for mx.example.org
             because no certificate covers mx.example.org
+            by http-01, since no [challenge] is configured
          2. install example.org on postfix
             because it follows from step 1
          3. install index on postfix

@@ -116,7 +116,7 @@ fn a_state_directory_that_others_can_write_is_refused_by_all_that_use_it() {
 #[test]
 fn a_feature_to_come_is_one_warning_and_one_finding() {
     let case = Case::new().whole_config(
-        "[acme]\nagree-to-terms = true\npreferred-chain = \"X1\"\n[state]\n\
+        "[acme]\nagree-to-terms = true\nstaging = \"letsencrypt-staging\"\n[state]\n\
          directory = \"{dir}/state\"\n[[domain]]\nname = \"example.org\"\n",
     );
     let ran = case.run("status");
@@ -124,10 +124,10 @@ fn a_feature_to_come_is_one_warning_and_one_finding() {
         --- stdout
         no certificate is held yet: `mailcert plan` shows what would be done
         --- stderr
-        warning: {dir}/mailcert.toml:3:1: `preferred-chain` is not available yet
+        warning: {dir}/mailcert.toml:3:1: `staging` is not available yet
           |
-        3 | preferred-chain = "X1"
-          | ^^^^^^^^^^^^^^^ the CA's own choice is used for now
+        3 | staging = "letsencrypt-staging"
+          | ^^^^^^^ nothing is rehearsed for now
         --- exit 3
     "#]]);
     let json = case.run("status --json").json();
@@ -136,7 +136,7 @@ fn a_feature_to_come_is_one_warning_and_one_finding() {
           {
             "code": "not-available-yet",
             "level": "note",
-            "message": "`preferred-chain` is not available yet: the CA's own choice is used for now",
+            "message": "`staging` is not available yet: nothing is rehearsed for now",
             "subject": "{dir}/mailcert.toml:3:1"
           }
         ]

@@ -27,6 +27,7 @@ fn a_dry_run_says_what_is_wrong_and_what_would_be_done() {
         4 steps:
          1. issue example.org for mx1.example.org and mx2.example.org
             because no certificate covers mx1.example.org and mx2.example.org
+            by http-01, since no [challenge] is configured
          2. install example.org on exim
             because it follows from step 1
          3. install default on exim
@@ -54,6 +55,7 @@ fn fix_says_the_same_before_it_begins_and_the_verdict_at_the_end() {
         4 steps:
          1. issue example.org for mx1.example.org and mx2.example.org
             because no certificate covers mx1.example.org and mx2.example.org
+            by http-01, since no [challenge] is configured
          2. install example.org on exim
             because it follows from step 1
          3. install default on exim

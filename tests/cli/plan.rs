@@ -60,6 +60,7 @@ fn a_plan_is_told_with_its_reasons_and_nothing_is_written() {
         4 steps:
          1. issue example.org for mx1.example.org and mx2.example.org
             because no certificate covers mx1.example.org and mx2.example.org
+            by http-01, since no [challenge] is configured
          2. install example.org on exim
             because it follows from step 1
          3. install default on exim
@@ -104,6 +105,18 @@ fn the_json_has_steps_that_name_what_they_need() {
             {
               "action": "issue",
               "because": "no certificate covers mx1.example.org and mx2.example.org",
+              "challenges": [
+                {
+                  "because": "no [challenge] is configured",
+                  "challenge": "http-01",
+                  "name": "mx1.example.org"
+                },
+                {
+                  "because": "no [challenge] is configured",
+                  "challenge": "http-01",
+                  "name": "mx2.example.org"
+                }
+              ],
               "needs": [],
               "subject": "example.org"
             },
@@ -161,6 +174,7 @@ fn a_missing_program_is_a_finding_and_not_nothing_to_do() {
         1 step:
          1. issue example.org for mx.example.org
             because no certificate covers mx.example.org
+            by http-01, since no [challenge] is configured
 
         FAIL program-missing: exim
           {dir}/bin/exim4: no such program; install it, or correct what names

@@ -104,6 +104,7 @@ fn where_a_ca_may_be_asked_it_is_for_what_has_ended() {
         4 steps:
          1. issue example.org for mx1.example.org and mx2.example.org
             because no certificate covers mx1.example.org and mx2.example.org
+            by http-01, since no [challenge] is configured
          2. install example.org on exim
             because it follows from step 1
          3. install default on exim

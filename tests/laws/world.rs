@@ -5,8 +5,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use mailcert::model::{
-    CertName, DnsId, Facts, Host, Hostname, KeyType, Points, Service, Sha256, Timestamp, Version,
-    Why,
+    Because, CertName, Challenge, DnsId, Facts, Host, Hostname, KeyType, Points, Service, Sha256,
+    Timestamp, Version, Ways, Why,
 };
 use mailcert::plan::{
     Action, Desired, Fate, FileSeen, Having, Held, HeldVersion, Hook, Mode, Observed, Plan, Seen,
@@ -51,10 +51,16 @@ impl World {
     }
 
     pub(crate) fn desired(&self) -> Desired {
+        // In every world the IMAP hosts take another challenge than the others.
+        let imap = self.hosts.iter().filter(|host| host.host.as_str().starts_with("imap."));
         Desired {
             hosts: self.hosts.clone(),
             certificates: self.wishes(&self.hosts),
             orders: self.orders,
+            ways: Ways {
+                listed: imap.map(|host| (host.host.clone(), Challenge::Dns01)).collect(),
+                rest: (Challenge::Http01, Because::Rest),
+            },
             key_type: KeyType::EcdsaP256,
             keep: self.keep,
             prove_every: Duration::from_secs(20 * 3_600),
@@ -197,7 +203,7 @@ impl World {
 
     fn act(&mut self, step: &Step, desired: &Desired) -> bool {
         match &step.action {
-            Action::Issue { certificate, names, reuse_key } => {
+            Action::Issue { certificate, names, reuse_key, .. } => {
                 return self.issue(certificate, names, *reuse_key);
             }
             Action::Adopt { certificate, sourced: Some(content), .. } => {

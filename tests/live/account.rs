@@ -62,7 +62,8 @@ fn an_account_gets_another_key_and_other_contacts_and_is_given_up() {
     // Nobody is there to be asked.
     world.mailcert(&["account", "deactivate"]).exits(1).says("deactivate --yes`");
     assert_eq!(seen(&world).0, url);
-    world.mailcert(&["account", "deactivate", "--yes"]).exits(0).says("makes another one");
+    let gone = world.mailcert(&["account", "deactivate", "--yes", "--json"]).exits(0).json();
+    assert_eq!((&gone["account"], &gone["standing"]), (&url.clone().into(), &"deactivated".into()));
     assert!(!file.exists(), "its key is still there");
     world.mailcert(&["account", "show"]).exits(1).says("no account at");
     // What is shown goes on, and the next order makes another account.

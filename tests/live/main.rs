@@ -22,6 +22,7 @@ mod world;
 mod account;
 mod breakage;
 mod ca;
+mod chains;
 mod container;
 mod debian;
 mod dns01;

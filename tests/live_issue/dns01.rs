@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use mailcert::config::{Dns01, Names, Rfc2136};
+use mailcert::config::{Dns01, Rfc2136};
 use mailcert::dns::{Dns, Kind, Record, Resolver};
 use mailcert::issue::{Order, Solver, Updates, issue};
 use mailcert::model::{Hostname, KeyType, Timestamp, TsigAlgorithm, TsigKey};
@@ -181,7 +181,7 @@ fn updates_of(
     };
     change(&mut rfc2136);
     let dns = Arc::new(Resolver::new(&[SocketAddr::from((at, 53))]).unwrap());
-    Updates::new(&Dns01 { names: Names::All, rfc2136 }, dns, store, now())
+    Updates::new(&Dns01 { rfc2136 }, dns, store, now())
 }
 
 fn now() -> Timestamp {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use mailcert::model::{
     CertName, Clock, DnsId, Facts, Host, Hostname, KeyType, Mark, Points, Sha256, Timestamp,
-    Version, Why,
+    Version, Ways, Why,
 };
 use mailcert::plan::{
     Action, Budget, Desired, Having, Held, HeldVersion, Limits, Mode, Observed, Plan, patience,
@@ -163,6 +163,7 @@ impl<'a> Machine<'a> {
             certificates: wishes(&self.hosts, &self.domains, having, 25),
             hosts: Vec::new(),
             orders: true,
+            ways: Ways::default(),
             key_type: KeyType::EcdsaP256,
             keep: 3,
             prove_every: Duration::from_secs(20 * 3_600),

@@ -44,6 +44,8 @@ pub(crate) struct Wish {
     pub(crate) signed: bool,
     /// Whether the CA is the Pebble of Debian 13, which gives renewal information.
     pub(crate) ari: bool,
+    /// How many further roots sign the CA's certificates: so many other chains does it offer.
+    pub(crate) chains: u8,
     /// Names the CA refuses.
     pub(crate) refused: Vec<&'static str>,
     /// More lines for the zone `test.`; `MACHINE` stands for the machine's first address.
@@ -60,6 +62,7 @@ impl Default for Wish {
             trixie: false,
             signed: false,
             ari: false,
+            chains: 0,
             refused: Vec::new(),
             zone: Vec::new(),
         }

@@ -41,7 +41,8 @@ fn serve(world: &mut World, name: &str, port: u16) -> String {
         .arg(config)
         .args(["-strict=false", "-dnsserver", &format!("{}:53", world.block.address(53))])
         .envs([("PEBBLE_VA_NOSLEEP", "1"), ("PEBBLE_WFE_NONCEREJECT", "0")])
-        .env("PEBBLE_AUTHZREUSE", "0");
+        .env("PEBBLE_AUTHZREUSE", "0")
+        .env("PEBBLE_ALTERNATE_ROOTS", world.wish.chains.to_string());
     world.daemons.start(&mut command, &format!("{name}.log"), None);
     world.daemons.wait(address, &[port, management]);
     root(text(&chain), &format!("{address}:{management}"))

@@ -1,4 +1,4 @@
-//! `[challenge.dns-01]`: who puts the TXT records into the DNS, and for which names.
+//! `[challenge.dns-01]`: who puts the TXT records into the DNS.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -18,19 +18,8 @@ use crate::model::{Hostname, TsigAlgorithm, TsigKey};
 /// `[challenge.dns-01]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dns01 {
-    /// Which names take it.
-    pub names: Names,
     /// Who is told of the records.
     pub rfc2136: Rfc2136,
-}
-
-/// Which names take dns-01.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Names {
-    /// All: no other challenge is configured.
-    All,
-    /// Those of `hosts`.
-    Listed(Vec<Hostname>),
 }
 
 /// `[challenge.dns-01.rfc2136]`.
@@ -50,22 +39,10 @@ pub struct Rfc2136 {
     pub propagation: Duration,
 }
 
-/// What is configured; `alone` says that no other challenge is.
-pub(super) fn dns01(table: &Table<'_>, alone: bool) -> Option<Dns01> {
-    let hosts = table.texts("hosts", value::host);
+/// What is configured.
+pub(super) fn dns01(table: &Table<'_>) -> Option<Dns01> {
     let rfc2136 = table.table("challenge.dns-01.rfc2136", raw::RFC2136)?;
-    let names = match hosts {
-        Some(hosts) => Names::Listed(hosts.into_iter().map(|(host, _)| host).collect()),
-        None if alone => Names::All,
-        None => {
-            let message = "`[challenge.dns-01]` beside another challenge answers for no name";
-            let trouble = Trouble::new(message, "expected `hosts` below `[challenge.dns-01]`")
-                .help("add the hosts that take it: hosts = [\"mx.example.org\"]");
-            table.log.missing(Some(table.span.clone()), trouble);
-            Names::Listed(Vec::new())
-        }
-    };
-    Some(Dns01 { names, rfc2136: update(&rfc2136) })
+    Some(Dns01 { rfc2136: update(&rfc2136) })
 }
 
 fn update(table: &Table<'_>) -> Rfc2136 {
@@ -178,8 +155,7 @@ const PROPAGATION: Duration = Duration::from_secs(120);
 mod tests {
     use std::path::Path;
 
-    use crate::config::{Config, Names, decode, read};
-    use crate::model::{Challenge, Hostname};
+    use crate::config::{Config, decode, read};
 
     fn parsed(challenges: &str, key: &'static str) -> Result<Config, String> {
         let text = format!(
@@ -189,10 +165,6 @@ mod tests {
         let text = decode(path, text.as_bytes()).map_err(|faults| faults.to_string())?;
         let read = read(path, text, &|_| Ok(key.to_owned()));
         read.map(|(config, _)| config).map_err(|faults| faults.to_string())
-    }
-
-    fn kind(config: &Config, host: &str) -> Challenge {
-        config.challenge(&Hostname::parse(host).unwrap()).0
     }
 
     #[test]
@@ -216,19 +188,5 @@ mod tests {
             let said = parsed(table, text).unwrap_err();
             assert!(said.contains(expected) && !said.contains("swordfish"), "{said}");
         }
-    }
-
-    #[test]
-    fn dns_01_alone_takes_all_names_and_beside_http_01_those_of_hosts() {
-        let alone = parsed("[challenge.dns-01.rfc2136]", "").unwrap();
-        assert_eq!(alone.dns01.as_ref().unwrap().names, Names::All);
-        assert_eq!(kind(&alone, "mx.example.org"), Challenge::Dns01);
-        let beside = "[challenge.http-01]\n[challenge.dns-01]\nhosts = [\"mx.example.org\"]\n\
-                      [challenge.dns-01.rfc2136]";
-        let beside = parsed(beside, "").unwrap();
-        assert_eq!(kind(&beside, "mx.example.org"), Challenge::Dns01);
-        assert_eq!(kind(&beside, "imap.example.org"), Challenge::Http01);
-        let nobody = "[challenge.http-01]\n[challenge.dns-01.rfc2136]";
-        assert!(parsed(nobody, "").unwrap_err().contains("answers for no name"));
     }
 }

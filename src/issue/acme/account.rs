@@ -28,8 +28,8 @@ impl Session {
     /// instant-acme's account for one order, over its own spy.
     pub(super) async fn open(&self, acme: &Acme, spy: super::Spy) -> Result<Account, Refusal> {
         let url = &acme.settings.directory;
-        let credentials: AccountCredentials = serde_json::from_str(&self.credentials)
-            .map_err(|e| unusable(url, format!("the kept account for {url} is damaged: {e}")))?;
+        let credentials: AccountCredentials =
+            serde_json::from_str(&self.credentials).map_err(|e| damaged(url, &e))?;
         Account::builder_with_http(Box::new(spy))
             .from_credentials(credentials)
             .await
@@ -125,8 +125,7 @@ impl Acme {
         let kept = self.store.account(url).map_err(|e| self.store_failed(&e))?;
         let Some(kept) = kept else { return Ok(None) };
         let kept = Kept::read(&kept.credentials);
-        kept.map(Some)
-            .map_err(|e| unusable(url, format!("the kept account for {url} is damaged: {e}")))
+        kept.map(Some).map_err(|e| damaged(url, &e))
     }
 
     fn keep(&self, kept: &Kept) -> Result<(), Refusal> {
@@ -143,4 +142,14 @@ impl Acme {
     fn store_failed(&self, error: &store::StoreError) -> Refusal {
         unusable(&self.settings.directory, format!("the account cannot be kept or found: {error}"))
     }
+}
+
+/// What is wrong with the account's file. The parser's own words may quote it: a key's bytes reach no
+/// message.
+fn damaged(url: &str, error: &serde_json::Error) -> Refusal {
+    let what = if error.is_data() { "no account" } else { "no JSON" };
+    let (line, column) = (error.line(), error.column());
+    let message =
+        format!("the kept account for {url} is damaged: {what} at line {line}, column {column}");
+    unusable(url, message)
 }

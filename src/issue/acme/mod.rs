@@ -4,6 +4,7 @@ mod account;
 mod ari;
 mod directory;
 mod jws;
+mod link;
 mod order;
 mod problem;
 mod revoke;
@@ -23,11 +24,11 @@ use bytes::Bytes;
 use tokio::sync::{OnceCell, Semaphore};
 
 use crate::http::Http;
-use crate::issue::{Ca, CaIdentity, Refusal, Solver, Suggested, Unsaid, Wanted};
+use crate::issue::{Ca, CaIdentity, Chain, Refusal, Solver, Suggested, Unsaid, Wanted};
 use crate::model::{Hostname, Timestamp};
 use crate::store::{Entry, Store};
 use account::Session;
-use spy::Spy;
+use spy::{Heard, Spy};
 
 /// One CA and our account there. Made for one run; orders may share it.
 pub struct Acme {
@@ -117,15 +118,13 @@ impl Acme {
         }
     }
 
-    /// A client for one order, and where it leaves the CA's Retry-After.
-    async fn spy(&self) -> Result<(Spy, Arc<Mutex<Option<Duration>>>), Refusal> {
+    /// A client for one order, and where it leaves what the library does not tell.
+    async fn spy(&self) -> Result<(Spy, Arc<Mutex<Heard>>), Refusal> {
         let (_, text) = self.whole_directory().await?;
-        let wait = Arc::default();
+        let heard = Arc::default();
         let directory = (self.settings.directory.clone(), text.clone());
-        Ok((
-            Spy { http: self.http.clone(), directory, wait: Arc::clone(&wait), now: self.now },
-            wait,
-        ))
+        let (http, now) = (self.http.clone(), self.now);
+        Ok((Spy { http, directory, heard: Arc::clone(&heard), now }, heard))
     }
 
     /// The account; looked up or made by whoever asks first.
@@ -167,10 +166,15 @@ impl Ca for Acme {
         Ok(url)
     }
 
-    async fn finish(&self, url: &str, names: &[Hostname], csr: &[u8]) -> Result<String, Refusal> {
+    async fn finish(&self, url: &str, names: &[Hostname], csr: &[u8]) -> Result<Chain, Refusal> {
         let _slot = self.slots.acquire().await.expect("the semaphore is never closed");
         let open = self.ready.lock().unwrap_or_else(PoisonError::into_inner).remove(url);
         order::Ordering { acme: self, wanted: Wanted::of(names) }.finish(open, url, csr).await
+    }
+
+    async fn alternate(&self, url: &str) -> Result<String, Refusal> {
+        let _slot = self.slots.acquire().await.expect("the semaphore is never closed");
+        self.other_chain(url).await.map_err(|why| self.refused("another chain", why))
     }
 
     /// The order is left to expire; the CA uses the authorization again.

@@ -10,9 +10,10 @@ use instant_acme::{
 use rustls_pki_types::CertificateDer;
 
 use super::account::Session;
+use super::spy::Heard;
 use super::{Acme, NONCE_TRIES, problem};
 use crate::issue::presented::Presented;
-use crate::issue::{Refusal, Solver, Wanted};
+use crate::issue::{Chain, Refusal, Solver, Wanted};
 use crate::model::{Challenge, Code, Finding, Hostname};
 
 /// What an order is made of.
@@ -24,7 +25,7 @@ pub(super) struct Ordering<'a> {
 /// An order as the CA last showed it.
 pub(super) struct Open {
     order: Order,
-    wait: Wait,
+    heard: Ear,
 }
 
 impl Open {
@@ -47,26 +48,26 @@ macro_rules! despite_bad_nonces {
     }};
 }
 
-type Wait = Arc<Mutex<Option<Duration>>>;
+type Ear = Arc<Mutex<Heard>>;
 
 impl Ordering<'_> {
     /// A new order, validated.
     pub(super) async fn ready(&self, solver: &dyn Solver) -> Result<Open, Refusal> {
-        let (mut order, wait) = self.start().await?;
+        let (mut order, heard) = self.start().await?;
         let mut shown = Presented::by(solver);
-        let result = self.validate(&mut order, &wait, &mut shown).await;
+        let result = self.validate(&mut order, &heard, &mut shown).await;
         shown.clear().await;
-        result.map(|()| Open { order, wait })
+        result.map(|()| Open { order, heard })
     }
 
-    /// The chain in PEM; `known` is the order where it was made here.
+    /// The chain, and where there are others; `known` is the order where it was made here.
     pub(super) async fn finish(
         &self,
         known: Option<Open>,
         url: &str,
         csr: &[u8],
-    ) -> Result<String, Refusal> {
-        let Open { mut order, wait } = match known {
+    ) -> Result<Chain, Refusal> {
+        let Open { mut order, heard } = match known {
             Some(open) => open,
             None => self.look(url).await?,
         };
@@ -79,10 +80,13 @@ impl Ordering<'_> {
                 return Err(Refusal { by_ca: true, ..self.failed(message) });
             }
         }
-        self.wait_for(&mut order, &wait, OrderStatus::Valid).await?;
+        self.wait_for(&mut order, &heard, OrderStatus::Valid).await?;
         let chain = despite_bad_nonces!(order.certificate().await);
         match chain {
-            Ok(Some(chain)) => Ok(chain),
+            Ok(Some(pem)) => {
+                let mut heard = heard.lock().unwrap_or_else(PoisonError::into_inner);
+                Ok(Chain { pem, alternates: std::mem::take(&mut heard.alternates) })
+            }
             Ok(None) => Err(self.failed("the CA has no certificate after a valid order".into())),
             Err(e) => Err(self.refusal(e)),
         }
@@ -103,10 +107,10 @@ impl Ordering<'_> {
 
     /// An order of an earlier run.
     async fn look(&self, url: &str) -> Result<Open, Refusal> {
-        let (spy, wait) = self.acme.spy().await?;
+        let (spy, heard) = self.acme.spy().await?;
         let account = self.acme.session().await?.open(self.acme, spy).await?;
         let order = despite_bad_nonces!(account.order(url.to_owned()).await);
-        order.map(|order| Open { order, wait }).map_err(|e| self.refusal(e))
+        order.map(|order| Open { order, heard }).map_err(|e| self.refusal(e))
     }
 
     async fn finalize(&self, order: &mut Order, csr: &[u8]) -> Result<(), Refusal> {
@@ -124,19 +128,19 @@ impl Ordering<'_> {
     }
 
     /// The new order; with a new account where the CA does not know ours.
-    async fn start(&self) -> Result<(Order, Wait), Refusal> {
+    async fn start(&self) -> Result<(Order, Ear), Refusal> {
         let session = self.acme.session().await?;
         match self.start_as(&session).await? {
             (Err(e), _) if problem::is_unknown_account(&e) => {}
-            (result, wait) => return Ok((result.map_err(|e| self.refused_order(e))?, wait)),
+            (result, heard) => return Ok((result.map_err(|e| self.refused_order(e))?, heard)),
         }
         let session = self.acme.session_after(&session).await?;
-        let (result, wait) = self.start_as(&session).await?;
-        Ok((result.map_err(|e| self.refused_order(e))?, wait))
+        let (result, heard) = self.start_as(&session).await?;
+        Ok((result.map_err(|e| self.refused_order(e))?, heard))
     }
 
-    async fn start_as(&self, session: &Session) -> Result<(Result<Order, Error>, Wait), Refusal> {
-        let (spy, wait) = self.acme.spy().await?;
+    async fn start_as(&self, session: &Session) -> Result<(Result<Order, Error>, Ear), Refusal> {
+        let (spy, heard) = self.acme.spy().await?;
         let account: Account = session.open(self.acme, spy).await?;
         let replaces = self.wanted.replaces.map(CertificateDer::from);
         let replaces = replaces.and_then(|leaf| {
@@ -152,7 +156,7 @@ impl Ordering<'_> {
             }
             order => order,
         };
-        Ok((order, wait))
+        Ok((order, heard))
     }
 
     async fn place(
@@ -176,7 +180,7 @@ impl Ordering<'_> {
     async fn validate(
         &self,
         order: &mut Order,
-        wait: &Wait,
+        heard: &Ear,
         shown: &mut Presented<'_>,
     ) -> Result<(), Refusal> {
         despite_bad_nonces!(load(order).await).map_err(|e| self.refusal(e))?;
@@ -200,7 +204,7 @@ impl Ordering<'_> {
         }
         match order.state().status {
             OrderStatus::Ready => Ok(()),
-            _ => self.wait_for(order, wait, OrderStatus::Ready).await,
+            _ => self.wait_for(order, heard, OrderStatus::Ready).await,
         }
     }
 
@@ -243,7 +247,7 @@ impl Ordering<'_> {
     async fn wait_for(
         &self,
         order: &mut Order,
-        wait: &Wait,
+        heard: &Ear,
         wanted: OrderStatus,
     ) -> Result<(), Refusal> {
         let polled = tokio::time::timeout(self.acme.patience, async {
@@ -254,7 +258,7 @@ impl Ordering<'_> {
                     status if status == wanted => return Ok(()),
                     _ => {}
                 }
-                let asked = wait.lock().unwrap_or_else(PoisonError::into_inner).take();
+                let asked = heard.lock().unwrap_or_else(PoisonError::into_inner).wait.take();
                 tokio::time::sleep(asked.unwrap_or(pause).max(FIRST_PAUSE)).await;
                 pause = LONGEST_PAUSE.min(pause.mul_f32(1.5));
                 despite_bad_nonces!(order.refresh().await.map(|_| ()))?;

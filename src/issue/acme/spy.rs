@@ -1,5 +1,5 @@
 //! [`Spy`]: our HTTP client between instant-acme and the CA. It sees what the library drops: the
-//! status and body of an answer that is no ACME, and Retry-After.
+//! status and body of an answer that is no ACME, Retry-After, and the links to other chains.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,6 +11,7 @@ use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use instant_acme::{BodyWrapper, BytesResponse, Error, HttpClient};
 
+use super::link;
 use super::problem::{Problem, printable};
 use crate::http::{Http, HttpError};
 use crate::model::Timestamp;
@@ -34,10 +35,19 @@ pub(super) struct Spy {
     pub(super) http: Http,
     /// The directory's URL and text: asked once, not once for each order.
     pub(super) directory: (String, Bytes),
-    /// The Retry-After of the last answer.
-    pub(super) wait: Arc<Mutex<Option<Duration>>>,
+    /// What the last answer said.
+    pub(super) heard: Arc<Mutex<Heard>>,
     /// What our clock says.
     pub(super) now: Timestamp,
+}
+
+/// What an answer says besides its body.
+#[derive(Debug, Default)]
+pub(super) struct Heard {
+    /// Its Retry-After.
+    pub(super) wait: Option<Duration>,
+    /// Where there are other chains.
+    pub(super) alternates: Vec<String>,
 }
 
 impl HttpClient for Spy {
@@ -50,9 +60,10 @@ impl HttpClient for Spy {
             return Box::pin(async move { Ok(BytesResponse::from(known)) });
         }
         let http = self.http.clone();
-        let (wait, now) = (self.wait.clone(), self.now);
+        let (heard, now) = (self.heard.clone(), self.now);
         Box::pin(async move {
             let (parts, body) = request.into_parts();
+            let url = parts.uri.to_string();
             let body = match body.collect().await {
                 Ok(body) => body.to_bytes(),
                 Err(never) => match never {},
@@ -60,8 +71,12 @@ impl HttpClient for Spy {
             let answer = ask(&http, &Request::from_parts(parts, body), now)
                 .await
                 .map_err(|fault| Error::Other(Box::new(fault)))?;
-            *wait.lock().unwrap_or_else(PoisonError::into_inner) =
-                retry_after(answer.headers(), now);
+            let headers = answer.headers();
+            let said = Heard {
+                wait: retry_after(headers, now),
+                alternates: link::alternates(headers, &url),
+            };
+            *heard.lock().unwrap_or_else(PoisonError::into_inner) = said;
             Ok(BytesResponse::from(answer.map(Full::new)))
         })
     }

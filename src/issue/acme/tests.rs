@@ -81,6 +81,7 @@ impl Mock {
             agree_to_terms: true,
             key_type: KeyType::EcdsaP256,
             profile: None,
+            preferred_chain: None,
             names_per_certificate: 25,
             eab: None,
             staging: None,

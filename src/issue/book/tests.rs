@@ -8,7 +8,9 @@ use futures_util::FutureExt;
 use super::{Book, FORGOTTEN};
 use crate::dns::{Absence, Answer, Dns, Kind, Reply};
 use crate::http::Http;
-use crate::issue::{Ca, CaIdentity, Issued, MemoryCa, Order, Refusal, Solver, Wanted, issue};
+use crate::issue::{
+    Ca, CaIdentity, Chain, Issued, MemoryCa, Order, Refusal, Solver, Wanted, issue,
+};
 use crate::model::{CertName, Hostname, KeyType, PrivateKey, Timestamp};
 use crate::store::{Entry, Memory, Store};
 
@@ -48,7 +50,7 @@ impl Ca for Deadly<'_> {
         self.0.order(wanted, solver).await
     }
 
-    async fn finish(&self, url: &str, names: &[Hostname], csr: &[u8]) -> Result<String, Refusal> {
+    async fn finish(&self, url: &str, names: &[Hostname], csr: &[u8]) -> Result<Chain, Refusal> {
         if self.1 == Killed::AfterFinalize {
             self.0.finish(url, names, csr).await?;
         }
@@ -176,7 +178,7 @@ async fn an_order_the_ca_does_not_know_is_forgotten_and_one_it_cannot_be_asked_a
             self.0.order(wanted, solver).await
         }
 
-        async fn finish(&self, _: &str, _: &[Hostname], _: &[u8]) -> Result<String, Refusal> {
+        async fn finish(&self, _: &str, _: &[Hostname], _: &[u8]) -> Result<Chain, Refusal> {
             Err(Refusal::of_our_own("ca", "no answer".to_owned()))
         }
 

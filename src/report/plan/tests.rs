@@ -1,9 +1,11 @@
 //! Plans and outcomes as text and as JSON.
 
+use std::collections::BTreeMap;
+
 use expect_test::expect;
 
 use super::{outcomes_json, outcomes_text, plan_json, plan_text};
-use crate::model::{CertName, Code, Finding, Hostname, Timestamp};
+use crate::model::{Because, CertName, Challenge, Code, Finding, Hostname, Timestamp, Ways};
 use crate::plan::{Action, Fate, Outcome, Plan, Reason, Step};
 use crate::servers::{Part, ServerId};
 
@@ -14,7 +16,13 @@ fn example() -> Plan {
     let name = CertName::parse("example.org").unwrap();
     let server = ServerId("postfix".to_owned());
     let step = |action, because, needs: &[usize]| Step { action, because, needs: needs.to_vec() };
-    let issue = Action::Issue { certificate: name.clone(), names: hosts.clone(), reuse_key: None };
+    let ways = Ways {
+        listed: BTreeMap::from([(hosts[2].clone(), Challenge::Dns01)]),
+        rest: (Challenge::Http01, Because::Rest),
+    };
+    let ways = hosts.iter().map(|host| ways.of(host)).collect();
+    let (certificate, names) = (name.clone(), hosts.clone());
+    let issue = Action::Issue { certificate, names, ways, reuse_key: None };
     let part = Part::Certificate(name.clone());
     let install = Action::Install { server: server.clone(), part, version: None };
     let index = Action::Install { server: server.clone(), part: Part::Index, version: None };
@@ -47,6 +55,9 @@ fn a_plan_is_told_in_numbered_steps_with_their_reasons() {
             1 more
             because no certificate covers mx1.example.org, mx2.example.org,
             imap.example.org and 1 more
+            by http-01 for mx1.example.org, mx2.example.org and smtp.example.org, since
+            no other [challenge] names it
+            by dns-01 for imap.example.org, since hosts of [challenge.dns-01] name it
          2. install example.org on postfix
             because it follows from step 1
          3. install index on postfix
@@ -92,6 +103,28 @@ fn the_json_of_a_plan_is_that_of_the_contract() {
             {
               "action": "issue",
               "because": "no certificate covers mx1.example.org, mx2.example.org, imap.example.org and 1 more",
+              "challenges": [
+                {
+                  "because": "no other [challenge] names it",
+                  "challenge": "http-01",
+                  "name": "mx1.example.org"
+                },
+                {
+                  "because": "no other [challenge] names it",
+                  "challenge": "http-01",
+                  "name": "mx2.example.org"
+                },
+                {
+                  "because": "hosts of [challenge.dns-01] name it",
+                  "challenge": "dns-01",
+                  "name": "imap.example.org"
+                },
+                {
+                  "because": "no other [challenge] names it",
+                  "challenge": "http-01",
+                  "name": "smtp.example.org"
+                }
+              ],
               "needs": [],
               "subject": "example.org"
             },
@@ -132,5 +165,5 @@ fn an_outcome_has_its_fate_and_its_error() {
         done    install index on postfix
     "#]]
     .assert_eq(&outcomes_text(&outcomes));
-    expect![[r#"[{"action":"issue","because":"no certificate covers mx1.example.org, mx2.example.org, imap.example.org and 1 more","error":"the CA refused mx1.example.org: no such host","fate":"failed","needs":[],"subject":"example.org"}]"#]].assert_eq(&outcomes_json(&outcomes[..1]).to_string());
+    expect![[r#"[{"action":"issue","because":"no certificate covers mx1.example.org, mx2.example.org, imap.example.org and 1 more","challenges":[{"because":"no other [challenge] names it","challenge":"http-01","name":"mx1.example.org"},{"because":"no other [challenge] names it","challenge":"http-01","name":"mx2.example.org"},{"because":"hosts of [challenge.dns-01] name it","challenge":"dns-01","name":"imap.example.org"},{"because":"no other [challenge] names it","challenge":"http-01","name":"smtp.example.org"}],"error":"the CA refused mx1.example.org: no such host","fate":"failed","needs":[],"subject":"example.org"}]"#]].assert_eq(&outcomes_json(&outcomes[..1]).to_string());
 }

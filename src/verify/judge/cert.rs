@@ -33,6 +33,8 @@ pub(super) struct Cert {
     pub(super) common_names: Vec<String>,
     /// The issuer's shortest name people know it by: its CN, else its O, else the whole.
     pub(super) issuer_short: String,
+    /// The issuer's common name.
+    pub(super) issuer_name: Option<String>,
     /// Every subjectAltName as text, as it came; dNSNames first.
     pub(super) alt_names: Vec<String>,
     /// The dNSNames that are names at all.
@@ -102,6 +104,11 @@ impl Cert {
                 .filter_map(|cn| cn.as_str().ok().map(visible))
                 .collect(),
             issuer_short: short(&x509),
+            issuer_name: x509
+                .issuer()
+                .iter_common_name()
+                .find_map(|cn| cn.as_str().ok())
+                .map(visible),
             has_san: !alt_names.is_empty(),
             alt_names,
             dns_ids,

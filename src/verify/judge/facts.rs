@@ -89,6 +89,13 @@ pub fn chain_of_pem(chain: &str) -> Result<Vec<Vec<u8>>, BadBundle> {
     Ok(certificates(chain)?.into_iter().map(|certificate| certificate.der).collect())
 }
 
+/// The common name of the issuer that the last certificate of a chain (PEM) names: that of the
+/// root the chain leads to, where it is complete.
+#[must_use]
+pub fn top_issuer(chain: &str) -> Option<String> {
+    certificates(chain).ok()?.pop()?.issuer_name
+}
+
 fn said(certificates: &[Cert]) -> Facts {
     let leaf = &certificates[0];
     let mut names = leaf.dns_ids.clone();

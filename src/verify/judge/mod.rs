@@ -23,7 +23,7 @@ use crate::model::{CertificateSeen, Code, Hostname, Sha256, Stage, Timestamp};
 use crate::trust::Roots;
 use crate::verify::Fault;
 use cert::Cert;
-pub use facts::{BadBundle, chain_of_pem, facts, facts_of_chain, pair_matches};
+pub use facts::{BadBundle, chain_of_pem, facts, facts_of_chain, pair_matches, top_issuer};
 pub use hints::{Hints, hints};
 pub use revoked::{Crl, revocation, revocation_unknown};
 

@@ -120,21 +120,23 @@ impl Acme {
     /// [`Refusal`] when there is no account, or the CA refuses or cannot be asked.
     pub async fn update_contacts(&self) -> Result<(), Refusal> {
         let change = json!({"contact": self.settings.contact});
-        self.change(&change.to_string(), "the contacts").await
+        self.change(&change.to_string(), "the contacts").await.map(drop)
     }
 
-    /// Gives the account up for good, at the CA and then here.
+    /// Gives the account up for good, at the CA and then here; its URL.
     ///
     /// # Errors
     /// [`Refusal`] when there is no account, or the CA refuses or cannot be asked.
-    pub async fn deactivate_account(&self) -> Result<(), Refusal> {
+    pub async fn deactivate_account(&self) -> Result<String, Refusal> {
         let change = json!({"status": "deactivated"});
-        self.change(&change.to_string(), "to deactivate the account").await?;
+        let url = self.change(&change.to_string(), "to deactivate the account").await?;
         let forgotten = self.store.forget_account(&self.settings.directory);
-        forgotten.map_err(|e| self.store_failed(&e))
+        forgotten.map_err(|e| self.store_failed(&e))?;
+        Ok(url)
     }
 
-    async fn change(&self, change: &str, what: &str) -> Result<(), Refusal> {
+    /// Changes the account at the CA; its URL.
+    async fn change(&self, change: &str, what: &str) -> Result<String, Refusal> {
         let kept = self.kept_account().await?;
         let asked = async {
             let signer = kept.signer().map_err(Unanswered::Ours)?;
@@ -142,7 +144,8 @@ impl Acme {
             let who = (&signer, Who::Account(&kept.id));
             self.post(directory, &kept.id, who, change).await
         };
-        asked.await.map(drop).map_err(|why| self.refused(what, why))
+        let answer = asked.await.map_err(|why| self.refused(what, why));
+        answer.map(|_| kept.id)
     }
 }
 

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 
 use super::{Shows, ca, host, made_by, order, text};
-use crate::issue::{Ca, CaIdentity, MemoryCa, Order, Refusal, Solver, Wanted};
+use crate::issue::{Ca, CaIdentity, Chain, MemoryCa, Order, Refusal, Solver, Wanted};
 use crate::model::Hostname;
 use crate::store::Memory;
 
@@ -32,7 +32,7 @@ impl Ca for Staged {
         self.real.order(wanted, solver).await
     }
 
-    async fn finish(&self, url: &str, names: &[Hostname], csr: &[u8]) -> Result<String, Refusal> {
+    async fn finish(&self, url: &str, names: &[Hostname], csr: &[u8]) -> Result<Chain, Refusal> {
         self.real.finish(url, names, csr).await
     }
 
