@@ -3,9 +3,11 @@
 
 mod account;
 mod bare;
+mod challenges;
 mod environment;
 mod lock;
 mod look;
+mod new_key;
 mod output;
 mod revoke;
 mod session;
@@ -134,10 +136,11 @@ async fn command(cli: Cli) -> Result<u8, Failure> {
             let session = Session::open(loaded.config)?.strictly(typed.strict);
             let session = session.waiting(typed.patience);
             if typed.dry_run {
+                let session = new_key::wanted(session, &typed.new_key).await?;
                 let fresh = Fresh::Remembered;
                 return work::plan(&session, fresh, &Mode::Run, &output, loaded.findings).await;
             }
-            work::run(&session, &output, loaded.findings).await
+            work::run(session, &typed.new_key, &output, loaded.findings).await
         }
         Command::Fix(typed) => {
             let loaded = to_fix(named, &typed, &output).await?;

@@ -260,6 +260,7 @@ mod tests {
             "mailcert discover müller.example --dns 127.0.0.1:53",
             "mailcert plan --fresh",
             "mailcert run --dry-run --strict",
+            "mailcert run --new-key example.org --new-key example.org-2",
             "mailcert fix example.org mx.example.org --yes",
             "mailcert setup --undo --yes",
             "mailcert status",

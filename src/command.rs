@@ -131,7 +131,20 @@ pub async fn run_ok(
     input: &[u8],
     deadline: Duration,
 ) -> Result<Ran, CommandError> {
-    let ran = run(argv, input, deadline).await?;
+    run_ok_with(argv, &[], input, deadline).await
+}
+
+/// Runs `argv` like [`run_ok`], with these variables in its environment, too.
+///
+/// # Errors
+/// As of [`run_ok`].
+pub async fn run_ok_with(
+    argv: &[String],
+    variables: &[(&str, &str)],
+    input: &[u8],
+    deadline: Duration,
+) -> Result<Ran, CommandError> {
+    let ran = run_with(argv, variables, input, deadline).await?;
     if ran.status == Some(0) {
         return Ok(ran);
     }

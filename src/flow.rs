@@ -28,7 +28,9 @@ use crate::discover::{self, Discovered, Rules};
 use crate::dns::Dns;
 use crate::http::Http;
 use crate::issue::{Ca, Solver};
-use crate::model::{Code, Finding, Host, Hostname, Inspection, Sha256, Timestamp};
+use crate::model::{
+    CertName, Code, Finding, Host, Hostname, Inspection, Sha256, Timestamp, Version,
+};
 use crate::plan::{self, Action, Desired, Fate, Mode, Observed, Outcome, Plan};
 use crate::store::{Entry, Remembered, Store, StoreError};
 use crate::survey::{self, Anew, Asked, Earlier, Look};
@@ -63,6 +65,8 @@ pub struct Means<'a> {
     /// The domains or hosts a person named: only they are asked for and proved anew. Empty means
     /// all.
     pub only: Vec<Hostname>,
+    /// The certificates a person wants a new key for, each with its newest version.
+    pub new_keys: BTreeMap<CertName, Version>,
     /// The moment of the run.
     pub now: Timestamp,
     /// Where progress goes.

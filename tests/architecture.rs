@@ -28,7 +28,7 @@ const IMPORTS: &[(&str, &str)] = &[
     ("servers", "model config"),
     ("survey", "model config dns store source servers command verify"),
     ("plan", "model config servers"),
-    ("issue", "model config dns http disk store"),
+    ("issue", "model config dns http disk store command"),
     ("deploy", "model servers store disk command"),
     ("hook", "model servers disk command store"),
     ("verify", "model dns http trust"),

@@ -6,6 +6,7 @@
 mod laws {
     pub(crate) mod chance;
     mod exposed;
+    mod keys;
     pub(crate) mod literal;
     mod lost;
     pub(crate) mod random;
@@ -72,6 +73,8 @@ fn carried_out_it_leaves_nothing_to_plan() {
     for_many_worlds(1, |chance| {
         let mut world = random(chance);
         world.dead.clear();
+        // A version that a person asks for is one that hosts are grouped by anew: another round.
+        world.new_keys.clear();
         let mode = some_mode(chance);
         if matches!(mode, Mode::Fix { .. }) || world.has_wildcard() {
             // Names that were refused are tried again apart from the others, in another round; one

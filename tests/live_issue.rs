@@ -9,8 +9,12 @@ mod account;
 mod accounts;
 #[path = "live_issue/dns01.rs"]
 mod dns01;
+#[path = "live_issue/exec.rs"]
+mod exec;
 #[path = "live_issue/neighbours.rs"]
 mod neighbours;
+#[path = "live_issue/serve.rs"]
+mod serve;
 #[path = "live_issue/smallest.rs"]
 mod smallest;
 
@@ -118,6 +122,7 @@ impl World {
             contact: vec!["mailto:postmaster@example.org".to_owned()],
             agree_to_terms: true,
             key_type: KeyType::EcdsaP256,
+            reuse_key: false,
             profile: None,
             preferred_chain: None,
             names_per_certificate: 25,

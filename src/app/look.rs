@@ -17,14 +17,14 @@ use futures_util::StreamExt as _;
 use crate::app::output::{Bar, Progress, Reader};
 use crate::app::session::{self, Loaded};
 use crate::app::signals::Stop;
-use crate::app::{Failure, Output, environment};
+use crate::app::{Failure, Output, challenges, environment};
 use crate::cli;
 use crate::config::{self, Config, Domain, Profile};
 use crate::discover::{self, Discovered, Rules};
 use crate::dns::{Asker, Dns, Resolver};
 use crate::flow::{self, Event};
 use crate::model::{Finding, Hostname, Level};
-use crate::report::{Body, Report};
+use crate::report::{Body, PersistRow, Report};
 use crate::verify::{Extras, How};
 use batch::{Batch, Sink};
 use targets::Targets;
@@ -56,7 +56,12 @@ pub(super) async fn discover(
     findings.extend(found.iter().flat_map(|domain| domain.findings.clone()));
     let hosts: Vec<_> = found.iter().flat_map(|domain| &domain.hosts).map(Into::into).collect();
     let nothing = hosts.is_empty() && findings.iter().any(|finding| finding.level > Level::Warn);
-    output.answer(&Report::new("discover", Body::Discover(hosts), findings))?;
+    let value = challenges::persistent_value(&config);
+    let persist = value
+        .iter()
+        .flat_map(|value| domains.iter().map(move |domain| PersistRow::new(&domain.name, value)));
+    let body = Body::Discover { hosts, persist: persist.collect() };
+    output.answer(&Report::new("discover", body, findings))?;
     Ok(u8::from(nothing))
 }
 

@@ -2,14 +2,14 @@
 
 use std::fmt::Write as _;
 
-use crate::app::Failure;
 use crate::app::output::{Output, Progress, ask_consent, can_ask, say};
 use crate::app::session::Session;
 use crate::app::work::held;
+use crate::app::{Failure, new_key};
 use crate::cli::{Revoke, With};
-use crate::flow::{self, Fresh, Notes};
+use crate::flow;
 use crate::issue::{Refusal, SignedBy};
-use crate::model::{Bundle, DnsId, Finding, Hostname, Revocation, Version};
+use crate::model::{Bundle, Finding, Revocation, Version};
 use crate::plan::{self, Action, Fate, Held, HeldVersion, Mode};
 use crate::report::{Body, Report, Revoked};
 use crate::store::{Entry, Store as _};
@@ -93,46 +93,8 @@ async fn replaceable(session: &Session, typed: &Revoke, old: &HeldVersion) -> Re
             ),
         ));
     }
-    if !session.config.acme.agree_to_terms {
-        return Err(Failure::helped(
-            format_args!(
-                "{what} take its place, and none can be ordered: no CA's terms are agreed to"
-            ),
-            "add `[acme]` and below it `agree-to-terms = true`",
-        ));
-    }
-    if let Some(unasked) = unasked_for(session, typed, old).await? {
-        return Err(Failure::helped(
-            format_args!("{what} take its place, and no `[[domain]]` asks for one for {unasked}"),
-            format_args!(
-                "add `[[domain]]` and below it `name = \"{unasked}\"`, for the time being"
-            ),
-        ));
-    }
-    Ok(())
-}
-
-/// What the configuration would have to name, where neither it nor the mail records of its domains
-/// name any host of a certificate.
-async fn unasked_for(
-    session: &Session,
-    typed: &Revoke,
-    old: &HeldVersion,
-) -> Result<Option<Hostname>, Failure> {
-    let hosts = || old.facts.names.iter().map(|(DnsId::Host(host) | DnsId::Wildcard(host))| host);
-    let mut domains = session.config.domains.iter();
-    if domains.any(|domain| hosts().any(|host| domain.holds(host))) {
-        return Ok(None);
-    }
-    let means = session.means(&|_| {});
-    let found = flow::discover(&means, Fresh::Anew, Notes::None).await.map_err(Failure::store)?;
-    let mut found = found.iter().flat_map(|domain| &domain.hosts);
-    if found.any(|found| found.included && old.facts.covers(&found.host)) {
-        return Ok(None);
-    }
-    let group = Hostname::parse(typed.name.as_str()).ok();
-    let group = group.filter(|group| hosts().any(|host| host.is_within(group)));
-    Ok(group.or_else(|| hosts().next().cloned()))
+    let what = format!("{what} take its place, and");
+    new_key::orderable(session, name, old, &what).await
 }
 
 /// The version that is typed or understood.

@@ -1,6 +1,6 @@
 //! What a command works with, opened once: config, resolver, store, CA, solver.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::MetadataExt;
@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::app::output::{Failure, why};
 use crate::app::output::{Output, say};
 use crate::app::signals::Stop;
-use crate::app::{environment, lock};
+use crate::app::{challenges, environment, lock};
 use tokio::time::Instant;
 
 use crate::cli;
@@ -20,8 +20,8 @@ use crate::discover;
 use crate::dns::{Asker, Resolver};
 use crate::flow::{Event, Means};
 use crate::http::Http;
-use crate::issue::{Acme, Solver, Solvers, Updates};
-use crate::model::{Challenge, Finding, Hostname, Timestamp};
+use crate::issue::{Acme, Solver};
+use crate::model::{CertName, Finding, Hostname, Timestamp, Version};
 use crate::source;
 use crate::store::{Entry, Files, Lock, Store as _};
 use crate::trust::Roots;
@@ -122,6 +122,8 @@ pub(super) struct Session {
     pub(super) now: Timestamp,
     pub(super) only: Vec<Hostname>,
     pub(super) strict: bool,
+    /// The certificates that are to get a new key, each with its newest version.
+    pub(super) new_keys: BTreeMap<CertName, Version>,
     ca: Acme,
     solver: Box<dyn Solver>,
     http: Http,
@@ -149,12 +151,13 @@ impl Session {
         let (now, since) = environment::now();
         let http = Http::new(&ca_roots, proxy.as_ref()).map_err(Failure::usage)?;
         let ca = Acme::new(&config.acme, http.clone(), store.clone(), now);
-        let solver = solvers(&config, store.clone(), now)?;
+        let solver = challenges::solvers(&config, store.clone(), now)?;
         Ok(Self {
             dns: resolver(&config.dns)?,
             how: how(&config, (now, since))?,
             machine: machine(&config),
             only: Vec::new(),
+            new_keys: BTreeMap::new(),
             strict: false,
             config,
             store,
@@ -170,6 +173,11 @@ impl Session {
     /// The same for these domains or hosts; none are all.
     pub(super) fn for_names(self, only: Vec<Hostname>) -> Self {
         Self { only, ..self }
+    }
+
+    /// The same, where these certificates get a new key.
+    pub(super) fn with_new_keys(self, new_keys: BTreeMap<CertName, Version>) -> Self {
+        Self { new_keys, ..self }
     }
 
     /// The same, where what is wrong elsewhere counts, too.
@@ -213,6 +221,7 @@ impl Session {
             machine: self.machine.clone(),
             places: others_places(),
             only: self.only.clone(),
+            new_keys: self.new_keys.clone(),
             now: self.now,
             tell,
             stop: self.stop.flag(),
@@ -248,26 +257,6 @@ impl Session {
     pub(super) fn stopped(&self) -> bool {
         self.stop.has_come()
     }
-}
-
-/// Who answers challenges, by the configuration.
-fn solvers(config: &Config, store: Arc<Files>, now: Timestamp) -> Result<Solvers, Failure> {
-    let solvers = Solvers::new(config);
-    let Some(dns01) = &config.dns01 else { return Ok(solvers) };
-    if let Some(path) = &dns01.rfc2136.key_file {
-        let mode = std::fs::metadata(path).map_err(|error| Failure::Usage(why(&error)))?.mode();
-        if mode & 0o007 != 0 {
-            let path = path.display();
-            return Err(Failure::Usage(format!(
-                "{path} can be read by everybody (mode {:04o}), and who reads it can change the \
-                 zone; try `chmod o-rwx {path}`, and make a new key",
-                mode & 0o7777
-            )));
-        }
-    }
-    let dns = Arc::new(Resolver::new(&config.dns).map_err(Failure::usage)?);
-    let updates = Arc::new(Updates::new(dns01, dns, store, now));
-    Ok(solvers.with(Challenge::Dns01, updates))
 }
 
 /// The resolver, each question asked once.

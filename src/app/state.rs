@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::app::session::Session;
-use crate::app::{Failure, Output};
+use crate::app::{Failure, Output, challenges};
 use crate::model::{Code, Finding, Hostname, Level, Verdict};
 use crate::plan::{self, Held, HeldVersion, Hook};
 use crate::report::{Body, CertificateRow, RenewBecause, Report, ServerRow, hook_word};
@@ -91,11 +91,14 @@ pub(super) async fn check(
     let work = around.iter().any(|finding| finding.level > Level::Note);
     findings.extend(around);
     findings.extend(survey::unsearchable_places(&session.config.sources));
+    let unpublished = challenges::missing_records(session).await?;
+    let work = work || !unpublished.is_empty();
     let failed = findings.iter().any(|finding| finding.level == Level::Fail);
     let is_work = [Code::NoServer, Code::ServerNotRunning, Code::ServiceOverride];
     let missing = asked.iter().any(|a| matches!(a.hook, Hook::Missing | Hook::ByHand(_)))
         || work
         || findings.iter().any(|finding| is_work.contains(&finding.code));
+    findings.extend(unpublished);
     let servers = asked.iter().map(row).collect();
     output.answer(&Report::new("check", Body::Check(servers), findings))?;
     Ok(match (failed, missing) {

@@ -2,9 +2,9 @@
 
 mod fix;
 
-use crate::app::Failure;
 use crate::app::output::{Output, Progress};
 use crate::app::session::Session;
+use crate::app::{Failure, challenges, new_key};
 use crate::config;
 use crate::flow::{self, Done, Fresh, Notes};
 use crate::model::{CertName, Code, Finding, Hostname, Level, Verdict, Version};
@@ -56,13 +56,17 @@ pub(super) async fn plan(
 
 /// `run`.
 pub(super) async fn run(
-    session: &Session,
+    session: Session,
+    new_keys: &[CertName],
     output: &Output,
     notes: Vec<Finding>,
 ) -> Result<u8, Failure> {
+    let session = new_key::wanted(session, new_keys).await?;
     let _lock = session.lock(output).await?;
+    // Whoever held the lock may have changed what is held.
+    let session = new_key::wanted(session, new_keys).await?;
     let before = Before { notes, ..Before::default() };
-    work(session, "run", &Mode::Run, output, before).await
+    work(&session, "run", &Mode::Run, output, before).await
 }
 
 /// `rollback NAME`: the newest version is not to be shown; the flow does the rest.
@@ -163,8 +167,10 @@ async fn work(
     session.note_clock()?;
     session.sweep().await;
     let mut done = flow::run(&means, mode).await.map_err(Failure::store)?;
+    done.findings.extend(new_key::missing(session)?);
     // What was presented when a signal came.
     session.sweep().await;
+    done.findings.extend(challenges::left_in_dns(session).await?);
     session.note_clock()?;
     let inspections = std::mem::take(&mut done.inspections);
     let verified = Verified::of(session.config.verify.profile.as_str(), inspections);

@@ -187,12 +187,17 @@ pub struct Plan {
     Ctrl-C and SIGTERM end it with 1, between two steps and never in the middle of a\n\
     file; while the CA is waited for, at once. The next run goes on, and takes up an\n\
     order that was about to be finalized: no certificate is ordered twice.\n\n\
+    A new key that senders pin by TLSA is held and not shown until its record is\n\
+    there: run exits 1 and says what to publish.\n\n\
     Exits 0 if all is as wanted, 1 if something is wrong or failed, 4 if something\n\
     could not be tested, 5 if another mailcert is at work.")]
 pub struct Run {
     /// Do as `plan` does: show what is to be done, change nothing
     #[arg(long)]
     pub dry_run: bool,
+    /// Order a certificate with a new key for NAME now, and show it; may be repeated
+    #[arg(long, value_name = "NAME", value_parser = CertName::parse)]
+    pub new_key: Vec<CertName>,
     /// Fail for what is wrong elsewhere, too: a broken domain, a backup MX
     #[arg(long)]
     pub strict: bool,

@@ -11,7 +11,7 @@ use rustls_pki_types::pem::PemObject;
 use super::eab::eab;
 use super::fault::{Log, Trouble, shown};
 use super::raw::{self, Table, Value};
-use super::{Acme, builtin, value};
+use super::{Acme, builtin, profile, value};
 use crate::model::KeyType;
 
 /// `[acme]`. Its terms must be agreed to as soon as there is something to order: where domains are
@@ -51,20 +51,23 @@ fn authority(table: &Table<'_>) -> Acme {
     let default = builtin().acme;
     let contact = table.texts("contact", value::contact).unwrap_or_default();
     let directory = table.text("directory", value::acme_directory).unwrap_or(default.directory);
-    Acme {
+    let acme = Acme {
         staging: staging(table, &directory),
         directory,
         ca_roots: table.text("ca-file", |text| roots(&value::path(text)?, table.log.file)),
         contact: contact.into_iter().map(|(contact, _)| contact).collect(),
         agree_to_terms: table.truth("agree-to-terms").unwrap_or_default(),
         key_type: key_type(table).unwrap_or(default.key_type),
+        reuse_key: table.truth("reuse-key").unwrap_or_default(),
         profile: table.text("profile", value::word),
         preferred_chain: table.text("preferred-chain", value::word),
         names_per_certificate: table
             .whole("names-per-certificate", 1, 100)
             .unwrap_or(default.names_per_certificate),
         eab: eab(table),
-    }
+    };
+    profile::allows_names(table, &acme);
+    acme
 }
 
 /// `staging`: another directory than the CA's own.
@@ -82,8 +85,7 @@ fn staging(table: &Table<'_>, directory: &str) -> Option<String> {
     Some(staging)
 }
 
-/// The first key type that can be made. A second one would be a second certificate beside the
-/// first: senders do without it. If none can be made, there is no certificate: an error.
+/// The first key type. A second one would be a second certificate beside the first.
 fn key_type(table: &Table<'_>) -> Option<KeyType> {
     let types = table.some_texts("key-types", value::key_type)?;
     for (index, (key_type, value)) in types.iter().enumerate() {
@@ -92,18 +94,7 @@ fn key_type(table: &Table<'_>) -> Option<KeyType> {
             value.wrong(Trouble::new(message, "expected each key type once"));
         }
     }
-    let available =
-        |entry: &&(KeyType, Value<'_>)| matches!(entry.0, KeyType::EcdsaP256 | KeyType::EcdsaP384);
-    let Some((chosen, _)) = types.iter().find(available) else {
-        let (key_type, value) = types.first()?;
-        let message = format!("`{key_type}` is not available yet");
-        table.log.missing(
-            Some(value.span.clone()),
-            Trouble::new(message, "expected ecdsa-p256 or ecdsa-p384")
-                .help("every mail server and sender with TLS 1.2 knows ecdsa-p256"),
-        );
-        return None;
-    };
+    let (chosen, _) = types.first()?;
     for (key_type, value) in types.iter().filter(|(key_type, _)| key_type != chosen) {
         let message = format!("`{key_type}` beside `{chosen}` is not available yet");
         note(table.log, value, Trouble::new(message, format!("only {chosen} is used for now")));

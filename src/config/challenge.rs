@@ -32,8 +32,6 @@ pub(super) fn challenges(root: &Table<'_>) -> Challenges {
     }
     let (mut updates, mut claims) = (None, Vec::new());
     if let Some(table) = challenge.table("challenge.dns-01", raw::DNS_01) {
-        let exec = table.any_table("challenge.dns-01.exec");
-        others.extend(exec.map(|table| ("dns-01.exec".to_owned(), table.span)));
         let claim = Claim::of(&table, Challenge::Dns01);
         updates = dns01::dns01(&table);
         claims.extend(updates.is_some().then_some(claim));
@@ -49,7 +47,7 @@ pub(super) fn challenges(root: &Table<'_>) -> Challenges {
                 root.log.note(Some(span), Trouble::new(message, "only http-01 is used for now"));
             }
             (_, Some(_)) => {
-                let label = "only http-01 and dns-01.rfc2136 are used for now";
+                let label = "only http-01 and dns-01 are used for now";
                 root.log.note(Some(span), Trouble::new(message, label));
             }
         }

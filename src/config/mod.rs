@@ -16,6 +16,7 @@ mod fault;
 mod file_paths;
 mod files;
 pub mod init;
+mod profile;
 mod raw;
 mod read;
 mod servers;
@@ -23,7 +24,7 @@ mod typed;
 mod value;
 
 pub use access::{others_may_read, unsafe_access};
-pub use challenge::dns01::{Dns01, Rfc2136};
+pub use challenge::dns01::{Dns01, Exec, Rfc2136, Serve, Writer};
 pub use eab::ExternalAccount;
 pub(crate) use fault::nearest;
 pub use fault::{Fault, Faults, Note};
@@ -43,6 +44,7 @@ pub fn builtin() -> Config {
             contact: Vec::new(),
             agree_to_terms: false,
             key_type: KeyType::EcdsaP256,
+            reuse_key: false,
             profile: None,
             preferred_chain: None,
             names_per_certificate: 25,
@@ -110,6 +112,8 @@ pub struct Acme {
     pub agree_to_terms: bool,
     /// The kind of key to make.
     pub key_type: KeyType,
+    /// Whether a renewal uses the key again.
+    pub reuse_key: bool,
     /// The CA's profile, if one is asked for.
     pub profile: Option<String>,
     /// The common name that the topmost issuer of a chain is to have, if one is preferred.

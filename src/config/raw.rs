@@ -32,6 +32,7 @@ pub(super) const ACME: &[&str] = &[
     "contact",
     "agree-to-terms",
     "key-types",
+    "reuse-key",
     "profile",
     "names-per-certificate",
     "eab",
@@ -46,6 +47,7 @@ pub(super) const FALLBACK: &[&str] = &[
     "contact",
     "agree-to-terms",
     "key-types",
+    "reuse-key",
     "profile",
     "names-per-certificate",
     "eab",
@@ -55,9 +57,11 @@ pub(super) const FALLBACK: &[&str] = &[
 pub(super) const EAB: &[&str] = &["key-id", "hmac-key-file"];
 pub(super) const CHALLENGE: &[&str] = &["http-01", "tls-alpn-01", "dns-01"];
 pub(super) const HTTP_01: &[&str] = &["listen", "webroot"];
-pub(super) const DNS_01: &[&str] = &["hosts", "rfc2136", "exec"];
+pub(super) const DNS_01: &[&str] = &["hosts", "rfc2136", "exec", "serve"];
 pub(super) const RFC2136: &[&str] =
     &["server", "zone", "key-name", "key-algorithm", "key-file", "ttl", "propagation"];
+pub(super) const EXEC: &[&str] = &["present", "remove", "timeout", "propagation"];
+pub(super) const SERVE: &[&str] = &["name", "zone", "listen"];
 pub(super) const SOURCE: &[&str] = &["files"];
 pub(super) const SOURCE_FILES: &[&str] = &["paths"];
 pub(super) const DNS: &[&str] = &["servers"];
@@ -124,6 +128,8 @@ const TABLES: &[(&str, &[&str])] = &[
     ("[[files]]", FILES),
     ("[challenge.dns-01]", DNS_01),
     ("[challenge.dns-01.rfc2136]", RFC2136),
+    ("[challenge.dns-01.exec]", EXEC),
+    ("[challenge.dns-01.serve]", SERVE),
     ("the top level", ROOT),
 ];
 

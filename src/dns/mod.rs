@@ -4,6 +4,7 @@
 //! another one each question once and no faster than agreed. Nothing here knows what mail is.
 
 mod asker;
+mod authority;
 mod name;
 mod resolver;
 mod tsig;
@@ -20,6 +21,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 pub use asker::Asker;
+pub use authority::{Authority, Over};
 pub use resolver::{BadResolver, Resolver};
 pub use update::{Change, NotUpdated, update};
 pub use zone::{BadZone, Zone};
@@ -37,6 +39,7 @@ pub enum Kind {
     Txt,
     Soa,
     Ns,
+    Cname,
 }
 
 impl fmt::Display for Kind {
@@ -51,6 +54,7 @@ impl fmt::Display for Kind {
             Self::Txt => "TXT",
             Self::Soa => "SOA",
             Self::Ns => "NS",
+            Self::Cname => "CNAME",
         })
     }
 }
@@ -88,6 +92,8 @@ pub enum Record {
     /// The primary (MNAME) of a zone; what else an SOA says is not asked for.
     Soa(String),
     Ns(String),
+    /// An alias that was asked for as such; elsewhere aliases are followed.
+    Cname(String),
 }
 
 /// Why there is nothing.

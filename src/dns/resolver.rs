@@ -84,6 +84,14 @@ impl Resolver {
         &self.servers
     }
 
+    /// The servers to which `zone` is delegated, as the first of these servers has it that answers:
+    /// they are the zone's above. `None` where none answers.
+    pub async fn delegation(&self, zone: &str) -> Option<Vec<String>> {
+        let zone = name::parse(zone)?;
+        let message = timeout(TOTAL, self.exchange(&zone, Kind::Ns)).await.ok()?.ok()?;
+        Some(wire::delegation(&message, &zone))
+    }
+
     /// Asks, and asks further where the answer ends at an alias.
     async fn follow(&self, mut asked: Name, kind: Kind) -> Answer {
         let mut aliases = Vec::new();

@@ -127,7 +127,7 @@ pub(super) fn read(message: &Message, asked: &Name, kind: Kind) -> Reading {
     let mut aliases = Vec::new();
     let mut ttl = LONGEST_TTL;
     let mut at = asked.clone();
-    while let Some((target, life)) = links.get(&key(&at)) {
+    while let Some((target, life)) = links.get(&key(&at)).filter(|_| kind != Kind::Cname) {
         if aliases.len() >= MOST_ALIASES {
             return Reading { said: Said::Circle, aliases, ttl: Duration::ZERO };
         }
@@ -150,6 +150,17 @@ pub(super) fn read(message: &Message, asked: &Name, kind: Kind) -> Reading {
     }
     let (said, negative) = nothing(message, at, !aliases.is_empty());
     Reading { said, aliases, ttl: seconds(ttl.min(negative)) }
+}
+
+/// The servers to which a zone is delegated, in an answer or a referral of the zone above.
+pub(super) fn delegation(message: &Message, zone: &Name) -> Vec<String> {
+    let records = message.answers.iter().chain(&message.authorities);
+    let found = records.filter(|record| same_name(&record.name, zone));
+    let servers = found.filter_map(|record| match &record.data {
+        RData::NS(server) => Some(present(&server.0)),
+        _ => None,
+    });
+    servers.collect()
 }
 
 /// Why there is no record at `at`, and how long that holds (RFC 2308 section 5).
@@ -234,6 +245,7 @@ fn data(data: &RData, kind: Kind) -> Option<Record> {
         }
         (RData::SOA(soa), Kind::Soa) => Record::Soa(present(&soa.mname)),
         (RData::NS(server), Kind::Ns) => Record::Ns(present(&server.0)),
+        (RData::CNAME(target), Kind::Cname) => Record::Cname(present(&target.0)),
         _ => return None,
     })
 }
@@ -249,6 +261,7 @@ fn record_type(kind: Kind) -> RecordType {
         Kind::Txt => RecordType::TXT,
         Kind::Soa => RecordType::SOA,
         Kind::Ns => RecordType::NS,
+        Kind::Cname => RecordType::CNAME,
     }
 }
 

@@ -158,7 +158,10 @@ impl Zone {
             return Step::Reply(Reply::Failed(failure.clone()));
         }
         if let Some(alias) = &entry.alias {
-            return Step::Alias(alias);
+            return match kind {
+                Kind::Cname => Step::Reply(Reply::Records(vec![Record::Cname(alias.clone())])),
+                _ => Step::Alias(alias),
+            };
         }
         let records: Vec<Record> = entry
             .records

@@ -59,6 +59,7 @@ pub(super) fn kind(word: &str) -> Option<Kind> {
         Kind::Txt,
         Kind::Soa,
         Kind::Ns,
+        Kind::Cname,
     ]
     .into_iter()
     .find(|kind| kind.to_string() == word)

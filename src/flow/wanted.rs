@@ -36,6 +36,8 @@ pub(super) fn desire(
         ways: config.ways.clone(),
         hosts,
         key_type: config.acme.key_type,
+        reuse_keys: config.acme.reuse_key,
+        new_keys: means.new_keys.clone(),
         keep: KEEP,
         prove_every: config.verify.every,
     }

@@ -69,13 +69,21 @@ impl Book<'_> {
     fn counts(&self, left: &UnderWay, wanted: &UnderWay, reused: Option<KeyHash>) -> bool {
         let key_fits = match reused {
             Some(key) => left.key == key,
-            None => left.key_type == wanted.key_type,
+            // A new one is wanted: an order that was to use the last one again is none for it.
+            None => left.key_type == wanted.key_type && !self.holds(left.key),
         };
         key_fits
             && left.wanted == wanted.wanted
             && left.profile == wanted.profile
             && left.account == wanted.account
             && self.now.since(left.since) < FORGOTTEN
+    }
+
+    /// Whether a version of the certificate that is held has this key.
+    fn holds(&self, key: KeyHash) -> bool {
+        let held = self.store.certificates().unwrap_or_default();
+        let mut held = held.iter().filter(|kept| kept.name == *self.certificate);
+        held.any(|kept| kept.versions.iter().any(|(_, facts)| facts.spki == key))
     }
 
     /// The key of the order and a signing request with it; a key that is lost or damaged is no

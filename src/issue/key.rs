@@ -2,7 +2,7 @@
 
 use rcgen::{
     CertificateParams, DistinguishedName, KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384,
-    PublicKeyData,
+    PKCS_RSA_SHA256, PublicKeyData, RsaKeySize,
 };
 use x509_parser::extensions::GeneralName;
 use x509_parser::pem::Pem;
@@ -17,18 +17,27 @@ pub(super) struct Key {
 }
 
 impl Key {
-    /// Makes a new key.
-    pub(super) fn make(kind: KeyType) -> Result<Self, String> {
-        let algorithm = match kind {
-            KeyType::EcdsaP256 => &PKCS_ECDSA_P256_SHA256,
-            KeyType::EcdsaP384 => &PKCS_ECDSA_P384_SHA384,
-            other => {
-                return Err(format!(
-                    "keys of type {other} cannot be made yet; set key-types = [\"ecdsa-p256\"] in [acme]"
-                ));
-            }
+    /// Makes a new key; one that takes up to seconds (RSA) on a thread of its own, since others are
+    /// waited for meanwhile.
+    pub(super) async fn make(kind: KeyType) -> Result<Self, String> {
+        if matches!(kind, KeyType::EcdsaP256 | KeyType::EcdsaP384) {
+            return Self::make_here(kind);
+        }
+        let made = tokio::task::spawn_blocking(move || Self::make_here(kind)).await;
+        made.unwrap_or_else(|e| Err(format!("no key was made: {e}")))
+    }
+
+    fn make_here(kind: KeyType) -> Result<Self, String> {
+        let rsa = |size| KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, size);
+        let pair = match kind {
+            KeyType::EcdsaP256 => KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256),
+            KeyType::EcdsaP384 => KeyPair::generate_for(&PKCS_ECDSA_P384_SHA384),
+            KeyType::Rsa2048 => rsa(RsaKeySize::_2048),
+            KeyType::Rsa3072 => rsa(RsaKeySize::_3072),
+            KeyType::Rsa4096 => rsa(RsaKeySize::_4096),
+            KeyType::Other => return Err("nothing is known of this kind of key".to_owned()),
         };
-        let pair = KeyPair::generate_for(algorithm).map_err(|e| format!("no key was made: {e}"))?;
+        let pair = pair.map_err(|e| format!("no key was made: {e}"))?;
         Ok(Self { pem: PrivateKey::from_pem(pair.serialize_pem()), pair })
     }
 
@@ -126,27 +135,31 @@ mod tests {
     use x509_parser::prelude::FromDer;
 
     use super::Key;
-    use crate::model::{Hostname, KeyType, PrivateKey};
+    use crate::model::{Bundle, Hostname, KeyType, PrivateKey};
 
     fn names(texts: &[&str]) -> Vec<Hostname> {
         texts.iter().map(|text| Hostname::parse(text).unwrap()).collect()
     }
 
-    #[test]
-    fn a_request_has_no_subject() {
-        for kind in [KeyType::EcdsaP256, KeyType::EcdsaP384] {
-            let key = Key::make(kind).unwrap();
+    #[tokio::test]
+    async fn every_kind_is_made_and_its_request_has_no_subject() {
+        for kind in KeyType::CONFIGURABLE {
+            let key = Key::make(kind).await.unwrap();
             let der = key.request(&names(&["a.example", "b.example"])).unwrap();
             let (_, request) = X509CertificationRequest::from_der(&der).unwrap();
             assert_eq!(request.certification_request_info.subject.to_string(), "");
+            let pem = PrivateKey::from_pem(key.pem.expose_pem().to_owned());
+            assert_eq!(Key::again(pem).unwrap().hash(), key.hash(), "{kind}");
+            let params = CertificateParams::new(vec!["a.example".to_owned()]).unwrap();
+            let chain = params.self_signed(&key.pair).unwrap().pem();
+            let facts = crate::verify::facts(&Bundle { key: key.pem, chain }).unwrap();
+            assert_eq!(facts.key_type, kind);
         }
-        let Err(refused) = Key::make(KeyType::Rsa2048) else { panic!("an RSA key was made") };
-        assert!(refused.starts_with("keys of type rsa-2048 cannot be made yet"), "{refused}");
     }
 
     #[test]
     fn a_key_is_used_again_even_behind_parameters() {
-        let made = Key::make(KeyType::EcdsaP384).unwrap();
+        let made = Key::make_here(KeyType::EcdsaP384).unwrap();
         let parameters =
             "-----BEGIN EC PARAMETERS-----\nBgUrgQQAIg==\n-----END EC PARAMETERS-----\n";
         let text = format!("{parameters}{}", made.pem.expose_pem());
@@ -161,8 +174,8 @@ mod tests {
 
     #[test]
     fn a_chain_must_have_our_key_and_all_names() {
-        let key = Key::make(KeyType::EcdsaP256).unwrap();
-        let other = Key::make(KeyType::EcdsaP256).unwrap();
+        let key = Key::make_here(KeyType::EcdsaP256).unwrap();
+        let other = Key::make_here(KeyType::EcdsaP256).unwrap();
         let chain = |key: &Key, name: &str| {
             let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
             params.self_signed(&key.pair).unwrap().pem()

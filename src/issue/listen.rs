@@ -137,7 +137,8 @@ fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+/// One socket; a v6 one takes v6 only.
+pub(super) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = if address.is_ipv6() { TcpSocket::new_v6()? } else { TcpSocket::new_v4()? };
     if address.is_ipv6() {
         // Otherwise `[::]:80` takes the v4 port too, and `0.0.0.0:80` finds it taken.

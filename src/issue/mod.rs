@@ -16,10 +16,10 @@ mod run;
 mod solvers;
 mod webroot;
 
-pub use acme::{AccountSeen, Acme, Directory, Meta, Registered, Standing};
+pub use acme::{AccountSeen, Acme, Directory, Meta, Registered, Standing, persistent_value};
 pub use book::{Book, FORGOTTEN};
 pub use caa::{Caa, check as check_caa};
-pub use dns01::Updates;
+pub use dns01::{Records, left_in_dns, missing_records};
 pub use listen::Listener;
 pub use listen::port_holder;
 pub use memory::{Fetch, MemoryCa};

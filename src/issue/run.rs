@@ -33,7 +33,7 @@ pub async fn issue(
     let reuses = order.key.is_some();
     let key = match order.key {
         Some(kept) => Key::again(kept),
-        None => Key::make(order.key_type),
+        None => Key::make(order.key_type).await,
     }
     .map_err(|why| of_our_own(&order.names, why))?;
     let identity = ca.identity().await?;

@@ -231,6 +231,8 @@ codes! {
     PreflightUnseen = "preflight-unseen", Note;
     /// The record that dns-01 needs cannot be put into the zone, or not all its servers show it.
     Dns01Failed = "dns-01-failed", Fail;
+    /// A challenge's record is left in the DNS, and nothing that is configured can take it away.
+    RecordLeft = "record-left", Warn;
     /// The CA refused a name.
     NameRefused = "name-refused", Fail;
     /// The CA refused or failed.

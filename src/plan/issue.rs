@@ -143,20 +143,26 @@ fn place(scene: &Scene<'_>, order: Order) -> (Step, Pending) {
     (step, Pending { step: 0, version: Version(version), facts, adopted: false })
 }
 
-/// The version whose key is used again: one that TLSA pins; else, where a server keeps key and
-/// chain in two files, the last one, so that nobody reads a key beside another's chain.
+/// The version whose key is used again, unless a person wants a new one: one that TLSA pins; else,
+/// where that is configured, or where a server keeps key and chain in two files, the last one, so
+/// that nobody reads a key beside another's chain.
 fn reused(scene: &Scene<'_>, held: &Held, names: &[Hostname], because: &Reason) -> Option<Version> {
     let split = |kind: &Kind| match kind {
         Kind::Exim(exim) => exim.layout == EximLayout::Split,
         Kind::Files(files) => files.paths.are_split(),
         Kind::Postfix(_) | Kind::Dovecot(_) => false,
     };
+    if scene.wants_new_key(held) {
+        return None;
+    }
     if let Some(pinned) = scene.guard.reuse(held, names) {
         return Some(pinned);
     }
     let splits = scene.observed.servers.iter().any(|seen| split(&seen.server.kind));
     let base = held.versions.iter().rev().find(|version| !version.is_bad())?;
     let keeps = base.facts.key_type == scene.desired.key_type && *because != Reason::KeyType;
-    let exposed = scene.exposed.contains_key(&(held.name.clone(), base.version));
-    (splits && keeps && !exposed).then_some(base.version)
+    let mut same = held.versions.iter().filter(|one| one.facts.spki == base.facts.spki);
+    let exposed = same.any(|one| scene.exposed.contains_key(&(held.name.clone(), one.version)));
+    let reuses = splits || scene.desired.reuse_keys;
+    (reuses && keeps && !exposed).then_some(base.version)
 }

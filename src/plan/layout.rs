@@ -113,6 +113,16 @@ impl<'a> Scene<'a> {
         best(allowed, self.now)
     }
 
+    /// Whether a person wants a new key for a certificate, and none was made yet. One that waits
+    /// for its TLSA record is one.
+    pub(super) fn wants_new_key(&self, held: &Held) -> bool {
+        let asked = self.desired.new_keys.get(&held.name);
+        let is_old = |newest: &HeldVersion| {
+            asked == Some(&newest.version) && self.guard.allows(&newest.facts)
+        };
+        held.versions.last().is_some_and(is_old)
+    }
+
     /// What a server is to show, with what earlier steps bring. A path of ours that is no regular
     /// file takes its certificate out: we write through no link, and one bad file must not hold
     /// up the others.

@@ -198,6 +198,8 @@ pub enum Reason {
     Refused(Vec<Hostname>),
     /// Others could read its key.
     Exposed,
+    /// A person asked for a new key.
+    NewKey,
     /// The configuration asks for another kind of key.
     KeyType,
     /// The store holds nothing for it, the server does.

@@ -25,6 +25,11 @@ pub struct Desired {
     pub ways: Ways,
     /// The kind of key to make.
     pub key_type: KeyType,
+    /// Whether a renewal uses the key again.
+    pub reuse_keys: bool,
+    /// Certificates that a person wants a new key for, each with the version whose key it is to
+    /// replace: the newest one then.
+    pub new_keys: BTreeMap<CertName, Version>,
     /// How many versions of a certificate are kept, at least 1.
     pub keep: usize,
     /// How old a proof may be.

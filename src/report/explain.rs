@@ -133,6 +133,7 @@ pub fn explain(code: Code) -> &'static str {
         Code::PreflightWrong => text!("preflight-wrong"),
         Code::PreflightUnseen => text!("preflight-unseen"),
         Code::Dns01Failed => text!("dns-01-failed"),
+        Code::RecordLeft => text!("record-left"),
         Code::NameRefused => text!("name-refused"),
         Code::OrderFailed => text!("order-failed"),
         Code::HeldBack => text!("held-back"),

@@ -42,6 +42,41 @@ impl From<&Host> for HostRow {
     }
 }
 
+/// The record of dns-persist-01 for one domain; field names are the JSON interface.
+#[derive(Debug, Serialize)]
+pub struct PersistRow {
+    /// The mail domain.
+    pub domain: Hostname,
+    /// The record's name.
+    pub name: String,
+    /// Its text.
+    pub value: String,
+}
+
+impl PersistRow {
+    /// For this domain and all names below it.
+    #[must_use]
+    pub fn new(domain: &Hostname, value: &str) -> Self {
+        let name = format!("_validation-persist.{domain}");
+        Self { domain: domain.clone(), name, value: value.to_owned() }
+    }
+}
+
+/// The records of dns-persist-01, each in one line that can be pasted.
+pub(super) fn persist_text(rows: &[PersistRow]) -> String {
+    if rows.is_empty() {
+        return String::new();
+    }
+    let mut text = String::from(
+        "\nfor dns-persist-01, where a CA offers it: one record that stays, for a domain\n\
+         and all names below it (mailcert does not answer this challenge yet)\n",
+    );
+    for row in rows {
+        text.push_str(&format!("  {}. IN TXT \"{}\"\n", row.name, row.value));
+    }
+    text
+}
+
 /// The rows for a terminal: a heading for each domain, then its hosts.
 pub(super) fn text(rows: &[HostRow]) -> String {
     let mut text = String::new();

@@ -9,8 +9,8 @@ use serde_json::{Map, Value};
 
 use super::explain;
 use super::{
-    AccountRow, Body, CertificateRow, ChangeRow, HostRow, ListenerRow, Report, Revoked, ServerRow,
-    Verified,
+    AccountRow, Body, CertificateRow, ChangeRow, HostRow, ListenerRow, PersistRow, Report, Revoked,
+    ServerRow, Verified,
 };
 use crate::model::{Finding, Timestamp};
 
@@ -22,7 +22,7 @@ pub(super) const SCHEMA: u32 = 1;
 pub fn json(report: &Report) -> impl Serialize + '_ {
     let body = match &report.body {
         Body::Verify(verified) => Said::Verify(verified),
-        Body::Discover(hosts) => Said::Discover { hosts },
+        Body::Discover { hosts, persist } => Said::Discover { hosts, persist },
         Body::Plan(plan) => Said::Plan(super::plan::plan_json(plan)),
         Body::Diagnosis { verified, plan } => Said::Diagnosis {
             plan: super::plan::plan_json(plan),
@@ -143,6 +143,7 @@ enum Said<'a> {
     Verify(&'a Verified),
     Discover {
         hosts: &'a [HostRow],
+        persist: &'a [PersistRow],
     },
     Plan(Value),
     Diagnosis {

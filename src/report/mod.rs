@@ -38,7 +38,7 @@ use crate::plan::{Outcome, Plan};
 pub use account::AccountRow;
 pub use batch::{Counts, Kept, Noted, Stopped};
 pub use check::{ServerRow, hook_word};
-pub use hosts::HostRow;
+pub use hosts::{HostRow, PersistRow};
 pub use json::json;
 pub use plan::step_text;
 pub use revoked::Revoked;
@@ -71,8 +71,13 @@ impl Report {
 pub enum Body {
     /// `verify`.
     Verify(Verified),
-    /// `discover`: one row for each host and domain.
-    Discover(Vec<HostRow>),
+    /// `discover`.
+    Discover {
+        /// One row for each host and domain.
+        hosts: Vec<HostRow>,
+        /// The records that dns-persist-01 would take, where they are known.
+        persist: Vec<PersistRow>,
+    },
     /// `plan`.
     Plan(Plan),
     /// `fix --dry-run`, and `fix` before it begins.
@@ -232,7 +237,7 @@ pub fn human(report: &Report, detail: Detail) -> String {
         Body::Verify(verified) => {
             verdict::text(verified, detail) + &local::text(&verified.local, detail)
         }
-        Body::Discover(hosts) => hosts::text(hosts),
+        Body::Discover { hosts, persist } => hosts::text(hosts) + &hosts::persist_text(persist),
         Body::Plan(plan) => plan::plan_text(plan, &report.findings),
         Body::Diagnosis { verified, plan } => {
             return diagnosis::text(verified, plan, &report.findings, detail);

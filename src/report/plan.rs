@@ -229,6 +229,7 @@ fn because(step: &Step) -> String {
         Reason::Expired(end) => format!("it has ended at {end}"),
         Reason::Refused(hosts) => format!("the last order failed for {}", listed(hosts)),
         Reason::Exposed => "its key could be read by others".to_owned(),
+        Reason::NewKey => "a new key was asked for".to_owned(),
         Reason::KeyType => "the configuration asks for another kind of key".to_owned(),
         Reason::StoreLost => "the store does not hold it and the server does".to_owned(),
         Reason::Sourced(owner) => format!("{owner} made it and the configuration says to use it"),

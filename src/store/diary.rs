@@ -14,7 +14,7 @@ use crate::model::{
     Version,
 };
 use crate::store::Proof;
-use crate::store::record::{Installed, Remembered, Told, UnderWay, Wait};
+use crate::store::record::{Installed, Put, PutBy, Remembered, Told, UnderWay, Wait};
 
 /// One line of the diary. A later line about the same thing replaces the earlier one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -126,6 +126,9 @@ pub enum Entry {
         value: String,
         /// Since when.
         since: Option<Timestamp>,
+        /// Who puts it there; earlier versions knew no other way than RFC 2136.
+        #[serde(default)]
+        by: Option<PutBy>,
     },
     /// Others could read the key of this version, as is known since then.
     Exposed(CertName, Version, Timestamp),
@@ -180,8 +183,8 @@ pub struct Diary {
     pub directories: BTreeMap<String, (Timestamp, String)>,
     /// What the limits of the CAs count.
     pub spent: Spent,
-    /// TXT records that are ours, by name and text: their zones, and since when.
-    pub presented: BTreeMap<(String, String), (String, Timestamp)>,
+    /// TXT records that are ours, by name and text.
+    pub presented: BTreeMap<(String, String), Put>,
     /// What was worth telling, oldest first, the latest 1,000 of them.
     pub events: VecDeque<(Timestamp, String)>,
 }
@@ -232,8 +235,9 @@ impl Diary {
             Entry::Came { ca, set } => self.spent.came(ca, set),
             Entry::Failed(failed) => self.spent.fail(failed),
             Entry::Clock(clock) => self.on_clock(clock),
-            Entry::Presented { zone, record, value, since } => {
-                put(&mut self.presented, (record, value), since.map(|since| (zone, since)));
+            Entry::Presented { zone, record, value, since, by } => {
+                let there = since.map(|since| Put { zone, since, by });
+                put(&mut self.presented, (record, value), there);
             }
             Entry::Event { at, text } => {
                 self.events.push_back((at, text));
@@ -300,8 +304,9 @@ impl Diary {
         let clock = clock.into_iter().map(Entry::Clock);
         let spent = ordered.into_iter().map(Entry::Ordered);
         let spent = spent.chain(failed.into_iter().map(Entry::Failed));
-        let presented = self.presented.into_iter().map(|((record, value), (zone, since))| {
-            Entry::Presented { zone, record, value, since: Some(since) }
+        let presented = self.presented.into_iter().map(|((record, value), there)| {
+            let Put { zone, since, by } = there;
+            Entry::Presented { zone, record, value, since: Some(since), by }
         });
         let events = self.events.into_iter().map(|(at, text)| Entry::Event { at, text });
         clock

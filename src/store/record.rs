@@ -76,6 +76,36 @@ pub struct Told {
     pub renewal: Option<Renewal>,
 }
 
+/// A TXT record of ours in somebody's zone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Put {
+    /// The zone.
+    pub zone: String,
+    /// Since when.
+    pub since: Timestamp,
+    /// Who put it there, where that was written down.
+    pub by: Option<PutBy>,
+}
+
+/// Who puts a record into the DNS, and who takes it away again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PutBy {
+    /// The way, as its table below `[challenge.dns-01]` is called.
+    pub way: String,
+    /// The server that was told, or the program that was run.
+    pub at: String,
+    /// The name that is proved by it.
+    pub host: Hostname,
+}
+
+impl Put {
+    /// The way it was put there.
+    #[must_use]
+    pub fn way(&self) -> &str {
+        self.by.as_ref().map_or("rfc2136", |by| by.way.as_str())
+    }
+}
+
 /// An order at a CA that was ready to be finalized: whatever ends us, its certificate is ours.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UnderWay {

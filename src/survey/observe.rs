@@ -123,7 +123,8 @@ pub async fn observe(
     look: &Look<'_>,
 ) -> Observation {
     let forgiven = |name: &CertName| {
-        Hostname::parse(name.as_str()).is_ok_and(|name| look.anew.takes_in(&name))
+        desired.new_keys.contains_key(name)
+            || Hostname::parse(name.as_str()).is_ok_and(|name| look.anew.takes_in(&name))
     };
     let waits = diary
         .waits

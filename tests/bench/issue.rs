@@ -57,6 +57,7 @@ impl Ours {
             contact: Vec::new(),
             agree_to_terms: true,
             key_type: KeyType::EcdsaP256,
+            reuse_key: false,
             profile: None,
             preferred_chain: None,
             names_per_certificate: 25,

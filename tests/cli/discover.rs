@@ -164,6 +164,7 @@ fn the_json_has_one_row_for_each_host_and_domain() {
               "why_not": null
             }
           ],
+          "persist": [],
           "schema": 1
         }
     "#]].assert_eq(&ran.pretty());

@@ -14,7 +14,7 @@ fn held() -> Case {
     store(Case::new().config(config))
 }
 
-fn store(case: Case) -> Case {
+pub(crate) fn store(case: Case) -> Case {
     let ca = Ca::new();
     let case = case.file("ca.pem", &ca.pem());
     [("example.org", 1), ("example.org", 4), ("example.net", 1)]

@@ -1,6 +1,6 @@
 //! Worlds written down.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use mailcert::config::EximLayout;
 use mailcert::model::{Hostname, Timestamp, Why};
@@ -23,6 +23,8 @@ pub(crate) fn one_domain(hosts: usize) -> (World, Hostname) {
         keep: 2,
         observed: Observed { servers, ..Observed::default() },
         orders: true,
+        reuse_keys: false,
+        new_keys: BTreeMap::new(),
         dead: BTreeSet::new(),
         now: Timestamp::from_unix(2_000_000_000),
         issued: 0,

@@ -45,12 +45,19 @@ pub(crate) fn random(chance: &mut Chance) -> World {
         keep: 1 + chance.below(3),
         observed: Observed { servers: sheet::some(chance, &names), ..Observed::default() },
         orders: !chance.once_in(10),
+        reuse_keys: chance.once_in(3),
+        new_keys: BTreeMap::new(),
         dead: BTreeSet::new(),
         now: Timestamp::from_unix(2_000_000_000),
         issued: 1_000,
     };
     world.dead = names.iter().filter(|_| chance.once_in(8)).cloned().collect();
     hold(chance, &mut world, &names);
+    let newest = world.observed.held.iter().filter_map(|held| {
+        let newest = held.versions.last().filter(|_| chance.once_in(8))?;
+        Some((held.name.clone(), newest.version))
+    });
+    world.new_keys = newest.collect();
     source(chance, &mut world, &names);
     if world.has_wildcard() {
         // Hosts that only a wildcard covers find another place where it has too many of them;

@@ -1,6 +1,6 @@
 //! A world: what the planner is told, and what becomes of it when steps are carried out.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
@@ -35,6 +35,8 @@ pub(crate) struct World {
     pub(crate) observed: Observed,
     /// Whether the CA may be asked.
     pub(crate) orders: bool,
+    pub(crate) reuse_keys: bool,
+    pub(crate) new_keys: BTreeMap<CertName, Version>,
     /// Names that the CA refuses.
     pub(crate) dead: BTreeSet<Hostname>,
     pub(crate) now: Timestamp,
@@ -62,6 +64,8 @@ impl World {
                 rest: (Challenge::Http01, Because::Rest),
             },
             key_type: KeyType::EcdsaP256,
+            reuse_keys: self.reuse_keys,
+            new_keys: self.new_keys.clone(),
             keep: self.keep,
             prove_every: Duration::from_secs(20 * 3_600),
         }

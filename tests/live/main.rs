@@ -32,6 +32,7 @@ mod full;
 mod import;
 mod instances;
 mod interrupted;
+mod keys;
 mod killed;
 mod lint;
 mod local;

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::clients::everything_verifies;
+use crate::clients::{everything_verifies, shown};
 use crate::fix::fix;
 use crate::world::{Exim, Wish, World, daemons::run, text};
 
@@ -60,4 +60,37 @@ fn a_revoked_certificate_is_renewed_at_once_and_a_good_one_is_not_asked_about_ag
     everything_verifies(&world);
     // The new one is good: nothing is left to do.
     world.mailcert(&["plan"]).exits(0);
+}
+
+#[test]
+#[ignore = "needs root and mail servers; tests/run runs it"]
+fn a_renewal_has_the_same_key_and_a_new_one_comes_at_once_for_who_asks() {
+    let zone = vec!["more.beta A MACHINE".to_owned()];
+    let world = World::start(Wish { exim: Exim::Combined, zone, ..Wish::default() });
+    let keys = "key-types = [\"ecdsa-p256\"]";
+    world.reconfigure(keys, &format!("{keys}\nreuse-key = true"));
+    fix(&world);
+    let key = |name: &str, version: u32| {
+        world.read(&format!("state/certificates/{name}/{version}/key.pem"))
+    };
+    let before = shown(&world);
+    let ran = world.mailcert(&["run", "--new-key", "alpha.test", "--new-key", "gamma.test"]);
+    let ran = ran.exits(0);
+    for name in ["alpha.test", "gamma.test"] {
+        assert_ne!(key(name, 1), key(name, 2), "{ran}");
+    }
+    for (old, new) in before.iter().zip(&shown(&world)) {
+        let is_new = old.0.ends_with("alpha.test") || old.0.ends_with("gamma.test");
+        assert_eq!(old.2 != new.2, is_new, "{} on {}: {ran}", old.0, old.1);
+    }
+    everything_verifies(&world);
+    world.mailcert(&["run"]).exits(0);
+    assert!(!world.path("state/certificates/alpha.test/3").exists(), "it was asked for once");
+
+    // Another host on it is a renewal of the same key.
+    world.reconfigure("\"beta.test\"\n", "\"beta.test\"\nhosts = [\"more.beta.test\"]\n");
+    let ran = world.mailcert(&["fix", "--yes"]).exits(0);
+    assert!(world.path("state/certificates/beta.test/2").exists(), "{ran}");
+    assert_eq!(key("beta.test", 1), key("beta.test", 2), "{ran}");
+    everything_verifies(&world);
 }

@@ -32,6 +32,21 @@ fn a_pinned_key_is_used_again_and_never_replaced() {
     assert!(added.is_ok(), "{ran}\n{}", added.unwrap_err());
     assert_eq!(spki(&world, "mail.beta.test"), before);
 
+    // A new key that a person asks for is held until its record is there, and shown then.
+    let ran = world.mailcert(&["run", "--new-key", "beta.test", "--json"]).exits(1);
+    let made = spki_of(text(&world.path("state/certificates/beta.test/3/chain.pem")));
+    let record = format!("_25._tcp.mail.beta.test. IN TLSA 3 1 1 {made}");
+    assert!(finds(&ran.json(), &["tlsa-mismatch", &record]), "no {record} in {ran}");
+    assert_eq!(spki(&world, "mail.beta.test"), before, "{ran}");
+    let again = world.mailcert(&["run", "--new-key", "beta.test"]).exits(1);
+    assert!(!world.path("state/certificates/beta.test/4").exists(), "{again}");
+    everything_verifies(&world);
+    world.add_to_zone(&[format!("_25._tcp.mail.beta TLSA 3 1 1 {made}")]);
+    std::thread::sleep(std::time::Duration::from_secs(2)); // the resolver forgets the one record
+    world.mailcert(&["run"]).exits(0);
+    let before = made;
+    assert_eq!(spki(&world, "mail.beta.test"), before);
+
     // Another kind of key cannot: the old one is shown, and the rest changes.
     let old = shown(&world);
     world.reconfigure("ecdsa-p256", "ecdsa-p384");

@@ -9,20 +9,20 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use mailcert::config::{Dns01, Rfc2136};
+use mailcert::config::{Dns01, Rfc2136, Writer};
 use mailcert::dns::{Dns, Kind, Record, Resolver};
-use mailcert::issue::{Order, Solver, Updates, issue};
+use mailcert::issue::{Order, Records, Solver, issue};
 use mailcert::model::{Hostname, KeyType, Timestamp, TsigAlgorithm, TsigKey};
 use mailcert::store::{Memory, Store};
 
 use crate::{World, put, said};
 
 /// A name server of `example.org` and `delegated.test`, which stops with the value.
-struct Server {
+pub(crate) struct Server {
     process: Child,
     /// BIND listens at addresses of interfaces only: one that is made for it.
     made: Option<Ipv4Addr>,
-    _directory: tempfile::TempDir,
+    pub(crate) directory: tempfile::TempDir,
 }
 
 impl Drop for Server {
@@ -46,7 +46,7 @@ fn zones(servers: &[Ipv4Addr]) -> [(&'static str, String); 2] {
     [("example.org", format!("{zone}{aliased}")), ("delegated.test", zone)]
 }
 
-fn knot(address: Ipv4Addr, servers: &[Ipv4Addr]) -> Server {
+pub(crate) fn knot(address: Ipv4Addr, servers: &[Ipv4Addr]) -> Server {
     let directory = tempfile::tempdir().unwrap();
     let at = directory.path().display();
     let mut config = format!(
@@ -92,7 +92,7 @@ fn bare_knot(address: Ipv4Addr) -> Server {
     start_knot(directory, &config, address)
 }
 
-fn start_knot(directory: tempfile::TempDir, config: &str, address: Ipv4Addr) -> Server {
+pub(crate) fn start_knot(directory: tempfile::TempDir, config: &str, address: Ipv4Addr) -> Server {
     put(&directory.path().join("knot.conf"), config);
     let mut command = Command::new("knotd");
     command.arg("-c").arg(directory.path().join("knot.conf"));
@@ -136,13 +136,14 @@ fn interface_address(verb: &str, address: Ipv4Addr) -> std::io::Result<std::proc
     Command::new("ip").args(["address", verb, &address, "dev", "lo"]).stderr(Stdio::null()).status()
 }
 
-fn start(directory: tempfile::TempDir, mut command: Command, address: Ipv4Addr) -> Server {
+pub(crate) fn start(
+    directory: tempfile::TempDir,
+    mut command: Command,
+    address: Ipv4Addr,
+) -> Server {
     let process = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
-    let server = Server {
-        process: process.expect("the name server is missing"),
-        made: None,
-        _directory: directory,
-    };
+    let server =
+        Server { process: process.expect("the name server is missing"), made: None, directory };
     for _ in 0..200 {
         if std::net::TcpStream::connect((address, 53)).is_ok() {
             return server;
@@ -161,7 +162,7 @@ fn right_key() -> TsigKey {
     key("mailcert", &[b'k'; 32])
 }
 
-fn updates(at: Ipv4Addr, key: TsigKey, change: impl FnOnce(&mut Rfc2136)) -> Updates {
+fn updates(at: Ipv4Addr, key: TsigKey, change: impl FnOnce(&mut Rfc2136)) -> Records {
     updates_of(Arc::new(Memory::new()), at, key, change)
 }
 
@@ -170,18 +171,22 @@ fn updates_of(
     at: Ipv4Addr,
     key: TsigKey,
     change: impl FnOnce(&mut Rfc2136),
-) -> Updates {
-    let mut rfc2136 = Rfc2136 {
-        server: None,
-        zone: None,
-        key: Some(Arc::new(key)),
-        key_file: None,
-        ttl: 1,
-        propagation: Duration::from_secs(20),
-    };
+) -> Records {
+    let key = Some(Arc::new(key));
+    let mut rfc2136 = Rfc2136 { server: None, zone: None, key, key_file: None, ttl: 1 };
     change(&mut rfc2136);
+    records(store, at, Writer::Rfc2136(rfc2136), Duration::from_secs(20))
+}
+
+/// The solver that puts records there in this way, and asks the server at `at`.
+pub(crate) fn records(
+    store: Arc<Memory>,
+    at: Ipv4Addr,
+    way: Writer,
+    propagation: Duration,
+) -> Records {
     let dns = Arc::new(Resolver::new(&[SocketAddr::from((at, 53))]).unwrap());
-    Updates::new(&Dns01 { rfc2136 }, dns, store, now())
+    Records::new(&Dns01 { way, propagation }, dns, store, now())
 }
 
 fn now() -> Timestamp {
@@ -189,30 +194,25 @@ fn now() -> Timestamp {
     Timestamp::from_unix(i64::try_from(since.as_secs()).unwrap())
 }
 
-async fn texts(at: Ipv4Addr, name: &str) -> Vec<Record> {
+pub(crate) async fn texts(at: Ipv4Addr, name: &str) -> Vec<Record> {
     let resolver = Resolver::new(&[SocketAddr::from((at, 53))]).unwrap();
     resolver.ask(name, Kind::Txt).await.records().to_vec()
 }
 
 /// One certificate for a host whose challenge has company and one whose challenge is elsewhere.
 async fn certify(place: u8, server: Ipv4Addr) {
+    certify_by(place, server, &updates(server, right_key(), |_| ())).await;
+}
+
+/// The same, with the records put there by `solver`.
+pub(crate) async fn certify_by(place: u8, server: Ipv4Addr, solver: &Records) {
     let world = World::start(place, &[("dns", &format!("{server}:53"))], &[]);
-    let solver = updates(server, right_key(), |_| ());
     let names =
         ["mx.example.org", "imap.example.org"].map(|name| Hostname::parse(name).unwrap()).to_vec();
-    let order = Order {
-        names,
-        key_type: KeyType::EcdsaP256,
-        key: None,
-        profile: None,
-        must_stay: Vec::new(),
-        sake: Vec::new(),
-        failed: Vec::new(),
-        replaces: None,
-    };
+    let order = Order::of(names, KeyType::EcdsaP256);
     let dns = Resolver::new(&[SocketAddr::from((server, 53))]).unwrap();
     let (acme, book) = (world.acme(), world.store.book());
-    let issued = issue(order, &acme, &dns, &world.http(), &solver, &book).await;
+    let issued = issue(order, &acme, &dns, &world.http(), solver, &book).await;
     let issued = issued.map_err(said).unwrap();
     assert!(issued.left_out.is_empty(), "{:?}", crate::left_out(&issued));
     let theirs = [Record::Txt("theirs".to_owned())];
@@ -249,7 +249,14 @@ async fn a_secondary_without_the_record_is_named_and_the_ca_is_not_told() {
     let [one, two] = [Ipv4Addr::new(127, 0, 26, 66), Ipv4Addr::new(127, 0, 26, 67)];
     let _primary = knot(one, &[one, two]);
     let _stale = knot(two, &[one, two]);
-    let solver = updates(one, right_key(), |how| how.propagation = Duration::from_secs(1));
+    let way = Writer::Rfc2136(Rfc2136 {
+        server: None,
+        zone: None,
+        key: Some(Arc::new(right_key())),
+        key_file: None,
+        ttl: 1,
+    });
+    let solver = records(Arc::new(Memory::new()), one, way, Duration::from_secs(1));
     let host = Hostname::parse("mx.example.org").unwrap();
     solver.present(&host, "t", "t.k").await.unwrap();
     let unseen = solver.settle(std::slice::from_ref(&host)).await.unwrap_err();

@@ -1,7 +1,7 @@
 //! A machine with many domains: the real planner, the real diary, and steps carried out by the
 //! letter. No mail server is on it: what is shown where is the business of the laws.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use mailcert::model::{
@@ -165,6 +165,8 @@ impl<'a> Machine<'a> {
             orders: true,
             ways: Ways::default(),
             key_type: KeyType::EcdsaP256,
+            reuse_keys: false,
+            new_keys: BTreeMap::new(),
             keep: 3,
             prove_every: Duration::from_secs(20 * 3_600),
         };

@@ -330,6 +330,7 @@ fn rdata(record: &Record) -> RData {
             RData::SOA(SOA::new(name(primary), name("hostmaster.example"), 1, 1, 1, 1, 1))
         }
         Record::Ns(server) => RData::NS(NS(name(server))),
+        Record::Cname(target) => RData::CNAME(CNAME(name(target))),
     }
 }
 
@@ -344,6 +345,7 @@ fn kind(of: RecordType) -> Option<Kind> {
         RecordType::TXT => Kind::Txt,
         RecordType::SOA => Kind::Soa,
         RecordType::NS => Kind::Ns,
+        RecordType::CNAME => Kind::Cname,
         _ => return None,
     })
 }

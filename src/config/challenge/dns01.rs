@@ -1,153 +1,95 @@
 //! `[challenge.dns-01]`: who puts the TXT records into the DNS.
 
-use std::net::SocketAddr;
-use std::path::PathBuf;
-use std::sync::Arc;
+mod exec;
+mod rfc2136;
+mod serve;
+
 use std::time::Duration;
 
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
-use zeroize::Zeroizing;
-
-use crate::config::acme::content;
-use crate::config::fault::{Trouble, shown};
+use crate::config::fault::Trouble;
 use crate::config::raw::{self, Table};
 use crate::config::value;
-use crate::model::{Hostname, TsigAlgorithm, TsigKey};
+
+pub use exec::Exec;
+pub use rfc2136::Rfc2136;
+pub use serve::Serve;
 
 /// `[challenge.dns-01]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dns01 {
-    /// Who is told of the records.
-    pub rfc2136: Rfc2136,
-}
-
-/// `[challenge.dns-01.rfc2136]`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rfc2136 {
-    /// The server that takes updates; `None` means the primary that the zone's SOA names.
-    pub server: Option<SocketAddr>,
-    /// The zone, if stated; `None` means the one the DNS says.
-    pub zone: Option<Hostname>,
-    /// The key the updates are signed with; a server may know its clients by their address.
-    pub key: Option<Arc<TsigKey>>,
-    /// The file of the key: nobody else may read it.
-    pub key_file: Option<PathBuf>,
-    /// How long the records may be kept by caches, in seconds.
-    pub ttl: u32,
+    /// Who puts the records there.
+    pub way: Writer,
     /// How long the zone's servers may take to show a record.
     pub propagation: Duration,
 }
 
-/// What is configured.
-pub(super) fn dns01(table: &Table<'_>) -> Option<Dns01> {
-    let rfc2136 = table.table("challenge.dns-01.rfc2136", raw::RFC2136)?;
-    Some(Dns01 { rfc2136: update(&rfc2136) })
+/// Who puts records into the DNS.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Writer {
+    /// We, by updates of the zone.
+    Rfc2136(Rfc2136),
+    /// A program of the admin's.
+    Exec(Exec),
+    /// We, by a name server of our own to which names are delegated.
+    Serve(Serve),
 }
 
-fn update(table: &Table<'_>) -> Rfc2136 {
-    let ttl = table.whole("ttl", 0, 86_400).unwrap_or(60);
-    Rfc2136 {
-        server: table.text("server", |text| value::socket(text, 53)),
-        zone: table.text("zone", value::host),
-        key: key(table).map(Arc::new),
-        key_file: table.text("key-file", |text| Ok(PathBuf::from(text))),
-        ttl: u32::try_from(ttl).unwrap_or(60),
-        propagation: table.text("propagation", value::duration).unwrap_or(PROPAGATION),
+impl Writer {
+    /// What its table below `[challenge.dns-01]` is called.
+    #[must_use]
+    pub fn table(&self) -> &'static str {
+        match self {
+            Self::Rfc2136(_) => "rfc2136",
+            Self::Exec(_) => "exec",
+            Self::Serve(_) => "serve",
+        }
     }
 }
 
-/// The key, from a file in BIND's own syntax or with the secret alone.
-fn key(table: &Table<'_>) -> Option<TsigKey> {
-    let name = table.text("key-name", value::word);
-    let algorithm = table.text("key-algorithm", algorithm);
-    let Some(text) = table.text("key-file", |text| content(&value::path(text)?, table.log.file))
-    else {
-        if table.value("key-file").is_none()
-            && let Some(span) = table.key("key-name").or_else(|| table.key("key-algorithm"))
-        {
-            let trouble = Trouble::new("there is no `key-file`", "expected the file of the key");
-            table.log.missing(Some(span), trouble);
+/// What is configured.
+pub(super) fn dns01(table: &Table<'_>) -> Option<Dns01> {
+    let (way, propagation) = way(table)?;
+    Some(Dns01 { way, propagation })
+}
+
+/// The one way there is; of two the later one is marked.
+fn way(table: &Table<'_>) -> Option<(Writer, Duration)> {
+    let updates = table.table("challenge.dns-01.rfc2136", raw::RFC2136);
+    let updates =
+        updates.map(|one| (Writer::Rfc2136(rfc2136::update(&one)), propagation(&one), one));
+    let exec = table.table("challenge.dns-01.exec", raw::EXEC);
+    let exec = exec.and_then(|one| {
+        let propagation = propagation(&one);
+        Some((Writer::Exec(exec::exec(&one)?), propagation, one))
+    });
+    let serve = table.table("challenge.dns-01.serve", raw::SERVE);
+    let serve = serve.and_then(|one| Some((Writer::Serve(serve::serve(&one)?), ANSWERED, one)));
+    let mut ways: Vec<_> = updates.into_iter().chain(exec).chain(serve).collect();
+    ways.sort_by_key(|(.., table)| table.span.start);
+    if let [(.., first), (.., second), ..] = ways.as_slice() {
+        let line = table.log.source.line(first.span.start);
+        let trouble = Trouble::new("`[challenge.dns-01]` has two ways", "expected one of them")
+            .help(format!("the other one stands in line {line}"));
+        table.log.wrong(second.span.clone(), trouble);
+    }
+    let Some((way, propagation, _)) = ways.into_iter().next() else {
+        let known = raw::DNS_01.iter().filter(|key| table.value(key).is_some());
+        if known.filter(|key| **key != "hosts").count() == 0 {
+            let message = "`[challenge.dns-01]` says not who puts the records into the DNS";
+            let expected = "expected `[challenge.dns-01.rfc2136]`, `.exec]` or `.serve]` below";
+            table.log.missing(Some(table.span.clone()), Trouble::new(message, expected));
         }
         return None;
     };
-    let text = Zeroizing::new(text);
-    let made = match text.contains('{') {
-        true => in_bind_syntax(&text).and_then(|key| agrees(key, name, algorithm)),
-        false => alone(&text, name, algorithm),
-    };
-    made.map_err(|trouble| {
-        table.log.wrong(table.key("key-file").unwrap_or_else(|| table.span.clone()), trouble);
-    })
-    .ok()
+    Some((way, propagation))
 }
 
-fn algorithm(text: &str) -> Result<TsigAlgorithm, Trouble> {
-    let known = TsigAlgorithm::ALL.into_iter().find(|one| one.as_str().eq_ignore_ascii_case(text));
-    known.ok_or_else(|| {
-        let message = format!("{} is no algorithm that can be used", shown(text));
-        Trouble::new(message, "expected hmac-sha256, hmac-sha384 or hmac-sha512")
-    })
+fn propagation(table: &Table<'_>) -> Duration {
+    table.text("propagation", value::duration).unwrap_or(PROPAGATION)
 }
 
-fn alone(
-    text: &str,
-    name: Option<String>,
-    algorithm: Option<TsigAlgorithm>,
-) -> Result<TsigKey, Trouble> {
-    let name = name.ok_or_else(|| {
-        Trouble::new("the file holds no key name", "expected `key-name` beside it")
-            .help("or give a file as tsig-keygen writes it")
-    })?;
-    let algorithm = algorithm.unwrap_or(TsigAlgorithm::Sha256);
-    Ok(TsigKey { name, algorithm, secret: secret(text.trim())? })
-}
-
-/// `key "NAME" { algorithm hmac-sha256; secret "BASE64"; };`, as tsig-keygen writes it.
-fn in_bind_syntax(text: &str) -> Result<TsigKey, Trouble> {
-    let spaced = Zeroizing::new(text.replace(['{', '}', ';', '"'], " "));
-    let words: Vec<&str> = spaced.split_whitespace().collect();
-    let after = |word: &str| {
-        let at = words.iter().position(|found| found.eq_ignore_ascii_case(word))?;
-        words.get(at + 1).copied()
-    };
-    let (Some(name), Some(kind), Some(base64)) =
-        (after("key"), after("algorithm"), after("secret"))
-    else {
-        let expected = "expected `key \"NAME\" { algorithm ...; secret \"...\"; };`";
-        return Err(Trouble::new("the file holds no key", expected));
-    };
-    Ok(TsigKey { name: value::word(name)?, algorithm: algorithm(kind)?, secret: secret(base64)? })
-}
-
-/// What stands beside the file must not say another thing than the file.
-fn agrees(
-    key: TsigKey,
-    name: Option<String>,
-    algorithm: Option<TsigAlgorithm>,
-) -> Result<TsigKey, Trouble> {
-    let bare = |name: &str| name.trim_end_matches('.').to_ascii_lowercase();
-    let other = |what: &str, found: &str, stated: &str| {
-        let message = format!("the key in the file has the {what} {}", shown(found));
-        Trouble::new(message, format!("expected {} as `key-{what}` says", shown(stated)))
-            .help(format!("leave `key-{what}` out: the file says it"))
-    };
-    if let Some(name) = name.filter(|name| bare(name) != bare(&key.name)) {
-        return Err(other("name", &key.name, &name));
-    }
-    match algorithm.filter(|algorithm| *algorithm != key.algorithm) {
-        Some(algorithm) => Err(other("algorithm", key.algorithm.as_str(), algorithm.as_str())),
-        None => Ok(key),
-    }
-}
-
-fn secret(base64: &str) -> Result<Zeroizing<Vec<u8>>, Trouble> {
-    let bytes = BASE64_STANDARD.decode(base64).map(Zeroizing::new).ok();
-    bytes.filter(|bytes| !bytes.is_empty()).ok_or_else(|| {
-        Trouble::new("the secret of the key is no base64", "expected it as tsig-keygen writes it")
-    })
-}
-
+/// Our own server shows a record at once; a question to it may get lost.
+const ANSWERED: Duration = Duration::from_secs(10);
 /// Secondaries that are told (NOTIFY) show a record within seconds.
 const PROPAGATION: Duration = Duration::from_secs(120);
 
@@ -155,7 +97,7 @@ const PROPAGATION: Duration = Duration::from_secs(120);
 mod tests {
     use std::path::Path;
 
-    use crate::config::{Config, decode, read};
+    use crate::config::{Config, Rfc2136, Writer, decode, read};
 
     fn parsed(challenges: &str, key: &'static str) -> Result<Config, String> {
         let text = format!(
@@ -167,18 +109,23 @@ mod tests {
         read.map(|(config, _)| config).map_err(|faults| faults.to_string())
     }
 
+    fn updates(config: &Config) -> &Rfc2136 {
+        let Writer::Rfc2136(updates) = &config.dns01.as_ref().unwrap().way else { panic!() };
+        updates
+    }
+
     #[test]
     fn a_key_is_read_as_tsig_keygen_writes_it_and_never_shown() {
         let table = "[challenge.dns-01.rfc2136]\nkey-file = \"/etc/k\"";
         let text =
             "key \"mailcert.\" {\n\talgorithm hmac-sha512;\n\tsecret \"c3dvcmRmaXNo\";\n};\n";
         let config = parsed(table, text).unwrap();
-        let key = config.dns01.as_ref().unwrap().rfc2136.key.clone().unwrap();
+        let key = updates(&config).key.clone().unwrap();
         assert_eq!((key.name.as_str(), key.secret.as_slice()), ("mailcert.", &b"swordfish"[..]));
         assert_eq!(format!("{key:?}"), "TsigKey(mailcert. hmac-sha512)");
         let alone = format!("{table}\nkey-name = \"k\"");
         let config = parsed(&alone, "c3dvcmRmaXNo\n").unwrap();
-        let key = config.dns01.unwrap().rfc2136.key.unwrap();
+        let key = updates(&config).key.clone().unwrap();
         assert_eq!(format!("{key:?}"), "TsigKey(k hmac-sha256)");
         for (table, text, expected) in [
             (table, "c3dvcmRmaXNo", "the file holds no key name"),

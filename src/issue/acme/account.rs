@@ -37,6 +37,11 @@ impl Session {
     }
 }
 
+/// The URL of an account that is kept.
+pub(super) fn kept_id(account: &store::Account) -> Option<String> {
+    Kept::read(&account.credentials).ok().map(|kept| kept.id)
+}
+
 impl Acme {
     /// The account of the store, or a new one.
     pub(super) async fn find_account(&self) -> Result<Session, Refusal> {

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::problem::printable;
 use super::spy;
+use crate::config;
 use crate::http::Http;
 use crate::issue::Refusal;
 use crate::model::{Code, Finding, Timestamp};
@@ -97,6 +98,9 @@ impl Directory {
             return Ok(());
         }
         let offered: Vec<_> = self.meta.profiles.keys().map(|name| printable(name, 60)).collect();
+        let near: Vec<&str> = offered.iter().map(String::as_str).collect();
+        let near = config::nearest(profile, &near);
+        let near = near.map_or_else(String::new, |near| format!(" (did you mean {near:?}?)"));
         Err(unusable(
             url,
             match offered.as_slice() {
@@ -104,7 +108,7 @@ impl Directory {
                     format!("the CA offers no profiles; remove profile = {profile:?} from [acme]")
                 }
                 _ => format!(
-                    "the CA offers no profile {profile:?}; it offers {} (profile in [acme])",
+                    "the CA offers no profile {profile:?}{near}; it offers {} (profile in [acme])",
                     offered.join(", ")
                 ),
             },
@@ -116,4 +120,25 @@ impl Directory {
 pub(super) fn unusable(url: &str, message: String) -> Refusal {
     let findings = vec![Finding::new(Code::OrderFailed, url, message)];
     Refusal { findings, names: Vec::new(), retry_after: None, by_ca: false }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Directory;
+
+    #[test]
+    fn a_profile_that_is_not_offered_is_answered_with_the_nearest() {
+        let text = r#"{"newNonce":"n","newAccount":"a","newOrder":"o",
+            "meta":{"profiles":{"classic":"","tlsserver":""}}}"#;
+        let directory: Directory = serde_json::from_str(text).unwrap();
+        assert!(directory.offers("ca", "tlsserver").is_ok());
+        for (profile, near) in [("tlsservr", " (did you mean \"tlsserver\"?)"), ("six-days", "")] {
+            let said = directory.offers("ca", profile).unwrap_err().sentence();
+            let expected = format!(
+                "the CA offers no profile {profile:?}{near}; it offers classic, tlsserver \
+                 (profile in [acme])"
+            );
+            assert_eq!(said, expected);
+        }
+    }
 }

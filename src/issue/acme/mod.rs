@@ -4,8 +4,10 @@ mod account;
 mod ari;
 mod directory;
 mod jws;
+mod kind;
 mod link;
 mod order;
+mod persist;
 mod problem;
 mod revoke;
 mod spy;
@@ -13,6 +15,7 @@ mod staging;
 
 pub use account::{AccountSeen, Registered, Standing};
 pub use directory::{Directory, Meta};
+pub use persist::persistent_value;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;

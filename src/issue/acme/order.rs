@@ -4,12 +4,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use instant_acme::{
-    Account, AuthorizationHandle, AuthorizationStatus, CertificateIdentifier, ChallengeType, Error,
-    Identifier, NewOrder, Order, OrderStatus,
+    Account, AuthorizationHandle, AuthorizationStatus, CertificateIdentifier, Error, Identifier,
+    NewOrder, Order, OrderStatus,
 };
 use rustls_pki_types::CertificateDer;
 
 use super::account::Session;
+use super::kind::{kind, word};
 use super::spy::Heard;
 use super::{Acme, NONCE_TRIES, problem};
 use crate::issue::presented::Presented;
@@ -219,7 +220,7 @@ impl Ordering<'_> {
             return Ok(());
         }
         let name = authorization.identifier().to_string();
-        let types = authorization.challenges.iter().map(|one| format!("{:?}", one.r#type));
+        let types = authorization.challenges.iter().map(|one| word(&one.r#type).to_owned());
         let offered = types.collect::<Vec<_>>().join(", ");
         let Ok(host) = Hostname::parse(&name) else {
             let name = problem::printable(&name, 255);
@@ -363,14 +364,6 @@ fn not_presented(names: Vec<(Hostname, String)>) -> Refusal {
     };
     let (names, findings) = names.into_iter().map(found).unzip();
     Refusal { findings, names, retry_after: None, by_ca: false }
-}
-
-fn kind(wanted: Challenge) -> ChallengeType {
-    match wanted {
-        Challenge::Http01 => ChallengeType::Http01,
-        Challenge::TlsAlpn01 => ChallengeType::TlsAlpn01,
-        Challenge::Dns01 => ChallengeType::Dns01,
-    }
 }
 
 /// Fetches all authorizations; what was fetched stays.

@@ -80,6 +80,7 @@ impl Mock {
             contact: Vec::new(),
             agree_to_terms: true,
             key_type: KeyType::EcdsaP256,
+            reuse_key: false,
             profile: None,
             preferred_chain: None,
             names_per_certificate: 25,
@@ -298,6 +299,9 @@ async fn the_http_challenge_is_found_wherever_it_stands() {
             "",
             r#"{"status":"pending","identifier":{"type":"dns","value":"b.example"},"challenges":[
           {"type":"dns-persist-01","url":"CA/c/0","status":"pending","issuer-domain-names":["x"]},
+          {"type":"dns-account-01","url":"CA/c/3","status":"pending","token":"t3"},
+          {"type":"tkauth-01","url":"CA/c/4","status":"pending","tkauth-type":"atc","odd":{"a":[1,null]}},
+          {"type":"","url":"CA/c/5","status":"pending","token":"../..","validated":"2026-01-01T00:00:00Z"},
           {"type":"dns-01","url":"CA/c/1","status":"pending","token":"t1"},
           {"type":"http-01","url":"CA/c/2","status":"pending","token":"t2"}]}"#,
         ),
@@ -348,8 +352,9 @@ async fn a_ca_without_http_01_or_with_a_wildcard_is_said() {
     for (identifier, expected) in [
         (
             r#"{"status":"pending","identifier":{"type":"dns","value":"b.example"},"challenges":[
-              {"type":"dns-01","url":"CA/c/1","status":"pending","token":"t1"}]}"#,
-            "b.example: the CA offers no http-01 for it (but Dns01)",
+              {"type":"dns-01","url":"CA/c/1","status":"pending","token":"t1"},
+              {"type":"dns-account-01","url":"CA/c/2","status":"pending","token":"t2"}]}"#,
+            "b.example: the CA offers no http-01 for it (but dns-01, dns-account-01)",
         ),
         (
             r#"{"status":"pending","wildcard":true,"identifier":{"type":"dns","value":"b.example"},"challenges":[

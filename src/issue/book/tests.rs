@@ -206,3 +206,18 @@ async fn an_order_without_its_key_is_forgotten() {
     run(&ca, &store, order(&["a.example", "b.example"]), NOW).await.unwrap();
     assert_eq!(ca.orders().len(), 2);
 }
+
+#[tokio::test]
+async fn an_order_with_a_held_key_is_not_taken_up_where_a_new_one_is_wanted() {
+    let ca = MemoryCa::new(NOW).unwrap();
+    let store = Memory::new();
+    let first = run(&ca, &store, order(&["a.example"]), NOW).await.unwrap();
+    let facts = crate::verify::facts(&first.bundle).unwrap();
+    store.keep(&certificate(), &first.bundle, &facts).unwrap();
+    let again = || PrivateKey::from_pem(first.bundle.key.expose_pem().to_owned());
+    let renewal = Order { key: Some(again()), ..order(&["a.example"]) };
+    let killed = run(&Deadly(&ca, Killed::AfterFinalize), &store, renewal, NOW).now_or_never();
+    assert!(killed.is_none() && key_left(&store) == first.bundle.key.expose_pem());
+    let issued = run(&ca, &store, order(&["a.example"]), NOW).await.unwrap();
+    assert_ne!(issued.bundle.key.expose_pem(), first.bundle.key.expose_pem());
+}

@@ -2,7 +2,6 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use crate::config::Rfc2136;
 use crate::dns::{Dns, Kind, Record, Reply};
 use crate::model::Hostname;
 
@@ -14,86 +13,56 @@ pub(super) struct Place {
     pub(super) alias: Option<String>,
     /// The zone it is in.
     pub(super) zone: String,
-    /// Who takes updates: addresses of one server.
-    pub(super) primary: Vec<SocketAddr>,
+    /// The zone's primary, by its SOA.
+    pub(super) mname: String,
     /// Every address of every server of the zone.
     pub(super) servers: Vec<SocketAddr>,
 }
 
-/// Asks the DNS; aliases are followed as far as the resolver follows any.
+/// Asks the DNS; aliases are followed as far as the resolver follows any. `stated` is the zone that
+/// the configuration names.
 pub(super) async fn find(
     dns: &dyn Dns,
     host: &Hostname,
-    settings: &Rfc2136,
+    stated: Option<&Hostname>,
 ) -> Result<Place, String> {
     let own = format!("_acme-challenge.{host}");
     let answer = dns.ask(&own, Kind::Txt).await;
     if let Reply::Failed(failure) = answer.reply {
-        return Err(format!("{host}: {own} cannot be asked for: {failure}"));
+        return Err(format!("{own} cannot be asked for: {failure}"));
     }
     let (record, alias) = match answer.aliases.last() {
         Some(target) => (target.clone(), Some(own)),
         None => (own, None),
     };
-    let said = |why| format!("{host}: {why}");
-    let (zone, mname) = zone_of(dns, &record, settings).await.map_err(said)?;
-    let primary = addresses_of_primary(dns, &zone, &mname, settings).await.map_err(said)?;
+    let (zone, mname) = zone_of(dns, &record, stated).await?;
+    let servers = servers(dns, &zone).await;
+    if servers.is_empty() {
+        return Err(format!("the servers of {zone} cannot be found; see `dig {zone} NS`"));
+    }
+    Ok(Place { record, alias, zone, mname, servers })
+}
+
+/// Every address of every server of a zone.
+pub(super) async fn servers(dns: &dyn Dns, zone: &str) -> Vec<SocketAddr> {
     let mut servers = Vec::new();
-    for server in dns.ask(&zone, Kind::Ns).await.records() {
+    for server in dns.ask(zone, Kind::Ns).await.records() {
         if let Record::Ns(name) = server {
             servers.extend(addresses(dns, name).await);
         }
     }
     servers.sort();
     servers.dedup();
-    if servers.is_empty() {
-        return Err(format!("{host}: the servers of {zone} cannot be found; see `dig {zone} NS`"));
-    }
-    Ok(Place { record, alias, zone, primary, servers })
-}
-
-/// Who takes updates of a zone.
-pub(super) async fn primary(
-    dns: &dyn Dns,
-    zone: &str,
-    settings: &Rfc2136,
-) -> Result<Vec<SocketAddr>, String> {
-    if let Some(server) = settings.server {
-        return Ok(vec![server]);
-    }
-    let answer = dns.ask(zone, Kind::Soa).await;
-    match answer.records().first() {
-        Some(Record::Soa(mname)) => addresses_of_primary(dns, zone, mname, settings).await,
-        _ => Err(format!("the SOA of {zone} cannot be had; see `dig {zone} SOA`")),
-    }
-}
-
-async fn addresses_of_primary(
-    dns: &dyn Dns,
-    zone: &str,
-    mname: &str,
-    settings: &Rfc2136,
-) -> Result<Vec<SocketAddr>, String> {
-    let found = match settings.server {
-        Some(server) => vec![server],
-        None => addresses(dns, mname).await,
-    };
-    if found.is_empty() {
-        return Err(format!(
-            "{mname}, the primary of {zone}, has no address; set `server` in \
-             [challenge.dns-01.rfc2136] (see `dig {zone} SOA`)"
-        ));
-    }
-    Ok(found)
+    servers
 }
 
 /// The zone and its primary: the nearest name above with an SOA.
-async fn zone_of(
+pub(super) async fn zone_of(
     dns: &dyn Dns,
     record: &str,
-    settings: &Rfc2136,
+    stated: Option<&Hostname>,
 ) -> Result<(String, String), String> {
-    let stated = settings.zone.as_ref().map(ToString::to_string);
+    let stated = stated.map(ToString::to_string);
     let mut at = stated.as_deref().unwrap_or(record);
     if !format!(".{record}").ends_with(&format!(".{at}")) {
         return Err(format!(
@@ -118,7 +87,7 @@ async fn zone_of(
     }
 }
 
-async fn addresses(dns: &dyn Dns, name: &str) -> Vec<SocketAddr> {
+pub(super) async fn addresses(dns: &dyn Dns, name: &str) -> Vec<SocketAddr> {
     let (six, four) = tokio::join!(dns.ask(name, Kind::Aaaa), dns.ask(name, Kind::A));
     let all = six.records().iter().chain(four.records());
     let addresses = all.filter_map(|record| match record {

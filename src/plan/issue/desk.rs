@@ -104,7 +104,9 @@ impl<'s, 'a> Desk<'s, 'a> {
         let names: Vec<Hostname> =
             wish.names.iter().filter(|name| !self.is_aside(name, base)).cloned().collect();
         let names = self.not_refused_elsewhere(wish, names, base, draft);
-        let because = self.need(&names, base).or_else(|| {
+        let asked = !names.is_empty() && held.is_some_and(|held| scene.wants_new_key(held));
+        let because = self.need(&names, base).or_else(|| asked.then_some(Reason::NewKey));
+        let because = because.or_else(|| {
             new_key(scene, wish, held.filter(|_| names.len() == wish.names.len())?, draft)
         });
         let because = because.or_else(|| self.refused_though_it_works(wish, &names));
@@ -112,7 +114,8 @@ impl<'s, 'a> Desk<'s, 'a> {
             draft.look_again_after(base.due_at(), scene.now);
         }
         let because = because?;
-        if let Some(until) = held.and_then(bad_until).filter(|until| *until > scene.now) {
+        let until = held.and_then(bad_until).filter(|until| *until > scene.now);
+        if let Some(until) = until.filter(|_| !asked) {
             draft.look_again(until);
             return None;
         }

@@ -55,7 +55,7 @@ fn asked(domain: Hostname, seconds: i64) -> Entry {
 
 fn presented(value: &str, since: Option<Timestamp>) -> Entry {
     let [zone, record] = ["example.org", "_acme-challenge.mx.example.org"].map(str::to_owned);
-    Entry::Presented { zone, record, value: value.to_owned(), since }
+    Entry::Presented { zone, record, value: value.to_owned(), since, by: None }
 }
 
 fn told(second: i64) -> Told {

@@ -1,6 +1,7 @@
 //! The first run, carried out by the library with a DNS and a CA in memory; and the proofs a real
 //! one would have noted, since nothing serves the certificates here.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -68,6 +69,7 @@ async fn first(machine: &Machine) {
         machine: vec![IpAddr::V4(machine.address)],
         places: Vec::new(),
         only: Vec::new(),
+        new_keys: BTreeMap::new(),
         now: began,
         tell: &|_| {},
         stop: &AtomicBool::new(false),

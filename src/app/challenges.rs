@@ -1,0 +1,69 @@
+//! Who answers challenges, and what of them is in the DNS or missing there.
+
+use std::collections::BTreeSet;
+use std::os::unix::fs::MetadataExt;
+use std::sync::Arc;
+
+use crate::app::output::{Failure, why};
+use crate::app::session::Session;
+use crate::config::{Config, Dns01, Rfc2136, Writer};
+use crate::dns::Resolver;
+use crate::issue::{self, Records, Solvers};
+use crate::model::{Challenge, Finding, Hostname, Timestamp};
+use crate::store::{Files, Store as _};
+use crate::verify;
+
+/// Who answers challenges, by the configuration.
+pub(super) fn solvers(
+    config: &Config,
+    store: Arc<Files>,
+    now: Timestamp,
+) -> Result<Solvers, Failure> {
+    let solvers = Solvers::new(config);
+    let Some(dns01) = &config.dns01 else { return Ok(solvers) };
+    if let Writer::Rfc2136(Rfc2136 { key_file: Some(path), .. }) = &dns01.way {
+        let mode = std::fs::metadata(path).map_err(|error| Failure::Usage(why(&error)))?.mode();
+        if mode & 0o007 != 0 {
+            let path = path.display();
+            return Err(Failure::Usage(format!(
+                "{path} can be read by everybody (mode {:04o}), and who reads it can change the \
+                 zone; try `chmod o-rwx {path}`, and make a new key",
+                mode & 0o7777
+            )));
+        }
+    }
+    let dns = Arc::new(Resolver::new(&config.dns).map_err(Failure::usage)?);
+    let records = Arc::new(Records::new(dns01, dns, store, now));
+    Ok(solvers.with(Challenge::Dns01, records))
+}
+
+/// What killed runs left in the DNS that no configured way takes away. Asked for by who has the lock.
+pub(super) async fn left_in_dns(session: &Session) -> Result<Vec<Finding>, Failure> {
+    let dns01 = session.config.dns01.as_ref();
+    issue::left_in_dns(dns01, &*session.store, &session.dns).await.map_err(Failure::store)
+}
+
+/// What is missing in the DNS for the names that our own name server answers for.
+pub(super) async fn missing_records(session: &Session) -> Result<Vec<Finding>, Failure> {
+    let config = &session.config;
+    let Some(Dns01 { way: Writer::Serve(serve), .. }) = &config.dns01 else {
+        return Ok(Vec::new());
+    };
+    let diary = session.store.diary().map_err(Failure::store)?;
+    let stated = config.domains.iter().flat_map(|domain| &domain.hosts);
+    let found = diary.discovered.values().flat_map(|domain| &domain.hosts);
+    let found = found.filter(|host| host.included).map(|host| &host.host);
+    let listed = config.ways.listed.keys();
+    let names: BTreeSet<Hostname> = stated.chain(found).chain(listed).cloned().collect();
+    drop(diary);
+    let takes = |name: &Hostname| config.ways.of(name).challenge == Challenge::Dns01;
+    Ok(issue::missing_records(serve, &session.dns, names.into_iter().filter(takes)).await)
+}
+
+/// The text of the record for dns-persist-01, as far as the store knows it. A store that cannot be
+/// read knows none; that is no matter here.
+pub(super) fn persistent_value(config: &Config) -> Option<String> {
+    let facts = |bundle: &_| verify::facts(bundle).map_err(|error| error.to_string());
+    let store = Files::open(&config.state, facts).ok()?;
+    issue::persistent_value(&store, &config.acme.directory)
+}
