@@ -5,6 +5,7 @@ mod account;
 mod bare;
 mod challenges;
 mod environment;
+mod forwarding;
 mod lock;
 mod look;
 mod new_key;
@@ -165,6 +166,9 @@ async fn command(cli: Cli) -> Result<u8, Failure> {
             let loaded = load(named, &output)?;
             let session = Session::open(loaded.config)?.waiting(typed.patience);
             account::account(&session, &typed, &output, loaded.findings).await
+        }
+        Command::Setup(cli::Setup { web_server: Some(server), .. }) => {
+            texts::forwarding(load_if_any(named, &output)?, server, &output)
         }
         Command::Setup(typed) => {
             let loaded = load(named, &output)?;

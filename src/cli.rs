@@ -208,7 +208,9 @@ Exit codes: 0 all is well, 1 something is wrong, 2 usage or configuration error,
 const STATUS_EXAMPLES: &str = "Asks nobody: what is shown was seen by the last run.
 Exits 0 if all is well, 3 if there is work to do.";
 
-const CHECK_EXAMPLES: &str = "Touches nothing and connects to nothing but the DNS.
+const CHECK_EXAMPLES: &str =
+    "Touches nothing and connects to nothing but the DNS; behind a web server
+(`listen` at another port than 80) to port 80 of the mail hosts, as the CA does.
 Exits 0 if all is well, 3 if there is work to do, 1 if something is broken or
 missing, 2 if the configuration is wrong. Notes (-v) are no work.";
 

@@ -382,7 +382,7 @@ async fn a_web_server_can_serve_the_answers() {
     let world = World::start(27, &[], &[]);
     let root = tempfile::tempdir().unwrap();
     serve_files(world.address, root.path().to_owned());
-    let webroot = mailcert::issue::Webroot::new(root.path().to_owned());
+    let webroot = mailcert::issue::Webroot::new(root.path().to_owned(), "webroot");
     let names = vec![Hostname::parse("mx.a.example").unwrap()];
     let order = Order::of(names, KeyType::EcdsaP256);
     let dns = Here { address: world.address, unseen: Vec::new() };

@@ -8,7 +8,7 @@ use crate::app::output::{Failure, why};
 use crate::app::session::Session;
 use crate::config::{Config, Dns01, Rfc2136, Writer};
 use crate::dns::Resolver;
-use crate::issue::{self, Records, Solvers};
+use crate::issue::{self, Alpn, Records, Solvers};
 use crate::model::{Challenge, Finding, Hostname, Timestamp};
 use crate::store::{Files, Store as _};
 use crate::verify;
@@ -19,7 +19,11 @@ pub(super) fn solvers(
     store: Arc<Files>,
     now: Timestamp,
 ) -> Result<Solvers, Failure> {
-    let solvers = Solvers::new(config);
+    let mut solvers = Solvers::new(config);
+    if let Some(addresses) = &config.tls_alpn01 {
+        let listener = Alpn::new(addresses.clone()).map_err(Failure::usage)?;
+        solvers = solvers.with(Challenge::TlsAlpn01, Arc::new(listener));
+    }
     let Some(dns01) = &config.dns01 else { return Ok(solvers) };
     if let Writer::Rfc2136(Rfc2136 { key_file: Some(path), .. }) = &dns01.way {
         let mode = std::fs::metadata(path).map_err(|error| Failure::Usage(why(&error)))?.mode();

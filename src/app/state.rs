@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::app::session::Session;
-use crate::app::{Failure, Output, challenges};
+use crate::app::{Failure, Output, challenges, forwarding};
 use crate::model::{Code, Finding, Hostname, Level, Verdict};
 use crate::plan::{self, Held, HeldVersion, Hook};
 use crate::report::{Body, CertificateRow, RenewBecause, Report, ServerRow, hook_word};
@@ -79,7 +79,8 @@ fn because(shown: &HeldVersion) -> RenewBecause {
     if suggested == Some(shown.due_at()) { RenewBecause::Suggested } else { RenewBecause::Lifetime }
 }
 
-/// `check`: programs, directories, hook-in lines. No network but the DNS.
+/// `check`: programs, directories, hook-in lines, and what a web server is to pass on. No network
+/// but the DNS, and this machine's port 80.
 pub(super) async fn check(
     session: &Session,
     output: &Output,
@@ -91,6 +92,7 @@ pub(super) async fn check(
     let work = around.iter().any(|finding| finding.level > Level::Note);
     findings.extend(around);
     findings.extend(survey::unsearchable_places(&session.config.sources));
+    findings.extend(forwarding::check(session).await?);
     let unpublished = challenges::missing_records(session).await?;
     let work = work || !unpublished.is_empty();
     let failed = findings.iter().any(|finding| finding.level == Level::Fail);

@@ -1,16 +1,18 @@
 //! `init`, `explain`, `completions`, `man`: commands that answer with a text.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use clap::CommandFactory;
 
-use crate::app::session::{self, CONFIG};
+use crate::app::session::{self, CONFIG, Loaded};
 use crate::app::{Failure, Output, environment};
 use crate::cli::{self, Cli};
+use crate::config::Answer;
 use crate::config::init::{self, Found};
 use crate::disk::{self, Access};
-use crate::model::{Code, Hostname, Owner};
-use crate::report::{Body, Report};
+use crate::model::{Code, Hostname, Owner, WebServer};
+use crate::report::{self, Body, Report};
 use crate::servers::{Kind, Server};
 use crate::{source, survey};
 
@@ -46,6 +48,28 @@ pub(super) fn man(directory: &Path, output: &Output) -> Result<u8, Failure> {
     }
     let text = files.iter().map(|path| format!("{}\n", path.display())).collect();
     answer("man", text, files, output)
+}
+
+/// `setup --web-server NAME`: the lines that pass the CA's question on to where it is answered.
+pub(super) fn forwarding(
+    loaded: Option<Loaded>,
+    server: WebServer,
+    output: &Output,
+) -> Result<u8, Failure> {
+    let answer_at = loaded.map(|loaded| loaded.config.http01.answer);
+    let behind = match answer_at {
+        Some(Answer::Listen(addresses)) if addresses.iter().all(|at| at.port() != 80) => {
+            addresses.first().copied()
+        }
+        _ => None,
+    };
+    let at = behind.unwrap_or_else(|| SocketAddr::from(USUAL));
+    let mut text = report::forwarding(server, at);
+    if behind.is_none() {
+        text +=
+            &format!("\n# And in mailcert.toml:\n# [challenge.http-01]\n# listen = [\"{at}\"]\n");
+    }
+    answer("setup", text, Vec::new(), output)
 }
 
 /// `init [DOMAIN]...`: looks at this machine and writes a commented configuration.
@@ -135,3 +159,6 @@ async fn found(domains: Vec<Hostname>, machine: &[std::net::IpAddr]) -> Found {
         domains,
     }
 }
+
+/// Where answers are given behind a web server unless the configuration says otherwise.
+const USUAL: ([u8; 4], u16) = ([127, 0, 0, 1], 8402);

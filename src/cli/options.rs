@@ -4,12 +4,12 @@ use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
-use clap::builder::{PossibleValue, StringValueParser, TypedValueParser};
+use clap::builder::{PossibleValue, PossibleValuesParser, StringValueParser, TypedValueParser};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, Args, Command, Error, ValueEnum};
 use clap_complete::Shell;
 
-use crate::model::{CertName, Code, Hostname, Timestamp};
+use crate::model::{CertName, Code, Hostname, Timestamp, WebServer};
 
 /// `verify`.
 #[derive(Args, Clone, Debug)]
@@ -228,9 +228,23 @@ pub struct Setup {
     /// Apply without a question
     #[arg(long)]
     pub yes: bool,
+    /// Print the lines by which a web server passes the CA's question on to us
+    ///
+    /// For `listen` at another port than 80 in [challenge.http-01]; `mailcert check` says whether
+    /// they work.
+    #[arg(long, value_name = "NAME", value_parser = web_server(), conflicts_with_all = ["undo", "yes"])]
+    pub web_server: Option<WebServer>,
     /// How long another mailcert is waited for.
     #[command(flatten)]
     pub patience: Patience,
+}
+
+/// The word for a web server.
+fn web_server() -> impl TypedValueParser<Value = WebServer> {
+    PossibleValuesParser::new(WebServer::ALL.map(WebServer::as_str)).map(|word| {
+        let known = WebServer::ALL.into_iter().find(|server| server.as_str() == word);
+        known.expect("it is one of the possible values")
+    })
 }
 
 /// `init`.

@@ -1,7 +1,7 @@
-//! `[challenge]`: how the CA is shown that a name is ours, which name takes which way, and which
-//! ways are still to come.
+//! `[challenge]`: how the CA is shown that a name is ours, and which name takes which way.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::ops::Range;
 
 use super::fault::Trouble;
@@ -10,51 +10,40 @@ use super::{Dns01, Http01, value};
 use crate::model::{Because, Challenge, Hostname, Ways};
 
 pub(super) mod dns01;
+pub(super) mod http01;
 
 /// What `[challenge]` says.
 #[derive(Default)]
 pub(super) struct Challenges {
     pub(super) http01: Option<Http01>,
+    pub(super) tls_alpn01: Option<Vec<SocketAddr>>,
     pub(super) dns01: Option<Dns01>,
     pub(super) ways: Ways,
 }
 
-/// `[challenge]`. The kinds still to come are left alone beside one that there is, but alone they
-/// say that http-01 is not wanted, or would not work.
+/// `[challenge]`.
 pub(super) fn challenges(root: &Table<'_>) -> Challenges {
     let Some(challenge) = root.table("challenge", raw::CHALLENGE) else {
         return Challenges::default();
     };
     let http01 = challenge.value("http-01").is_some();
-    let mut others = Vec::new();
-    if let Some(table) = challenge.any_table("challenge.tls-alpn-01") {
-        others.push(("tls-alpn-01".to_owned(), table.span));
-    }
-    let (mut updates, mut claims) = (None, Vec::new());
+    let mut claims = Vec::new();
+    let tls_alpn01 = challenge.table("challenge.tls-alpn-01", raw::TLS_ALPN_01).map(|table| {
+        claims.push(Claim::of(&table, Challenge::TlsAlpn01));
+        http01::sockets(&table, 443).unwrap_or_else(|| http01::everywhere(443))
+    });
+    let mut dns01 = None;
     if let Some(table) = challenge.table("challenge.dns-01", raw::DNS_01) {
         let claim = Claim::of(&table, Challenge::Dns01);
-        updates = dns01::dns01(&table);
-        claims.extend(updates.is_some().then_some(claim));
-    }
-    for (name, span) in others {
-        let message = format!("`[challenge.{name}]` is not available yet");
-        match (http01, &updates) {
-            (false, None) => root.log.missing(
-                Some(span),
-                Trouble::new(message, "expected `[challenge.http-01]`, at least beside it"),
-            ),
-            (true, None) => {
-                root.log.note(Some(span), Trouble::new(message, "only http-01 is used for now"));
-            }
-            (_, Some(_)) => {
-                let label = "only http-01 and dns-01 are used for now";
-                root.log.note(Some(span), Trouble::new(message, label));
-            }
-        }
+        dns01 = dns01::dns01(&table);
+        claims.extend(dns01.is_some().then_some(claim));
     }
     Challenges {
-        http01: challenge.table("challenge.http-01", raw::HTTP_01).and_then(|table| answer(&table)),
-        dns01: updates,
+        http01: challenge
+            .table("challenge.http-01", raw::HTTP_01)
+            .map(|table| http01::http01(&table)),
+        tls_alpn01,
+        dns01,
         ways: ways(root, http01, claims),
     }
 }
@@ -106,35 +95,6 @@ fn ways(root: &Table<'_>, http01: bool, claims: Vec<Claim<'_>>) -> Ways {
     Ways { listed, rest: (rest.unwrap_or_default(), because) }
 }
 
-fn answer(table: &Table<'_>) -> Option<Http01> {
-    let listen = table.some_texts("listen", |text| value::socket(text, 80));
-    let webroot = table.text("webroot", value::path);
-    if let (Some(first), Some(second)) = (table.key("listen"), table.key("webroot")) {
-        let (later, earlier) =
-            if first.start < second.start { (second, "listen") } else { (first, "webroot") };
-        table.log.wrong(
-            later,
-            Trouble::new("both `listen` and `webroot` are there", "expected one of them").help(
-                format!(
-                    "`{earlier}` stands in line {}",
-                    table.key(earlier).map_or(0, |key| table.log.source.line(key.start))
-                ),
-            ),
-        );
-    }
-    let mut sockets = Vec::new();
-    for (socket, value) in listen.unwrap_or_default() {
-        if sockets.contains(&socket) {
-            value.wrong(Trouble::new(format!("`{socket}` stands twice"), "expected each once"));
-        }
-        sockets.push(socket);
-    }
-    match webroot {
-        Some(directory) => Some(Http01::Webroot(directory)),
-        None => (!sockets.is_empty()).then_some(Http01::Listen(sockets)),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::path::Path;
@@ -159,6 +119,8 @@ mod tests {
         let all = dns.replace("HOSTS", "");
         let listed = dns.replace("HOSTS", "hosts = [\"mx.example.org\"]\n");
         let beside = format!("{http}{listed}");
+        let tls = "[challenge.tls-alpn-01]\n";
+        let both = format!("{tls}{listed}");
         for (challenges, host, expected) in [
             ("", "mx.example.org", "http-01, since no [challenge] is configured"),
             (http, "mx.example.org", "http-01, since no other [challenge] is configured"),
@@ -167,13 +129,17 @@ mod tests {
             (&listed, "imap.example.org", "http-01, since no other [challenge] names it"),
             (&beside, "mx.example.org", "dns-01, since hosts of [challenge.dns-01] name it"),
             (&beside, "imap.example.org", "http-01, since no other [challenge] names it"),
+            (tls, "mx.example.org", "tls-alpn-01, since no other [challenge] is configured"),
+            (&both, "mx.example.org", "dns-01, since hosts of [challenge.dns-01] name it"),
+            (&both, "imap.example.org", "tls-alpn-01, since no other [challenge] names it"),
         ] {
             let config = parsed(challenges).unwrap();
             let way = config.ways.of(&Hostname::parse(host).unwrap());
             let said = format!("{}, since {}", way.challenge, way.why());
             assert_eq!(said, expected, "{challenges}");
         }
-        let nobody = format!("{http}{all}");
-        assert!(parsed(&nobody).unwrap_err().contains("answers for no name"));
+        for nobody in [format!("{http}{all}"), format!("{http}{tls}"), format!("{tls}{all}")] {
+            assert!(parsed(&nobody).unwrap_err().contains("answers for no name"), "{nobody}");
+        }
     }
 }

@@ -119,7 +119,7 @@ const SERVERS: &str = include_str!("../../templates/init/servers.toml");
 #[cfg(test)]
 mod tests {
     use super::{Found, Server, text};
-    use crate::config::{Config, Http01, Note, builtin, read};
+    use crate::config::{Answer, Config, Note, builtin, read};
     use crate::model::{Hostname, Owner};
     use std::path::{Path, PathBuf};
 
@@ -190,7 +190,7 @@ mod tests {
         let found = Found { port_80: Some("ngi\nnx".to_owned()), ..found() };
         let text = text(&found);
         assert!(text.contains("nginx listens there\n"), "{text}");
-        assert_eq!(parsed(&text).0.http01, Http01::Webroot("/var/www/html".into()));
+        assert_eq!(parsed(&text).0.http01.answer, Answer::Webroot("/var/www/html".into()));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! Pure: the files the text names are read by a closure that the caller hands in.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -25,6 +25,7 @@ mod value;
 
 pub use access::{others_may_read, unsafe_access};
 pub use challenge::dns01::{Dns01, Exec, Rfc2136, Serve, Writer};
+pub use challenge::http01::{Answer, Http01};
 pub use eab::ExternalAccount;
 pub(crate) use fault::nearest;
 pub use fault::{Fault, Faults, Note};
@@ -51,10 +52,8 @@ pub fn builtin() -> Config {
             eab: None,
             staging: None,
         },
-        http01: Http01::Listen(vec![
-            SocketAddr::from((Ipv4Addr::UNSPECIFIED, 80)),
-            SocketAddr::from((Ipv6Addr::UNSPECIFIED, 80)),
-        ]),
+        http01: Http01::default(),
+        tls_alpn01: None,
         dns01: None,
         ways: Ways::default(),
         dns: Vec::new(),
@@ -75,6 +74,8 @@ pub struct Config {
     pub acme: Acme,
     /// How http-01 challenges are answered.
     pub http01: Http01,
+    /// Where tls-alpn-01 challenges are answered, where they are.
+    pub tls_alpn01: Option<Vec<SocketAddr>>,
     /// How dns-01 challenges are answered, where they are.
     pub dns01: Option<Dns01>,
     /// Which of these a name takes.
@@ -125,15 +126,6 @@ pub struct Acme {
     /// The directory where names that failed are tried first: its certificates are for nothing,
     /// and so are its failures.
     pub staging: Option<String>,
-}
-
-/// `[challenge.http-01]`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Http01 {
-    /// Our own listener, bound only while a challenge is presented.
-    Listen(Vec<SocketAddr>),
-    /// Files below `DIR/.well-known/acme-challenge`, served by the admin's web server.
-    Webroot(PathBuf),
 }
 
 /// `[discover]`.

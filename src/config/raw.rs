@@ -56,7 +56,8 @@ pub(super) const FALLBACK: &[&str] = &[
 ];
 pub(super) const EAB: &[&str] = &["key-id", "hmac-key-file"];
 pub(super) const CHALLENGE: &[&str] = &["http-01", "tls-alpn-01", "dns-01"];
-pub(super) const HTTP_01: &[&str] = &["listen", "webroot"];
+pub(super) const HTTP_01: &[&str] = &["listen", "webroot", "webroots"];
+pub(super) const TLS_ALPN_01: &[&str] = &["hosts", "listen"];
 pub(super) const DNS_01: &[&str] = &["hosts", "rfc2136", "exec", "serve"];
 pub(super) const RFC2136: &[&str] =
     &["server", "zone", "key-name", "key-algorithm", "key-file", "ttl", "propagation"];
@@ -126,6 +127,7 @@ const TABLES: &[(&str, &[&str])] = &[
     ("[[exim]]", EXIM),
     ("[[postfix]]", POSTFIX),
     ("[[files]]", FILES),
+    ("[challenge.tls-alpn-01]", TLS_ALPN_01),
     ("[challenge.dns-01]", DNS_01),
     ("[challenge.dns-01.rfc2136]", RFC2136),
     ("[challenge.dns-01.exec]", EXEC),
@@ -159,6 +161,10 @@ impl<'a> Value<'a> {
     }
 
     /// The text and what `parse` makes of it; a problem is kept for the end.
+    pub(super) fn is_table(&self) -> bool {
+        self.value.is_table()
+    }
+
     pub(super) fn text<T>(&self, parse: impl Fn(&str) -> Result<T, Trouble>) -> Option<T> {
         let Some(text) = self.value.as_str() else {
             self.wrong(self.wrong_type("a string"));
@@ -226,6 +232,11 @@ impl<'a> Table<'a> {
         let unknown =
             self.entries.keys().filter(|found| !known.contains(&found.get_ref().as_ref()));
         unknown.into_iter().any(|found| nearest(found.get_ref(), known) == Some(key))
+    }
+
+    /// All its keys, where nobody knows them before.
+    pub(super) fn keys(&self) -> impl Iterator<Item = &'a str> {
+        self.entries.keys().map(|key| key.get_ref().as_ref())
     }
 
     /// The place of a key.

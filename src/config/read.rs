@@ -127,6 +127,7 @@ fn config(root: &Table<'_>) -> Config {
     Config {
         acme: acme::acme(root, !domains.is_empty(), sources.is_some()),
         http01: challenge.http01.unwrap_or(default.http01),
+        tls_alpn01: challenge.tls_alpn01,
         dns01: challenge.dns01,
         ways: challenge.ways,
         sources: sources.unwrap_or_default(),

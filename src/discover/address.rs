@@ -212,22 +212,28 @@ fn tell_partly(
 ) {
     let (here, elsewhere): (Vec<IpAddr>, Vec<IpAddr>) =
         addresses.found.iter().partition(|address| is_here(**address, machine));
+    let v6_first = elsewhere.iter().any(IpAddr::is_ipv6) && !here.iter().any(IpAddr::is_ipv6);
     let (here, elsewhere) = (list(here), list(elsewhere));
+    let asked_for = match v6_first {
+        true => format!(" CAs ask IPv6 first, so that machine has to answer them for {host}, too:"),
+        false => String::new(),
+    };
     findings.push(Finding::new(
         Code::PointsPartly,
         host,
         format!(
             "{host} points to this machine ({here}) and to {elsewhere}, which is not this \
-             machine's: the certificate is shown here only; take care of it there, or state the \
-             address in [machine] addresses if it is this machine's"
+             machine's: the certificate is shown here only;{asked_for} take care of it there, or \
+             state the address in [machine] addresses if it is this machine's"
         ),
     ));
     if reasons.iter().any(|why| matches!(why, Why::Mx(_) | Why::NoMx)) {
+        let lands = if v6_first { "lands" } else { "may land" };
         findings.push(Finding::new(
             Code::MxElsewhere,
             host,
             format!(
-                "{host} takes mail at {elsewhere} as well, so the CA's http-01 question may land \
+                "{host} takes mail at {elsewhere} as well, so the CA's http-01 question {lands} \
                  there: have that machine pass /.well-known/acme-challenge/ on to {here}, or give \
                  each machine a name of its own"
             ),

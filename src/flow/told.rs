@@ -5,7 +5,7 @@ use async_trait::async_trait;
 
 use crate::flow::Event;
 use crate::issue::Solver;
-use crate::model::{Challenge, Hostname};
+use crate::model::{AnsweredFrom, Challenge, Hostname};
 
 /// The solver, and who is told.
 pub(super) struct Told<'a> {
@@ -17,6 +17,10 @@ pub(super) struct Told<'a> {
 impl Solver for Told<'_> {
     fn kind(&self, host: &Hostname) -> Challenge {
         self.solver.kind(host)
+    }
+
+    fn answered_from(&self, host: &Hostname) -> AnsweredFrom {
+        self.solver.answered_from(host)
     }
 
     async fn rehearse(&self, host: &Hostname) -> Result<(), String> {

@@ -1,5 +1,6 @@
 //! One plain GET to a given address: what a CA's http-01 validation does.
 
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use http_body_util::Empty;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use super::{AGENT, BODY_LIMIT, Http, HttpError, collect, error, host_header};
 
@@ -30,24 +32,28 @@ impl Http {
             let why = "only http is asked at a given address".to_owned();
             return Err(HttpError::Url { url: url.to_string(), why });
         }
-        match tokio::time::timeout(deadline, get(address, url)).await {
-            Ok(result) => result,
-            Err(_) => {
-                Err(HttpError::Timeout { peer: address.to_string(), seconds: deadline.as_secs() })
+        let peer = || address.to_string();
+        let until = Instant::now() + deadline;
+        let stream = match tokio::time::timeout_at(until, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => stream,
+            Ok(Err(e)) => {
+                let (why, kind) = (e.to_string(), e.kind());
+                return Err(HttpError::Connect { peer: peer(), why, kind });
             }
-        }
+            Err(_) => {
+                let why = format!("nobody answered within {} s", deadline.as_secs());
+                let kind = ErrorKind::TimedOut;
+                return Err(HttpError::Connect { peer: peer(), why, kind });
+            }
+        };
+        let late = |_| HttpError::Timeout { peer: peer(), seconds: deadline.as_secs() };
+        tokio::time::timeout_at(until, get(stream, &peer(), url)).await.map_err(late)?
     }
 }
 
-async fn get(address: SocketAddr, url: &Uri) -> Result<Response<Bytes>, HttpError> {
-    let peer = address.to_string();
+async fn get(stream: TcpStream, peer: &str, url: &Uri) -> Result<Response<Bytes>, HttpError> {
     let broken =
-        |e: hyper::Error| HttpError::Broken { peer: peer.clone(), why: error::innermost(&e) };
-    let stream = TcpStream::connect(address).await.map_err(|e| HttpError::Connect {
-        peer: peer.clone(),
-        why: e.to_string(),
-        kind: e.kind(),
-    })?;
+        |e: hyper::Error| HttpError::Broken { peer: peer.to_owned(), why: error::innermost(&e) };
     // A socket that cannot be told so is only slower.
     let _ = stream.set_nodelay(true);
     let (mut sender, connection) =
@@ -63,5 +69,5 @@ async fn get(address: SocketAddr, url: &Uri) -> Result<Response<Bytes>, HttpErro
     headers.extend(host_header(url));
     headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
     let answer = sender.send_request(request).await.map_err(broken)?;
-    collect(answer, &peer, BODY_LIMIT).await
+    collect(answer, peer, BODY_LIMIT).await
 }

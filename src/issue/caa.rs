@@ -46,7 +46,7 @@ pub async fn check(dns: &dyn Dns, name: &DnsId, ca: &CaIdentity, method: Challen
             }
             Reply::Failed(failure) => {
                 let message = format!(
-                    "{name}: the CAA records of {at} could not be read ({failure:?}); the CA \
+                    "{name}: the CAA records of {at} could not be read ({failure}); the CA \
                      refuses too if it cannot read them (dig CAA {at})"
                 );
                 return Caa::Unknown(Finding::new(Code::CaaUnknown, name, message));
@@ -275,7 +275,7 @@ mod tests {
             (
                 "mx.a.example",
                 &[("a.example", &["SERVFAIL"]), ("example", &["0 issue ;"])],
-                "unknown: mx.a.example: the CAA records of a.example could not be read (ServFail); the CA refuses too if it cannot read them (dig CAA a.example)",
+                "unknown: mx.a.example: the CAA records of a.example could not be read (SERVFAIL); the CA refuses too if it cannot read them (dig CAA a.example)",
             ),
         ] {
             assert_eq!(said(name, sets).await, expected, "{name} {sets:?}");

@@ -1,15 +1,9 @@
 //! [`Listener`]: answers http-01 challenges on our own socket, bound only while one is presented.
 
-mod taken;
-
-pub use taken::holder as port_holder;
-
 use std::collections::HashMap;
 use std::convert::Infallible;
-use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -18,190 +12,76 @@ use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::sync::Semaphore;
-use tokio::task::JoinHandle;
+use tokio::net::TcpStream;
 
 use crate::issue::Solver;
-use crate::model::Hostname;
+use crate::issue::door::{Door, PATIENCE};
+use crate::model::{AnsweredFrom, Hostname};
 
-/// The http-01 listener. Many orders share it: the first challenge binds its sockets, the last
-/// one to go closes them.
+/// The http-01 listener.
 #[derive(Debug)]
 pub struct Listener {
-    addresses: Vec<SocketAddr>,
-    /// Held while sockets are bound, so that two orders do not bind twice.
-    door: tokio::sync::Mutex<()>,
-    state: Arc<Mutex<State>>,
-    /// A missing address family is worth one line, not one for each bind.
-    noted: Once,
+    door: Door,
+    tokens: Arc<Mutex<Tokens>>,
+    from: AnsweredFrom,
 }
 
-#[derive(Debug, Default)]
-struct State {
-    /// What is presented: how often, and the answer.
-    tokens: HashMap<String, (usize, Bytes)>,
-    /// The tasks that hold the sockets.
-    running: Vec<JoinHandle<()>>,
-    /// Tasks told to end, whose sockets may not be closed yet.
-    ending: Vec<JoinHandle<()>>,
-}
+/// What is presented: how often, and the answer.
+type Tokens = HashMap<String, (usize, Bytes)>;
 
 impl Listener {
-    /// A listener on these addresses. A v6 socket takes v6 only; a family the machine does not
-    /// have is left out as long as another remains.
+    /// A listener on these addresses. Where none of them is at port 80, a web server is to pass on
+    /// what it is asked there.
     #[must_use]
     pub fn new(addresses: Vec<SocketAddr>) -> Self {
-        let door = tokio::sync::Mutex::default();
-        Self { addresses, door, state: Arc::default(), noted: Once::new() }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        lock(&self.state)
-    }
-
-    /// Binds every address, or says what stands in the way.
-    fn bind(&self) -> Result<Vec<TcpListener>, String> {
-        let mut sockets = Vec::new();
-        let mut missing = Vec::new();
-        for address in &self.addresses {
-            match bind(*address) {
-                Ok(socket) => sockets.push(socket),
-                Err(e) if lacks_family(*address, &e) => {
-                    self.noted.call_once(|| {
-                        tracing::info!(%address, "this machine has no addresses of this family");
-                    });
-                    missing.push(format!("cannot listen on {address}: {e}"));
-                }
-                Err(e) => return Err(obstacle(*address, &e)),
-            }
-        }
-        if sockets.is_empty() {
-            missing.push("the listener has no address to listen on".to_owned());
-            return Err(missing.swap_remove(0));
-        }
-        Ok(sockets)
+        let behind = addresses.first().filter(|_| addresses.iter().all(|at| at.port() != 80));
+        let from = behind.map_or(AnsweredFrom::Port, |at| AnsweredFrom::Behind(*at));
+        let door = Door::new(addresses, "[challenge.http-01]", YIELD);
+        Self { door, tokens: Arc::default(), from }
     }
 }
 
 #[async_trait]
 impl Solver for Listener {
+    fn answered_from(&self, _host: &Hostname) -> AnsweredFrom {
+        self.from.clone()
+    }
+
     async fn present(
         &self,
         _host: &Hostname,
         token: &str,
         key_authorization: &str,
     ) -> Result<(), String> {
-        let _door = self.door.lock().await;
-        let ending = std::mem::take(&mut self.lock().ending);
-        for task in ending {
-            // It was told to end; its socket is closed when it has.
-            let _ = task.await;
-        }
-        if self.lock().running.is_empty() {
-            let sockets = self.bind()?;
-            let slots = Arc::new(Semaphore::new(CONNECTIONS));
-            let serve = |socket| tokio::spawn(accept(socket, self.state.clone(), slots.clone()));
-            self.lock().running = sockets.into_iter().map(serve).collect();
-        }
-        let mut state = self.lock();
+        let tokens = self.tokens.clone();
+        self.door.open(move |stream| serve(stream, tokens.clone())).await?;
         let answer = Bytes::copy_from_slice(key_authorization.as_bytes());
-        let (count, shown) = state.tokens.entry(token.to_owned()).or_default();
+        let mut tokens = lock(&self.tokens);
+        let (count, shown) = tokens.entry(token.to_owned()).or_default();
         (*count, *shown) = (*count + 1, answer);
         Ok(())
     }
 
     async fn clear(&self, _host: &Hostname, token: &str) {
-        let mut state = self.lock();
-        let Some((count, _)) = state.tokens.get_mut(token) else { return };
+        let mut tokens = lock(&self.tokens);
+        let Some((count, _)) = tokens.get_mut(token) else { return };
         *count -= 1;
         if *count == 0 {
-            state.tokens.remove(token);
+            tokens.remove(token);
         }
-        if state.tokens.is_empty() {
-            let tasks = std::mem::take(&mut state.running);
-            tasks.iter().for_each(JoinHandle::abort);
-            state.ending.extend(tasks);
-        }
-    }
-}
-
-impl Drop for Listener {
-    fn drop(&mut self) {
-        self.lock().running.iter().for_each(JoinHandle::abort);
+        self.door.close();
     }
 }
 
 /// A panic elsewhere does not make the map wrong.
-fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
-    state.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock(tokens: &Mutex<Tokens>) -> MutexGuard<'_, Tokens> {
+    tokens.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// One socket; a v6 one takes v6 only.
-pub(super) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = if address.is_ipv6() { TcpSocket::new_v6()? } else { TcpSocket::new_v4()? };
-    if address.is_ipv6() {
-        // Otherwise `[::]:80` takes the v4 port too, and `0.0.0.0:80` finds it taken.
-        rustix::net::sockopt::set_ipv6_v6only(&socket, true)?;
-    }
-    // Connections of the last round that linger in TIME_WAIT are no obstacle.
-    socket.set_reuseaddr(true)?;
-    socket.bind(address)?;
-    socket.listen(BACKLOG)
-}
-
-/// Whether the machine lacks the whole family, not only this address.
-fn lacks_family(address: SocketAddr, error: &io::Error) -> bool {
-    let code = rustix::io::Errno::from_io_error(error);
-    code == Some(rustix::io::Errno::AFNOSUPPORT)
-        || (error.kind() == io::ErrorKind::AddrNotAvailable && address.ip().is_unspecified())
-}
-
-/// What stands in the way and what to do about it.
-fn obstacle(address: SocketAddr, error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::AddrInUse => {
-            let by =
-                taken::holder(address).unwrap_or_else(|| "a process only root can see".to_owned());
-            format!(
-                "{address} is taken by {by}; let it serve the answers ([challenge.http-01] \
-                 webroot = \"/var/www/html\"), or stop it"
-            )
-        }
-        io::ErrorKind::AddrNotAvailable => format!(
-            "{address} is no address of this machine; correct listen in [challenge.http-01]"
-        ),
-        io::ErrorKind::PermissionDenied => format!(
-            "{address} may not be listened on by this user; run as root or with \
-             CAP_NET_BIND_SERVICE, or use webroot = \"/var/www/html\" in [challenge.http-01]"
-        ),
-        _ => format!("cannot listen on {address}: {error}"),
-    }
-}
-
-/// Takes connections until it is aborted; then the socket is closed.
-async fn accept(socket: TcpListener, state: Arc<Mutex<State>>, slots: Arc<Semaphore>) {
-    loop {
-        let Ok(slot) = slots.clone().acquire_owned().await else { return };
-        match socket.accept().await {
-            Ok((stream, _)) => {
-                let state = state.clone();
-                tokio::spawn(async move {
-                    // Who is slower than this is cut off.
-                    let _ = tokio::time::timeout(PATIENCE, serve(stream, state)).await;
-                    drop(slot);
-                });
-            }
-            // Out of descriptors: the next try may find some.
-            Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
-        }
-    }
-}
-
-async fn serve(stream: TcpStream, state: Arc<Mutex<State>>) {
+async fn serve(stream: TcpStream, tokens: Arc<Mutex<Tokens>>) {
     let _ = stream.set_nodelay(true);
     let service = service_fn(|request: Request<hyper::body::Incoming>| {
-        let answer = answer(request.method(), request.uri().path(), &state);
+        let answer = answer(request.method(), request.uri().path(), &tokens);
         async move { Ok::<_, Infallible>(answer) }
     });
     // What strangers send wrong is theirs; there is nobody to tell.
@@ -215,7 +95,7 @@ async fn serve(stream: TcpStream, state: Arc<Mutex<State>>) {
 }
 
 /// The answer to one request: a presented token, or nothing.
-fn answer(method: &Method, path: &str, state: &Mutex<State>) -> Response<Full<Bytes>> {
+fn answer(method: &Method, path: &str, tokens: &Mutex<Tokens>) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::default());
     if method != Method::GET && method != Method::HEAD {
         *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
@@ -223,7 +103,7 @@ fn answer(method: &Method, path: &str, state: &Mutex<State>) -> Response<Full<By
         return response;
     }
     let token = path.strip_prefix(super::CHALLENGE_PATH);
-    match token.and_then(|token| lock(state).tokens.get(token).map(|(_, shown)| shown.clone())) {
+    match token.and_then(|token| lock(tokens).get(token).map(|(_, shown)| shown.clone())) {
         Some(shown) => {
             *response.body_mut() = Full::new(shown);
             let kind = HeaderValue::from_static("application/octet-stream");
@@ -234,14 +114,11 @@ fn answer(method: &Method, path: &str, state: &Mutex<State>) -> Response<Full<By
     response
 }
 
-/// Connections served at once.
-const CONNECTIONS: usize = 256;
-/// Connections the kernel keeps waiting.
-const BACKLOG: u32 = 256;
+/// What else is to be done where another program has the port.
+const YIELD: &str = "have the answers served by a web server ([challenge.http-01] webroot = \
+                     \"/var/www/html\") or passed on by it (`mailcert setup --web-server nginx`)";
 /// Most bytes of a request's head.
 const REQUEST_LIMIT: usize = 8192;
-/// Most a connection may take.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 #[cfg(test)]
 mod tests {

@@ -4,9 +4,12 @@
 //! with a finding; the others are not held up by them.
 
 mod acme;
+mod alpn;
 mod book;
+mod by_host;
 mod caa;
 mod dns01;
+mod door;
 mod key;
 mod listen;
 mod memory;
@@ -14,25 +17,29 @@ mod preflight;
 mod presented;
 mod run;
 mod solvers;
+mod taken;
 mod webroot;
 
 pub use acme::{AccountSeen, Acme, Directory, Meta, Registered, Standing, persistent_value};
+pub use alpn::Alpn;
 pub use book::{Book, FORGOTTEN};
 pub use caa::{Caa, check as check_caa};
 pub use dns01::{Records, left_in_dns, missing_records};
 pub use listen::Listener;
-pub use listen::port_holder;
 pub use memory::{Fetch, MemoryCa};
 pub use preflight::{Seen, preflight};
 pub use run::issue;
 pub use solvers::Solvers;
+pub use taken::holder as port_holder;
 pub use webroot::Webroot;
 
 use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::model::{Bundle, Challenge, Code, Finding, Hostname, KeyType, PrivateKey, Renewal};
+use crate::model::{
+    AnsweredFrom, Bundle, Challenge, Code, Finding, Hostname, KeyType, PrivateKey, Renewal,
+};
 
 /// What is wanted of the CA.
 pub struct Order {
@@ -188,6 +195,12 @@ pub trait Solver: Send + Sync {
     fn kind(&self, host: &Hostname) -> Challenge {
         let _ = host;
         Challenge::Http01
+    }
+
+    /// From where http-01 is answered for `host`: what is to be done where it is not depends on it.
+    fn answered_from(&self, host: &Hostname) -> AnsweredFrom {
+        let _ = host;
+        AnsweredFrom::Port
     }
 
     /// Presents `key_authorization`: at `/.well-known/acme-challenge/TOKEN` of `host` for http-01,

@@ -1,5 +1,12 @@
 //! The preflight: would the CA find our answer? Three answers: yes, no, and "cannot be seen from
 //! here", which must not stop an order (NAT without hairpin, split DNS, a blocked path).
+//!
+//! It goes as a CA does: by IPv6 where the name has such addresses, and on to IPv4 only after
+//! nothing at all came of connecting. A refusal or a wrong answer by IPv6 is final for the CA
+//! (letsencrypt.org/docs/ipv6-support), whatever IPv4 would say.
+
+mod http01;
+mod tls_alpn01;
 
 use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
@@ -8,14 +15,12 @@ use std::time::Duration;
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use futures_util::future::join_all;
-use http::header::{LOCATION, SERVER};
-use http::{StatusCode, Uri};
 
-use crate::dns::{Dns, Kind, Record, Reply};
-use crate::http::{Http, HttpError};
+use crate::dns::{Dns, Failure, Kind, Record, Reply};
+use crate::http::Http;
+use crate::issue::Solver;
 use crate::issue::presented::Presented;
-use crate::issue::{CHALLENGE_PATH, Solver};
-use crate::model::{Code, Finding, Hostname, NotOurs};
+use crate::model::{AnsweredFrom, Challenge, Code, Finding, Hostname, Level};
 
 /// What the preflight saw of one name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,11 +37,24 @@ pub enum Seen {
 enum Look {
     Right,
     Wrong(String),
+    /// Nothing can be said from here.
     Unseen(String),
+    /// Nobody answered at all: a CA goes on to IPv4.
+    NoAnswer(String),
 }
 
-/// Presents a random token and asks every address of `host` for it on `port`, as a CA does: v6
-/// first, v4 only where v6 gives no answer.
+/// What is asked for.
+struct Asked<'a> {
+    host: &'a Hostname,
+    port: u16,
+    token: &'a str,
+    answer: &'a str,
+    /// From where http-01 is answered here.
+    from: AnsweredFrom,
+}
+
+/// Presents a random token and asks the addresses of `host` for it as a CA does, for http-01 on
+/// `port`, for tls-alpn-01 on 443.
 ///
 /// # Errors
 /// The solver's sentence when nothing can be presented at all.
@@ -51,54 +69,71 @@ pub async fn preflight(
     let answer = format!("{token}.{}", random_token());
     let mut shown = Presented::by(solver);
     shown.add(host, &token, &answer).await?;
-    let seen = look(host, port, dns, http, &token, &answer).await;
+    let kind = shown.kind(host);
+    let port = if kind == Challenge::TlsAlpn01 { TLS_PORT } else { port };
+    let from = solver.answered_from(host);
+    let asked = Asked { host, port, token: &token, answer: &answer, from };
+    let seen = look(&asked, kind, dns, http).await;
     shown.clear().await;
     Ok(seen)
 }
 
-async fn look(
-    host: &Hostname,
-    port: u16,
-    dns: &dyn Dns,
-    http: &Http,
-    token: &str,
-    answer: &str,
-) -> Seen {
-    let mut unseen = Vec::new();
-    for kind in [Kind::Aaaa, Kind::A] {
-        let addresses = match addresses(dns, host, kind).await {
+async fn look(asked: &Asked<'_>, kind: Challenge, dns: &dyn Dns, http: &Http) -> Seen {
+    let host = asked.host;
+    let mut silent = Vec::new();
+    for family in [Kind::Aaaa, Kind::A] {
+        let addresses = match addresses(dns, host, family).await {
             Ok(addresses) => addresses,
-            Err(why) => {
-                unseen.push(why);
+            Err(Failure::Bogus) => return Seen::Wrong(bogus(host, family)),
+            Err(failure) => {
+                silent.push(format!("its {family} records could not be read ({failure})"));
                 continue;
             }
         };
         let looks = addresses.iter().take(MOST_ADDRESSES).map(|ip| async move {
-            ask(&Asked { host, ip: *ip, port, token, answer }, dns, http).await
+            let at = SocketAddr::new(*ip, asked.port);
+            match kind {
+                Challenge::TlsAlpn01 => tls_alpn01::look(at, asked).await,
+                Challenge::Http01 | Challenge::Dns01 => http01::look(at, asked, dns, http).await,
+            }
         });
-        let mut wrong = Vec::new();
-        let mut right = false;
+        let (mut right, mut wrong, mut unseen) = (false, Vec::new(), Vec::new());
         for look in join_all(looks).await {
             match look {
                 Look::Right => right = true,
                 Look::Wrong(why) => wrong.push(why),
                 Look::Unseen(why) => unseen.push(why),
+                Look::NoAnswer(why) => silent.push(why),
             }
         }
         if right {
-            let warn = |why| found(Code::PreflightWrong, host, why).at(crate::model::Level::Warn);
+            let warn = |why| found(Code::PreflightWrong, host, why).at(Level::Warn);
             let note = |why| found(Code::PreflightUnseen, host, why);
             let wrong = wrong.into_iter().map(warn);
-            return Seen::Right(wrong.chain(unseen.into_iter().map(note)).collect());
+            return Seen::Right(wrong.chain(silent.into_iter().chain(unseen).map(note)).collect());
         }
+        let first = if family == Kind::Aaaa { FIRST } else { "" };
         if let Some(why) = wrong.into_iter().next() {
-            return Seen::Wrong(found(Code::PreflightWrong, host, why));
+            return Seen::Wrong(found(Code::PreflightWrong, host, why + first));
+        }
+        if !unseen.is_empty() {
+            silent.extend(unseen);
+            return Seen::Unseen(found(Code::PreflightUnseen, host, silent.join("; ") + first));
         }
     }
-    if unseen.is_empty() {
-        unseen.push("it has no address in the DNS we ask".to_owned());
+    if silent.is_empty() {
+        silent.push("it has no address in the DNS we ask".to_owned());
     }
-    Seen::Unseen(found(Code::PreflightUnseen, host, unseen.join("; ")))
+    Seen::Unseen(found(Code::PreflightUnseen, host, silent.join("; ")))
+}
+
+/// Since 2026-03-15 no CA may pass over it (CA/Browser Forum).
+fn bogus(host: &Hostname, family: Kind) -> Finding {
+    let message = format!(
+        "{host}: its {family} records fail the validation of DNSSEC, and so does every order for \
+         it (dig +cd {family} {host} shows the records, delv {family} {host} the fault)"
+    );
+    Finding::new(Code::DnsBogus, host, message)
 }
 
 fn found(code: Code, host: &Hostname, why: String) -> Finding {
@@ -106,7 +141,7 @@ fn found(code: Code, host: &Hostname, why: String) -> Finding {
 }
 
 /// The addresses of one family; none is no error.
-async fn addresses(dns: &dyn Dns, host: &Hostname, kind: Kind) -> Result<Vec<IpAddr>, String> {
+async fn addresses(dns: &dyn Dns, host: &Hostname, kind: Kind) -> Result<Vec<IpAddr>, Failure> {
     match dns.ask(host.as_str(), kind).await.reply {
         Reply::Records(records) => Ok(records
             .iter()
@@ -117,134 +152,27 @@ async fn addresses(dns: &dyn Dns, host: &Hostname, kind: Kind) -> Result<Vec<IpA
             })
             .collect()),
         Reply::Absent(_) => Ok(Vec::new()),
-        Reply::Failed(failure) => {
-            Err(format!("its {kind:?} records could not be read ({failure:?})"))
-        }
-    }
-}
-
-/// One look at one address.
-struct Asked<'a> {
-    host: &'a Hostname,
-    ip: IpAddr,
-    port: u16,
-    token: &'a str,
-    answer: &'a str,
-}
-
-async fn ask(asked: &Asked<'_>, dns: &dyn Dns, http: &Http) -> Look {
-    let authority = match asked.port {
-        80 => asked.host.to_string(),
-        port => format!("{}:{port}", asked.host),
-    };
-    let first = format!("http://{authority}{CHALLENGE_PATH}{}", asked.token);
-    let Ok(mut url) = first.parse::<Uri>() else {
-        return Look::Unseen(format!("{first:?} is no URL"));
-    };
-    let mut address = SocketAddr::new(asked.ip, asked.port);
-    for _ in 0..=MOST_REDIRECTS {
-        let answer = match http.get_at(address, &url, PATIENCE).await {
-            Ok(answer) => answer,
-            Err(e) => return of_error(address, &e),
-        };
-        if answer.status().is_redirection() {
-            let location = answer.headers().get(LOCATION).and_then(|value| value.to_str().ok());
-            match follow(&url, location, address, asked.port, dns).await {
-                Ok(next) => (url, address) = next,
-                Err(look) => return look,
-            }
-            continue;
-        }
-        let body = answer.body().trim_ascii_end();
-        if answer.status() == StatusCode::OK && body == asked.answer.as_bytes() {
-            return Look::Right;
-        }
-        let status = answer.status().to_string();
-        let server = answer.headers().get(SERVER).map(|value| value.as_bytes());
-        let server = server.map(String::from_utf8_lossy);
-        let other = NotOurs::OtherServer {
-            at: address,
-            here: is_ours(address.ip()),
-            status: &status,
-            server: server.as_deref(),
-        };
-        return Look::Wrong(other.to_string());
-    }
-    Look::Wrong(format!("{address} redirects more than {MOST_REDIRECTS} times"))
-}
-
-/// Where a redirect leads. CAs follow to ports 80 and 443 of names, and do not look at the
-/// certificate of an https target; we would, so https cannot be seen from here.
-async fn follow(
-    from: &Uri,
-    location: Option<&str>,
-    address: SocketAddr,
-    port: u16,
-    dns: &dyn Dns,
-) -> Result<(Uri, SocketAddr), Look> {
-    let Some(to) = location.and_then(|location| target(from, location)) else {
-        return Err(Look::Wrong(format!("{address} redirects to no URL that a CA follows")));
-    };
-    let shown: String = to.to_string().chars().take(120).collect();
-    if to.scheme_str() != Some("http") {
-        let why = format!("{address} redirects to {shown}, which is not looked at from here");
-        return Err(Look::Unseen(why));
-    }
-    let next_port = to.port_u16().unwrap_or(80);
-    let Some(host) = to.host().and_then(|host| Hostname::parse(host).ok()) else {
-        return Err(Look::Wrong(format!("{address} redirects to {shown}, no CA follows that")));
-    };
-    if ![80, 443, port].contains(&next_port) {
-        return Err(Look::Wrong(format!(
-            "{address} redirects to {shown}; CAs follow to ports 80 and 443 only"
-        )));
-    }
-    for kind in [Kind::Aaaa, Kind::A] {
-        if let Ok(found) = addresses(dns, &host, kind).await
-            && let Some(ip) = found.first()
-        {
-            return Ok((to, SocketAddr::new(*ip, next_port)));
-        }
-    }
-    Err(Look::Unseen(format!("{address} redirects to {shown}, whose address is not known here")))
-}
-
-/// A Location against the URL it came from (RFC 9110 section 10.2.2).
-fn target(from: &Uri, location: &str) -> Option<Uri> {
-    let location = location.split('#').next()?;
-    let scheme = from.scheme_str()?;
-    let authority = from.authority()?;
-    let whole = if location.starts_with("//") {
-        format!("{scheme}:{location}")
-    } else if location.starts_with('/') {
-        format!("{scheme}://{authority}{location}")
-    } else if location.contains("://") {
-        location.to_owned()
-    } else {
-        let directory = from.path().rsplit_once('/').map_or("", |(front, _)| front);
-        format!("{scheme}://{authority}{directory}/{location}")
-    };
-    whole.parse().ok().filter(|uri: &Uri| uri.host().is_some())
-}
-
-/// A closed port is a wrong answer only where the address is ours: a router without hairpin
-/// refuses from inside what it forwards from outside.
-fn of_error(address: SocketAddr, error: &HttpError) -> Look {
-    match error {
-        HttpError::Connect { kind: ErrorKind::ConnectionRefused, .. } if is_ours(address.ip()) => {
-            Look::Wrong(format!(
-                "nothing listens on {address}, an address of this machine; add it to listen in \
-                 [challenge.http-01]"
-            ))
-        }
-        HttpError::TooLong { .. } => Look::Wrong(error.to_string()),
-        _ => Look::Unseen(error.to_string()),
+        Reply::Failed(failure) => Err(failure),
     }
 }
 
 /// Only addresses of this machine can be bound.
 fn is_ours(ip: IpAddr) -> bool {
     UdpSocket::bind((ip, 0)).is_ok()
+}
+
+impl Look {
+    /// Of an error while connecting. A closed port is a wrong answer only where the address is
+    /// ours: a router without hairpin refuses from inside what it forwards from outside.
+    fn of_connecting(at: SocketAddr, kind: ErrorKind, why: String, cure: &str) -> Self {
+        match kind {
+            ErrorKind::ConnectionRefused if is_ours(at.ip()) => {
+                Self::Wrong(format!("nothing listens on {at}, an address of this machine; {cure}"))
+            }
+            ErrorKind::TimedOut => Self::NoAnswer(why),
+            _ => Self::Unseen(why),
+        }
+    }
 }
 
 /// A token like the CA's (RFC 8555 section 8.3 asks for 128 bits).
@@ -256,10 +184,12 @@ pub(super) fn random_token() -> String {
 
 /// What our own tokens begin with: one that a killed run left is known by it.
 pub(super) const OWN: &str = "mailcert-";
+/// What is said of an IPv6 address that does not answer rightly.
+const FIRST: &str = " (CAs ask IPv6 first, and IPv4 only where nobody answers)";
+/// Where CAs ask for tls-alpn-01 (RFC 8737 section 3).
+const TLS_PORT: u16 = 443;
 /// A name with more addresses is looked at in part.
 const MOST_ADDRESSES: usize = 4;
-/// What CAs follow.
-const MOST_REDIRECTS: usize = 10;
 /// How long one address may take. CAs wait 10 s; who is slower than this is "unseen", no harm.
 const PATIENCE: Duration = Duration::from_secs(5);
 

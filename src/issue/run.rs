@@ -116,8 +116,9 @@ impl Work {
         }
     }
 
-    /// Tries each name in the way it takes: http-01 is looked at by a preflight as the CA would, the
-    /// others are rehearsed. Whether there are names of which nothing can be seen from here.
+    /// Tries each name in the way it takes: http-01 and tls-alpn-01 are looked at as the CA would,
+    /// by a preflight; dns-01 is rehearsed. Whether there are names of which nothing can be seen
+    /// from here.
     async fn try_out(
         &mut self,
         identity: &CaIdentity,
@@ -125,16 +126,16 @@ impl Work {
         http: &Http,
         solver: &dyn Solver,
     ) -> Result<bool, Refusal> {
-        let (by_http, others): (Vec<_>, Vec<_>) = std::mem::take(&mut self.names)
+        let (looked_at, others): (Vec<_>, Vec<_>) = std::mem::take(&mut self.names)
             .into_iter()
-            .partition(|name| solver.kind(name) == Challenge::Http01);
+            .partition(|name| solver.kind(name) != Challenge::Dns01);
         self.names = others;
         self.rehearse(solver).await;
         self.may_go_on()?;
-        let others = std::mem::replace(&mut self.names, by_http);
+        let others = std::mem::replace(&mut self.names, looked_at);
         let mut blind = false;
         if let Some(port) = identity.http_port {
-            blind = self.try_first(port, dns, http, solver).await? == 0;
+            blind = self.try_first(port, dns, http, solver, others.is_empty()).await? == 0;
             self.may_go_on()?;
         }
         self.names.extend(others);
@@ -163,13 +164,16 @@ impl Work {
         }
     }
 
-    /// The preflight of every name; how many were seen to be right.
+    /// The preflight of every name; how many were seen to be right. A name that nothing can be
+    /// presented for is left out; where that is so for all, and there are no others (`alone`), it
+    /// is said once.
     async fn try_first(
         &mut self,
         port: u16,
         dns: &dyn Dns,
         http: &Http,
         solver: &dyn Solver,
+        alone: bool,
     ) -> Result<usize, Refusal> {
         let tried: Vec<_> = std::mem::take(&mut self.names)
             .into_iter()
@@ -178,7 +182,7 @@ impl Work {
                 (name, seen)
             })
             .collect();
-        let mut right = 0;
+        let (mut right, mut unable) = (0, Vec::new());
         let mut answers = stream::iter(tried).buffered(AT_ONCE);
         while let Some((name, seen)) = answers.next().await {
             match seen {
@@ -192,8 +196,17 @@ impl Work {
                     self.names.push(name);
                 }
                 Ok(Seen::Wrong(finding)) => self.left_out.push((name, finding)),
-                Err(why) => return Err(self.refused(of_our_own(&[name], why))),
+                Err(why) => unable.push((name, why)),
             }
+        }
+        match unable.first() {
+            Some((name, why)) if alone && self.names.is_empty() => {
+                return Err(self.refused(of_our_own(std::slice::from_ref(name), why.clone())));
+            }
+            _ => self.left_out.extend(unable.into_iter().map(|(name, why)| {
+                let finding = Finding::new(Code::OrderFailed, &name, format!("{name}: {why}"));
+                (name, finding)
+            })),
         }
         Ok(right)
     }

@@ -8,9 +8,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::config::{Config, Http01};
-use crate::issue::{Listener, Solver, Webroot};
-use crate::model::{Challenge, Hostname, Ways};
+use crate::config::Config;
+use crate::issue::Solver;
+use crate::issue::by_host::ByHost;
+use crate::model::{AnsweredFrom, Challenge, Hostname, Ways};
 
 /// What the configuration answers challenges with.
 pub struct Solvers {
@@ -22,10 +23,7 @@ impl Solvers {
     /// With http-01 as the configuration has it.
     #[must_use]
     pub fn new(config: &Config) -> Self {
-        let http01: Arc<dyn Solver> = match &config.http01 {
-            Http01::Listen(addresses) => Arc::new(Listener::new(addresses.clone())),
-            Http01::Webroot(directory) => Arc::new(Webroot::new(directory.clone())),
-        };
+        let http01: Arc<dyn Solver> = Arc::new(ByHost::new(&config.http01));
         let kinds = BTreeMap::from([(Challenge::Http01, http01)]);
         Self { ways: config.ways.clone(), kinds }
     }
@@ -48,6 +46,10 @@ impl Solvers {
 impl Solver for Solvers {
     fn kind(&self, host: &Hostname) -> Challenge {
         self.ways.of(host).challenge
+    }
+
+    fn answered_from(&self, host: &Hostname) -> AnsweredFrom {
+        self.of(host).map_or(AnsweredFrom::Port, |solver| solver.answered_from(host))
     }
 
     async fn present(&self, host: &Hostname, token: &str, answer: &str) -> Result<(), String> {

@@ -13,7 +13,7 @@ use rustix::io::Errno;
 
 use crate::issue::Solver;
 use crate::issue::preflight::OWN;
-use crate::model::Hostname;
+use crate::model::{AnsweredFrom, Hostname};
 
 /// Files below `DIR/.well-known/acme-challenge`. The directory itself is the admin's word and may
 /// be reached by links; below it no link is followed, since the web server's user may write there
@@ -21,6 +21,8 @@ use crate::model::Hostname;
 #[derive(Debug)]
 pub struct Webroot {
     directory: PathBuf,
+    /// The key of the configuration that names it.
+    key: &'static str,
     /// How often each token is presented.
     shown: Mutex<HashMap<String, usize>>,
     /// The ends of answers, one for each account, whose leftovers were looked for.
@@ -28,10 +30,10 @@ pub struct Webroot {
 }
 
 impl Webroot {
-    /// Files below this directory.
+    /// Files below this directory, which this key of `[challenge.http-01]` names.
     #[must_use]
-    pub fn new(directory: PathBuf) -> Self {
-        Self { directory, shown: Mutex::default(), swept: Mutex::default() }
+    pub fn new(directory: PathBuf, key: &'static str) -> Self {
+        Self { directory, key, shown: Mutex::default(), swept: Mutex::default() }
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, usize>> {
@@ -46,7 +48,7 @@ impl Webroot {
             Errno::NOTDIR => "a file or a link stands where a directory is expected".to_owned(),
             other => io::Error::from(other).to_string(),
         };
-        format!("{directory}: {what}: {why}; correct webroot in [challenge.http-01]")
+        format!("{directory}: {what}: {why}; correct {} in [challenge.http-01]", self.key)
     }
 
     /// Opens the directory of the tokens, making it where it is missing.
@@ -113,6 +115,10 @@ impl Webroot {
 
 #[async_trait]
 impl Solver for Webroot {
+    fn answered_from(&self, _host: &Hostname) -> AnsweredFrom {
+        AnsweredFrom::Directory(self.directory.clone())
+    }
+
     async fn present(
         &self,
         _host: &Hostname,
@@ -189,7 +195,7 @@ mod tests {
     #[tokio::test]
     async fn a_token_is_a_file_everyone_can_read_and_then_gone() {
         let root = tempfile::tempdir().unwrap();
-        let webroot = Webroot::new(root.path().to_owned());
+        let webroot = Webroot::new(root.path().to_owned(), "webroot");
         let place = root.path().join(".well-known/acme-challenge");
         webroot.present(&host(), "to-k_1", "to-k_1.key").await.unwrap();
         webroot.present(&host(), "to-k_1", "to-k_1.key").await.unwrap();
@@ -207,14 +213,14 @@ mod tests {
     async fn what_a_killed_run_presented_goes_and_what_others_present_stays() {
         let root = tempfile::tempdir().unwrap();
         let place = root.path().join(".well-known/acme-challenge");
-        let killed = Webroot::new(root.path().to_owned());
+        let killed = Webroot::new(root.path().to_owned(), "webroot");
         killed.present(&host(), "left", "left.us").await.unwrap();
         killed.present(&host(), "mailcert-left", "mailcert-left.random").await.unwrap();
         put(&place.join("theirs"), "theirs.them");
         put(&place.join("index.html"), "index.html.us");
         std::fs::create_dir(place.join("folder")).unwrap();
 
-        let next = Webroot::new(root.path().to_owned());
+        let next = Webroot::new(root.path().to_owned(), "webroot");
         next.present(&host(), "mailcert-now", "mailcert-now.other").await.unwrap();
         next.present(&host(), "new", "new.us").await.unwrap();
         let mut there: Vec<_> = std::fs::read_dir(&place)
@@ -239,7 +245,7 @@ mod tests {
                 std::fs::create_dir(root.path().join(".well-known")).unwrap();
             }
             symlink(elsewhere.path(), root.path().join(link)).unwrap();
-            let webroot = Webroot::new(root.path().to_owned());
+            let webroot = Webroot::new(root.path().to_owned(), "webroot");
             let refused = webroot.present(&host(), "tok", "tok.key").await.unwrap_err();
             assert!(refused.contains("link"), "{refused}");
         }
@@ -251,14 +257,17 @@ mod tests {
         let victim = elsewhere.path().join("victim");
         put(&victim, "mine");
         symlink(&victim, place.join("tok")).unwrap();
-        Webroot::new(root.path().to_owned()).present(&host(), "tok", "new").await.unwrap();
+        Webroot::new(root.path().to_owned(), "webroot")
+            .present(&host(), "tok", "new")
+            .await
+            .unwrap();
         assert_eq!(std::fs::read_to_string(&victim).unwrap(), "mine");
     }
 
     #[tokio::test]
     async fn what_is_no_token_is_not_written() {
         let root = tempfile::tempdir().unwrap();
-        let webroot = Webroot::new(root.path().to_owned());
+        let webroot = Webroot::new(root.path().to_owned(), "webroot");
         for token in ["", "../x", "a/b", "a.b", "tök", &"x".repeat(201)] {
             assert!(webroot.present(&host(), token, "k").await.is_err(), "{token}");
         }
@@ -267,7 +276,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_missing_directory_is_said() {
-        let refused = Webroot::new("/nonexistent/www".into()).present(&host(), "t", "k").await;
+        let refused =
+            Webroot::new("/nonexistent/www".into(), "webroot").present(&host(), "t", "k").await;
         assert_eq!(
             refused.unwrap_err(),
             "/nonexistent/www: cannot be opened: No such file or directory (os error 2); correct webroot in [challenge.http-01]"

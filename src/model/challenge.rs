@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use crate::model::Hostname;
 
@@ -84,4 +86,15 @@ pub enum Because {
     Listed,
     /// It stands in no other table's `hosts`.
     Rest,
+}
+
+/// From where the CA's question on port 80 is answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AnsweredFrom {
+    /// From the port itself: nobody else has it.
+    Port,
+    /// From here, where a web server at port 80 has to pass it on to.
+    Behind(SocketAddr),
+    /// From a directory that a web server has to serve.
+    Directory(PathBuf),
 }

@@ -19,9 +19,10 @@ mod service;
 mod spent;
 mod timestamp;
 mod tsig;
+mod web_server;
 
 pub use cert::{BadCertName, CertName, Facts, KeyHash, KeyType, Sha256, Version};
-pub use challenge::{Because, Challenge, Way, Ways};
+pub use challenge::{AnsweredFrom, Because, Challenge, Way, Ways};
 pub use finding::{Code, Finding, Level};
 pub use host::{Host, Points, Why};
 pub use hostname::{BadHostname, DnsId, Hostname};
@@ -38,3 +39,4 @@ pub use service::{Endpoint, Service, TlsMode};
 pub use spent::{Clock, Failed, Mark, Ordered, Spent, Weight};
 pub use timestamp::Timestamp;
 pub use tsig::{TsigAlgorithm, TsigKey};
+pub use web_server::WebServer;

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
-use crate::model::{Code, Hostname, Timestamp};
+use crate::model::{AnsweredFrom, Code, Hostname, Timestamp, WebServer};
 
 /// One thing that somebody else has to cure.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +27,8 @@ pub enum NotOurs<'a> {
         at: SocketAddr,
         /// Whether that is an address of this machine.
         here: bool,
+        /// From where mailcert answers.
+        from: &'a AnsweredFrom,
         /// What it answered, such as `404 Not Found`.
         status: &'a str,
         /// Its `Server` header.
@@ -116,8 +118,8 @@ impl fmt::Display for NotOurs<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::PointsElsewhere { host, found, machine } => elsewhere(f, host, found, machine),
-            Self::OtherServer { at, here, status, server } => {
-                other_server(f, *at, *here, status, *server)
+            Self::OtherServer { at, here, from, status, server } => {
+                other_server(f, (*at, *here), from, status, *server)
             }
             Self::PortSilent { host, at, server } => write!(
                 f,
@@ -192,14 +194,15 @@ fn record(address: IpAddr) -> &'static str {
 
 fn other_server(
     f: &mut fmt::Formatter<'_>,
-    at: SocketAddr,
-    here: bool,
+    (at, here): (SocketAddr, bool),
+    from: &AnsweredFrom,
     status: &str,
     server: Option<&str>,
 ) -> fmt::Result {
     let header = server.map(plain);
     let proxy = header.as_deref().and_then(proxy);
-    let shown = header.map_or_else(String::new, |header| format!(" (Server: {header})"));
+    let known = header.as_deref().and_then(WebServer::of);
+    let shown = header.as_ref().map_or_else(String::new, |it| format!(" (Server: {it})"));
     let found = format!(
         "answers at {at} with {status} instead of the token, and the CA would get the same"
     );
@@ -215,12 +218,29 @@ fn other_server(
             "another server{shown} {found}: whoever keeps that server has to pass \
              {CHALLENGE} on to this machine, or whoever keeps the zone has to point the name here"
         ),
-        (_, true) => write!(
-            f,
-            "another server{shown} {found}: whoever keeps that server, on this machine, \
-             has to serve {CHALLENGE} from a directory, which becomes webroot in \
-             [challenge.http-01]"
-        ),
+        (_, true) => {
+            let cure = match from {
+                AnsweredFrom::Port => format!(
+                    "serve {CHALLENGE} from a directory, which becomes webroot in \
+                     [challenge.http-01]{}",
+                    known.map_or_else(String::new, |name| format!(
+                        ", or to pass it on to us (`mailcert setup --web-server {name}`)"
+                    ))
+                ),
+                AnsweredFrom::Directory(directory) => {
+                    format!("serve {CHALLENGE} from {}", directory.display())
+                }
+                AnsweredFrom::Behind(to) => format!(
+                    "pass {CHALLENGE} on to {to} (`mailcert setup --web-server {}` prints the lines)",
+                    known.map_or("NAME", WebServer::as_str)
+                ),
+            };
+            write!(
+                f,
+                "another server{shown} {found}: whoever keeps that server, on this machine, has \
+                 to {cure}"
+            )
+        }
     }
 }
 

@@ -21,6 +21,7 @@ mod revoked;
 mod setup;
 mod status;
 mod verdict;
+mod web;
 
 #[cfg(test)]
 mod tests;
@@ -44,6 +45,7 @@ pub use plan::step_text;
 pub use revoked::Revoked;
 pub use setup::{ChangeRow, ListenerRow, Showing, listeners_text};
 pub use status::{CertificateRow, RenewBecause};
+pub use web::forwarding;
 
 /// The answer of one command.
 #[derive(Debug)]

@@ -12,6 +12,7 @@ mod account;
 mod bare;
 mod batch;
 mod case;
+mod challenges;
 mod configuration;
 mod discover;
 mod dns01;

@@ -20,6 +20,8 @@ mod tree;
 mod world;
 
 mod account;
+mod alpn;
+mod bogus;
 mod breakage;
 mod ca;
 mod chains;
@@ -49,3 +51,4 @@ mod tlsa;
 mod transaction;
 mod trixie;
 mod verify;
+mod web;

@@ -6,6 +6,7 @@
 
 export MAILCERT_EXIM="${MAILCERT_EXIM:-/var/cache/mailcert-tests/exim}"
 export MAILCERT_BIND="${MAILCERT_BIND:-/var/cache/mailcert-tests/bind}"
+export MAILCERT_WEB="${MAILCERT_WEB:-/var/cache/mailcert-tests/web}"
 export MAILCERT_TRIXIE="${MAILCERT_TRIXIE:-/var/cache/mailcert-tests/trixie}"
 
 packages=(
@@ -17,6 +18,7 @@ packages=(
   libidn12 libnsl2 libdb5.3 libgnutls-dane0 libpcre2-8-0 # what the unpacked Exim links to
 )
 bind_packages=(bind9 bind9-libs libjemalloc2 libmaxminddb0 libuv1 liblmdb0 libjson-c5 libfstrm0 libprotobuf-c1)
+web_packages=(nginx apache2-bin libapr1 libaprutil1 liblua5.3-0 libjansson4 caddy)
 exim_packages=(exim4-base exim4-config exim4-daemon-light)
 
 say() { printf '%s\n' "$*" >&2; }
@@ -98,6 +100,11 @@ unpack_exim() {
 # BIND with its libraries: its package would start it and take port 53.
 unpack_bind() {
   [ -x "$MAILCERT_BIND/usr/sbin/named" ] || unpack BIND "$MAILCERT_BIND" "${bind_packages[@]}"
+}
+
+# Web servers: their packages would start them and take port 80.
+unpack_web() {
+  [ -x "$MAILCERT_WEB/usr/bin/caddy" ] || unpack "web servers" "$MAILCERT_WEB" "${web_packages[@]}"
 }
 
 # Unpacks the mail servers of Debian 13 with all they need into $MAILCERT_TRIXIE, for the tests that

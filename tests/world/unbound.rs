@@ -39,6 +39,8 @@ stub-zone:
     );
     let config = world.write("unbound/unbound.conf", &config, 0o644);
     let mut command = Command::new("unbound");
-    world.daemons.start(command.args(["-d", "-p", "-c"]).arg(config), "unbound.log", None);
+    let command = command.args(["-d", "-p", "-c"]).arg(config);
+    let pid = world.daemons.start(command, "unbound.log", None);
+    world.write("unbound.pid", &pid.to_string(), 0o644);
     world.daemons.wait(address, &[53]);
 }

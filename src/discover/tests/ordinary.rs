@@ -119,7 +119,7 @@ cases! {
             example.org
               mx.example.org <mx 10> [192.0.2.7 198.51.100.9] some included
               imap.example.org <srv _imaps 993> [2001:db8::99 192.0.2.7] some included
-              points-partly: imap.example.org: imap.example.org points to this machine (192.0.2.7) and to 2001:db8::99, which is not this machine's: the certificate is shown here only; take care of it there, or state the address in [machine] addresses if it is this machine's
+              points-partly: imap.example.org: imap.example.org points to this machine (192.0.2.7) and to 2001:db8::99, which is not this machine's: the certificate is shown here only; CAs ask IPv6 first, so that machine has to answer them for imap.example.org, too: take care of it there, or state the address in [machine] addresses if it is this machine's
               points-partly: mx.example.org: mx.example.org points to this machine (192.0.2.7) and to 198.51.100.9, which is not this machine's: the certificate is shown here only; take care of it there, or state the address in [machine] addresses if it is this machine's
               mx-elsewhere: mx.example.org: mx.example.org takes mail at 198.51.100.9 as well, so the CA's http-01 question may land there: have that machine pass /.well-known/acme-challenge/ on to 192.0.2.7, or give each machine a name of its own
         "#]];

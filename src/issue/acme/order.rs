@@ -267,8 +267,8 @@ impl Ordering<'_> {
         });
         match polled.await {
             Err(_) => Err(self.failed(format!(
-                "the order is still {:?} after {} s; the CA goes on without us",
-                order.state().status,
+                "the order is still {} after {} s; the CA goes on without us",
+                format!("{:?}", order.state().status).to_lowercase(),
                 self.acme.patience.as_secs()
             ))),
             Ok(Err(e)) => Err(self.refusal(e)),

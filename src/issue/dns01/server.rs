@@ -19,7 +19,7 @@ use tokio::time::{Instant, timeout};
 use super::hand::Txt;
 use super::limit::{Limit, Turn};
 use crate::dns::{Authority, Over};
-use crate::issue::listen;
+use crate::issue::{door, taken};
 
 /// The sockets and what is answered at them.
 pub(super) struct Server {
@@ -94,7 +94,7 @@ impl Server {
 
     fn bind(&self) -> Result<Vec<(UdpSocket, TcpListener)>, String> {
         let both = |address: &SocketAddr| {
-            let tcp = listen::bind(*address);
+            let tcp = door::bind(*address);
             tcp.and_then(|tcp| Ok((bind_udp(*address)?, tcp)))
                 .map_err(|error| obstacle(*address, &error))
         };
@@ -138,7 +138,7 @@ fn obstacle(address: SocketAddr, error: &io::Error) -> String {
     let what = "`listen` in [challenge.dns-01.serve]";
     match error.kind() {
         io::ErrorKind::AddrInUse => {
-            let by = listen::port_holder(address).map(|by| format!(" by {by}"));
+            let by = taken::holder(address).map(|by| format!(" by {by}"));
             format!(
                 "{address} is taken{}; expected a free port 53 while challenges are answered: give \
                  {what} an address of its own, or let that server do it ([challenge.dns-01.rfc2136])",

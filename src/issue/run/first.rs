@@ -35,16 +35,16 @@ impl Work {
         Ok(0)
     }
 
-    /// Where nothing was seen of the names that are asked for by http, the CA itself looks first.
+    /// Where nothing was seen of the names that are looked at from here, the CA itself looks first.
     pub(super) async fn scout_first(
         &mut self,
         ca: &dyn Ca,
         solver: &dyn Solver,
     ) -> Result<(), Refusal> {
-        let (by_http, others): (Vec<_>, Vec<_>) = std::mem::take(&mut self.names)
+        let (looked_at, others): (Vec<_>, Vec<_>) = std::mem::take(&mut self.names)
             .into_iter()
-            .partition(|name| solver.kind(name) == Challenge::Http01);
-        self.names = by_http;
+            .partition(|name| solver.kind(name) != Challenge::Dns01);
+        self.names = looked_at;
         self.scout(ca, solver, others.is_empty()).await?;
         self.may_go_on()?;
         self.names.extend(others);

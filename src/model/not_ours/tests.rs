@@ -3,7 +3,7 @@
 use expect_test::{Expect, expect};
 
 use super::{NotOurs, again_at};
-use crate::model::{Hostname, Timestamp};
+use crate::model::{AnsweredFrom, Hostname, Timestamp};
 
 fn host() -> Hostname {
     Hostname::parse("mx.a.test").unwrap()
@@ -50,6 +50,7 @@ fn an_address_elsewhere_names_the_record_to_publish() {
 #[test]
 fn another_server_is_named_by_its_header_and_a_proxy_by_its_owner() {
     let other = |here, server| NotOurs::OtherServer {
+        from: &AnsweredFrom::Port,
         at: "192.0.2.9:80".parse().unwrap(),
         here,
         status: "404 Not Found",

@@ -26,7 +26,7 @@ async fn an_order_that_stays_processing_is_left_to_the_next_run_which_makes_no_o
         let refusal = acme.finish(&url, &names, b"csr").await.unwrap_err();
         assert_eq!(
             refusal.findings[0].message,
-            "the order is still Processing after 0 s; the CA goes on without us"
+            "the order is still processing after 0 s; the CA goes on without us"
         );
         // Not the CA's no: the order stays in the book.
         assert!(!refusal.by_ca && refusal.names.is_empty() && refusal.retry_after.is_none());
