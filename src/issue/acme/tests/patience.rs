@@ -71,3 +71,18 @@ async fn whatever_page_stands_before_the_ca_is_said_and_blames_no_name() {
         assert!(refusal.names.is_empty(), "{said}");
     }
 }
+
+#[tokio::test]
+async fn a_ca_that_is_not_there_cannot_be_asked() {
+    let mock = Mock::start(Answers::new()).await;
+    let closed = std::net::TcpListener::bind("127.0.26.9:0").unwrap().local_addr().unwrap();
+    let acme = mock.acme(|settings| settings.directory = format!("http://{closed}/dir"));
+    let (said, refusal) = mock.order(&acme, None).await;
+    assert_eq!(
+        said,
+        format!(
+            "the CA at http://{closed}/dir cannot be asked: cannot connect to {closed}: Connection refused (os error 111): either its operator has to bring it back, or whoever keeps the firewall has to let this machine reach it; `mailcert run` tries again by itself"
+        )
+    );
+    assert!(!refusal.by_ca);
+}
