@@ -44,6 +44,7 @@ mod programs;
 mod renewal;
 mod revoke;
 mod second;
+mod staging;
 mod store;
 mod syscalls;
 mod tlsa;
