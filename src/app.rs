@@ -6,6 +6,7 @@ mod bare;
 mod challenges;
 mod environment;
 mod forwarding;
+mod history;
 mod lock;
 mod look;
 mod new_key;
@@ -181,6 +182,10 @@ async fn command(cli: Cli) -> Result<u8, Failure> {
         Command::Status => {
             let loaded = load(named, &output)?;
             state::status(&Session::open(loaded.config)?, &output, loaded.findings)
+        }
+        Command::History(typed) => {
+            let loaded = load(named, &output)?;
+            history::history(&Session::open(loaded.config)?, &typed, &output, loaded.findings)
         }
         Command::Check => {
             let loaded = load(named, &output)?;

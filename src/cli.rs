@@ -8,6 +8,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 mod account;
 mod fix;
 mod hint;
+mod history;
 pub mod man;
 mod options;
 mod revoke;
@@ -15,6 +16,7 @@ mod revoke;
 pub use account::{Account, AccountAction};
 pub use fix::{Bare, Fix};
 pub use hint::hint;
+pub use history::History;
 pub use options::{
     Completions, Discover, Explain, Init, Man, Patience, Plan, Profile, Rollback, Roots, Run,
     Setup, Verify,
@@ -140,6 +142,8 @@ pub enum Command {
     /// Show every certificate held, from memory
     #[command(after_help = STATUS_EXAMPLES)]
     Status,
+    /// Say what was done, when and why
+    History(History),
     /// Say whether configuration, programs and servers are as they should be
     #[command(after_help = CHECK_EXAMPLES)]
     Check,
@@ -171,6 +175,7 @@ impl Command {
             Self::Fix(_) => "fix",
             Self::Setup(_) => "setup",
             Self::Status => "status",
+            Self::History(_) => "history",
             Self::Check => "check",
             Self::Init(_) => "init",
             Self::Rollback(_) => "rollback",
@@ -266,6 +271,8 @@ mod tests {
             "mailcert fix example.org mx.example.org --yes",
             "mailcert setup --undo --yes",
             "mailcert status",
+            "mailcert history",
+            "mailcert history mx.example.org -n 5",
             "mailcert check --format human",
             "mailcert verify --format jsonl example.org",
             "mailcert verify --format prometheus example.org",
@@ -304,6 +311,7 @@ mod tests {
             "mailcert account",
             "mailcert account delete",
             "mailcert explain",
+            "mailcert history -n many",
             "mailcert explain name-mismatch --list",
             "mailcert init --force --print",
             "mailcert check --format xml",

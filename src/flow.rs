@@ -6,6 +6,7 @@
 mod carry_out;
 mod chain;
 mod event;
+mod history;
 mod order;
 mod prove;
 mod published;

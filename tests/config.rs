@@ -135,9 +135,9 @@ fn what_full_comments_out_is_taken_too() {
     let (_, notes) = config::read(&path, &text, &file).unwrap_or_else(|faults| panic!("{faults}"));
     let findings: Vec<_> = notes.iter().filter_map(Note::finding).collect();
     assert_eq!(findings.len(), notes.len());
-    let message = "`staging` is not available yet: nothing is rehearsed for now";
+    let message = "`[[acme.fallback]]` is not available yet: only `[acme]` is used for now";
     assert_eq!(findings[0].message, message);
-    let at = text.lines().position(|line| line.starts_with("staging = ")).unwrap() + 1;
+    let at = text.lines().position(|line| line.starts_with("[[acme.fallback]]")).unwrap() + 1;
     let subject = &findings[0].subject;
     assert!(subject.ends_with(&format!("/examples/full.toml:{at}:1")), "{subject}");
 }

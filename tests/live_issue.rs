@@ -127,6 +127,7 @@ impl World {
             preferred_chain: None,
             names_per_certificate: 25,
             eab: None,
+            staging: None,
         };
         change(&mut settings);
         Acme::new(&settings, self.http(), store.clone(), Timestamp::from_unix(1_790_000_000))
@@ -311,6 +312,8 @@ async fn a_name_whose_answer_the_ca_does_not_find_is_left_out() {
     let solver = Forgetful { inner: world.listener(), forgets: ["mx.b.example", "mx.c.example"] };
     let order = Order {
         must_stay: Vec::new(),
+        sake: Vec::new(),
+        failed: Vec::new(),
         names: names.iter().map(|name| Hostname::parse(name).unwrap()).collect(),
         key_type: KeyType::EcdsaP256,
         key: None,

@@ -11,12 +11,10 @@ use sim::report::{KINDS, trial, tried};
 
 /// How many domains a debug build gets through in less than a minute.
 const DOMAINS: usize = 40;
-const PAUSE: i64 = 3 * 3_600;
-
 #[test]
 fn in_three_years_nothing_ends_and_no_limit_is_exceeded() {
     for kind in KINDS {
-        match tried(&trial(kind, DOMAINS, PAUSE)) {
+        match tried(&trial(kind, DOMAINS)) {
             Ok(line) => println!("{line}"),
             Err(why) => panic!("{why}"),
         }

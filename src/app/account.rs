@@ -6,9 +6,9 @@ use crate::app::output::{Output, ask_consent, can_ask};
 use crate::app::session::Session;
 use crate::cli::{Account, AccountAction};
 use crate::issue::{AccountSeen, Refusal, Registered, Standing};
-use crate::model::Finding;
+use crate::model::{Deed, Finding};
 use crate::report::{AccountRow, Body, Report};
-use crate::store::{Entry, Store as _};
+use crate::store::Store as _;
 
 /// Does one thing with the account at the CA of the configuration.
 pub(super) async fn account(
@@ -77,8 +77,8 @@ async fn change(
     };
     let Some(what) = done.map_err(|why| refused(action, &why))? else { return Ok(None) };
     let text = format!("{what} at {}", session.config.acme.directory);
-    let event = Entry::Event { at: session.how.moment(), text };
-    session.store.note(&event).map_err(Failure::store)?;
+    let deed = Deed::asked_for(session.how.moment(), &[&"account"], text);
+    session.store.tell(&[deed]).map_err(Failure::store)?;
     Ok(given_up)
 }
 

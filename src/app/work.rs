@@ -7,7 +7,7 @@ use crate::app::session::Session;
 use crate::app::{Failure, challenges, new_key};
 use crate::config;
 use crate::flow::{self, Done, Fresh, Notes};
-use crate::model::{CertName, Code, Finding, Hostname, Level, Verdict, Version};
+use crate::model::{CertName, Code, Deed, Finding, Hostname, Level, Verdict, Version};
 use crate::plan::{Held, Mode, Plan};
 use crate::report::{Body, Report, Verified};
 use crate::store::{Entry, Store};
@@ -84,6 +84,8 @@ pub(super) async fn rollback(
     let certificate = name.clone();
     let at = session.now;
     session.store.note(&Entry::Bad { certificate, version, at, why }).map_err(Failure::store)?;
+    let what = format!("rolled version {version} of {name} back");
+    session.store.tell(&[Deed::asked_for(at, &[name], what)]).map_err(Failure::store)?;
     // Who goes back wants to see it: the reload is not left to anybody.
     let mode = Mode::Fix { hook: false, publish: true };
     work(session, "rollback", &mode, output, Before { notes, ..Before::default() }).await

@@ -50,8 +50,10 @@ pub(super) fn acme(root: &Table<'_>, wanted: bool, sourced: bool) -> Acme {
 fn authority(table: &Table<'_>) -> Acme {
     let default = builtin().acme;
     let contact = table.texts("contact", value::contact).unwrap_or_default();
+    let directory = table.text("directory", value::acme_directory).unwrap_or(default.directory);
     let acme = Acme {
-        directory: table.text("directory", value::acme_directory).unwrap_or(default.directory),
+        staging: staging(table, &directory),
+        directory,
         ca_roots: table.text("ca-file", |text| roots(&value::path(text)?, table.log.file)),
         contact: contact.into_iter().map(|(contact, _)| contact).collect(),
         agree_to_terms: table.truth("agree-to-terms").unwrap_or_default(),
@@ -66,6 +68,21 @@ fn authority(table: &Table<'_>) -> Acme {
     };
     profile::allows_names(table, &acme);
     acme
+}
+
+/// `staging`: another directory than the CA's own.
+fn staging(table: &Table<'_>, directory: &str) -> Option<String> {
+    let value = table.value("staging")?;
+    let staging = value.text(value::acme_directory)?;
+    if staging == directory {
+        let message = "`staging` is the CA's own directory";
+        value
+            .wrong(Trouble::new(message, "expected one whose certificates are for nothing").help(
+                "Let's Encrypt's is `letsencrypt-staging`; leave it out where there is none",
+            ));
+        return None;
+    }
+    Some(staging)
 }
 
 /// The first key type. A second one would be a second certificate beside the first.
@@ -87,15 +104,9 @@ fn key_type(table: &Table<'_>) -> Option<KeyType> {
 
 /// The keys of `[acme]` whose feature is still to come.
 fn later(table: &Table<'_>) {
-    let staging = table.value("staging");
-    if let Some(value) = staging.filter(|value| value.text(value::acme_directory).is_some()) {
-        // A rehearsal is left out: the order itself is the same.
-        note_key(table, "staging", &value, "nothing is rehearsed for now");
-    }
     for fallback in table.tables("acme.fallback", raw::FALLBACK) {
         // The first CA is asked all the same.
         let _ = authority(&fallback);
-        fallback.text("staging", value::acme_directory);
         fallback.log.note(
             Some(fallback.span.clone()),
             Trouble::new(
@@ -153,11 +164,6 @@ fn name(path: &Path) -> String {
 
 fn note(log: &Log<'_>, value: &Value<'_>, trouble: Trouble) {
     log.note(Some(value.span.clone()), trouble);
-}
-
-fn note_key(table: &Table<'_>, key: &str, value: &Value<'_>, label: &str) {
-    let span = table.key(key).unwrap_or_else(|| value.span.clone());
-    table.log.note(Some(span), Trouble::new(format!("`{key}` is not available yet"), label));
 }
 
 const AGREED: &str = "agree-to-terms = true";

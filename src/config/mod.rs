@@ -52,6 +52,7 @@ pub fn builtin() -> Config {
             preferred_chain: None,
             names_per_certificate: 25,
             eab: None,
+            staging: None,
         },
         http01: Http01::default(),
         tls_alpn01: None,
@@ -127,6 +128,9 @@ pub struct Acme {
     pub names_per_certificate: usize,
     /// The account with the CA that ours is bound to, if it is bound to one.
     pub eab: Option<ExternalAccount>,
+    /// The directory where names that failed are tried first: its certificates are for nothing,
+    /// and so are its failures.
+    pub staging: Option<String>,
 }
 
 /// `[discover]`.

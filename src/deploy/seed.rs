@@ -11,10 +11,10 @@ use zeroize::Zeroizing;
 use crate::deploy::adopt::{pair, text};
 use crate::deploy::{DeployError, adopt, install, one_file, ready_directory};
 use crate::disk::{self, Access};
-use crate::model::{Bundle, Timestamp};
+use crate::model::{Bundle, Deed, Timestamp};
 use crate::servers::hook_in::{default_files, groundwork};
 use crate::servers::{Kind, Server};
-use crate::store::{Entry, Store};
+use crate::store::Store;
 
 /// Brings the files that must lie ready before `server` is hooked in: its default file as a copy
 /// of the pair in `chain` (and `key`, where it has a file of its own), and for Postfix an empty
@@ -63,7 +63,7 @@ pub async fn seed(
         }
     }
     let said = format!("{}: {} is a copy of what it shows today", server.id, first.display());
-    Ok(store.note(&Entry::Event { at: now, text: said })?)
+    Ok(store.tell(&[Deed::asked_for(now, &[&server.id], said)])?)
 }
 
 /// The pair in files of the admin's, which may be links.

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::disk::Access;
-use crate::flow::{Event, Means, Scene, rollover};
+use crate::flow::{Event, Means, Scene, history, rollover};
 use crate::hook;
 use crate::model::{CertName, Code, Finding, Host, Hostname, Sha256, StageMark};
 use crate::plan::{
@@ -62,6 +62,7 @@ pub(super) async fn carry_out(
     let steps = &scene.plan.steps;
     let mut outcomes: Vec<Outcome> = Vec::with_capacity(steps.len());
     while let Some(next) = steps.get(outcomes.len()) {
+        let mut deeds = Vec::new();
         let ended = match round.obstacle(next, &outcomes) {
             Some(why) => vec![(Fate::Skipped, Some(why))],
             None => round.act(&steps[outcomes.len()..], &outcomes).await?,
@@ -70,7 +71,12 @@ pub(super) async fn carry_out(
             let step = steps[outcomes.len()].clone();
             let outcome = Outcome { step, fate, error };
             (means.tell)(&Event::Ended(outcome.clone()));
+            deeds.extend(history::deed(&outcome, means.how.moment()));
             outcomes.push(outcome);
+        }
+        if let Err(error) = means.store.tell(&deeds) {
+            // What is told later is no reason to stop what is done now.
+            tracing::warn!(%error, "the history lacks what was just done");
         }
     }
     Ok((outcomes, round.findings))

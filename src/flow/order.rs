@@ -9,9 +9,9 @@ use crate::flow::carry_out::{Round, text};
 use crate::flow::told::Told;
 use crate::flow::wait::after;
 use crate::flow::{Done, Event, Means, chain, rollover, spend};
-use crate::issue::{self, Book, Issued, Order, Refusal};
+use crate::issue::{self, Book, Ca, Issued, Order, Refusal};
 use crate::model::{CertName, Code, Finding, Hostname, KeyHash, Version};
-use crate::plan::{Action, Held, HeldVersion, Step, must_stay};
+use crate::plan::{Action, Held, HeldVersion, Reason, Step, must_stay};
 use crate::store::{Entry, StoreError};
 use crate::{survey, verify};
 
@@ -35,15 +35,19 @@ impl Round<'_> {
             Action::Issue { certificate, names, reuse_key, next_key, .. } => {
                 let works = |held: &&Held| must_stay(held, names, now);
                 let must_stay = held.get(certificate).map(works).unwrap_or_default();
-                Some((certificate, names, must_stay, (*reuse_key, *next_key)))
+                let (sake, keys) = (sake(&step.because), (*reuse_key, *next_key));
+                Some(Asked { certificate, names, must_stay, sake, keys })
             }
             _ => None,
         });
         let orders: Vec<_> = orders.collect();
         let mut answers = futures_util::stream::iter(orders)
-            .map(|(certificate, names, must_stay, keys)| async move {
-                let asked = order(means, certificate, names, must_stay, keys);
-                let answer = spend::counted(means, scene, (certificate, names), asked).await;
+            .map(|asked| async move {
+                let (certificate, names) = (asked.certificate, asked.names);
+                let ca = spend::Counting::at(means.ca);
+                let answer = order(means, &ca, asked);
+                let answer =
+                    spend::counted(means, scene, (certificate, names), (answer, &ca)).await;
                 (certificate, names, answer)
             })
             .buffered(ORDERS);
@@ -145,13 +149,26 @@ pub(super) fn refusals(
     Ok(said)
 }
 
-async fn order(
-    means: &Means<'_>,
-    certificate: &CertName,
-    names: &[Hostname],
+/// What a step asks for.
+struct Asked<'s> {
+    certificate: &'s CertName,
+    names: &'s [Hostname],
     must_stay: Vec<Hostname>,
+    sake: Vec<Hostname>,
+    /// The version whose key is used again, or the key that was made ahead.
     keys: (Option<Version>, Option<KeyHash>),
-) -> Result<Issued, Refusal> {
+}
+
+/// For whom a certificate is ordered, where what is held is good for the others.
+fn sake(because: &Reason) -> Vec<Hostname> {
+    match because {
+        Reason::Missing(hosts) | Reason::Refused(hosts) => hosts.clone(),
+        _ => Vec::new(),
+    }
+}
+
+async fn order(means: &Means<'_>, ca: &dyn Ca, asked: Asked<'_>) -> Result<Issued, Refusal> {
+    let Asked { certificate, names, must_stay, sake, keys } = asked;
     let key = match keys {
         (None, None) => None,
         (_, Some(next)) => Some(rollover::next_key(means, certificate, &next)?),
@@ -162,12 +179,20 @@ async fn order(
     };
     let acme = &means.config.acme;
     let (key_type, profile) = (acme.key_type, acme.profile.clone());
-    let replaces = replaced(means, certificate);
-    let order = Order { names: names.to_vec(), must_stay, key_type, key, profile, replaces };
+    let (replaces, failed) = (replaced(means, certificate), failed(means, certificate));
+    let names = names.to_vec();
+    let order = Order { names, must_stay, sake, failed, key_type, key, profile, replaces };
     let book = Book { store: means.store, certificate, now: means.how.moment() };
     let solver = Told { solver: means.solver, tell: means.tell };
-    let issued = issue::issue(order, means.ca, means.dns, means.http, &solver, &book).await?;
+    let issued = issue::issue(order, ca, means.dns, means.http, &solver, &book).await?;
     Ok(chain::choose(means, certificate, issued).await)
+}
+
+/// The names that the last order failed for.
+fn failed(means: &Means<'_>, certificate: &CertName) -> Vec<Hostname> {
+    let diary = means.store.diary();
+    let wait = diary.ok().and_then(|diary| diary.waits.get(certificate).cloned());
+    wait.map(|wait| wait.refused).unwrap_or_default()
 }
 
 /// The certificate (DER) whose renewal the CA suggested: that it is replaced frees the order from

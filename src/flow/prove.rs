@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::flow::Means;
 use crate::flow::carry_out::Round;
-use crate::model::{CertName, Code, Finding, Inspection, Level, StageMark, Verdict, Version};
+use crate::model::{CertName, Code, Deed, Finding, Inspection, Level, StageMark, Verdict, Version};
 use crate::plan::{Action, Step};
 use crate::servers::{ServerId, Shown};
 use crate::store::{Entry, Proof, StoreError};
@@ -135,7 +135,10 @@ impl Round<'_> {
         let message = format!(
             "version {version} was refused where version {worked} had been accepted: {why}"
         );
-        self.findings.push(Finding::new(Code::RolledBack, &certificate, message));
+        self.findings.push(Finding::new(Code::RolledBack, &certificate, message.clone()));
+        let what = format!("took version {version} of {certificate} back");
+        let deed = Deed { because: Some(message), ..Deed::asked_for(at, &[&certificate], what) };
+        self.means.store.tell(&[deed])?;
         self.note(&Entry::Bad { certificate, version, at, why: why.to_owned() })
     }
 }

@@ -22,7 +22,7 @@ use std::time::Duration;
 use crate::command;
 use crate::disk::{self, Access, DiskError};
 use crate::hook::backup::{Backup, Edited};
-use crate::model::Timestamp;
+use crate::model::{Deed, Timestamp};
 use crate::servers::hook_in::{HookIn, Setting, hook_in, is_hooked, overridden};
 use crate::servers::{Kind, Server};
 use crate::store::{Entry, Store};
@@ -296,8 +296,10 @@ impl<'a> Hooking<'a> {
     fn note(&self, store: &dyn Store, at: Timestamp, what: &str) -> Result<(), HookError> {
         let server = self.server.id.to_string();
         let text = format!("{server}: {what}");
+        let deed = Deed::asked_for(at, &[&server], text);
         store
-            .note_all(&[Entry::Reload { server, since: Some(at), at }, Entry::Event { at, text }])
+            .note(&Entry::Reload { server, since: Some(at), at })
+            .and_then(|()| store.tell(&[deed]))
             .map_err(|error| self.error(error.to_string()))
     }
 

@@ -49,6 +49,12 @@ pub struct Order {
     /// Those of them without which there is to be no certificate: they work on what is held, and a
     /// newer version without them would take its place.
     pub must_stay: Vec<Hostname>,
+    /// Those of them for which it is ordered, where what is held is good for the others: without any
+    /// of these there is to be no certificate either, since one like it is there. Empty: for all.
+    pub sake: Vec<Hostname>,
+    /// Those of them that an earlier order failed for: the CA's staging directory is asked about
+    /// them first, where it has one.
+    pub failed: Vec<Hostname>,
     /// The kind of key to make.
     pub key_type: KeyType,
     /// A key to use again instead.
@@ -112,8 +118,8 @@ impl Order {
     /// One for these names and nothing else.
     #[must_use]
     pub fn of(names: Vec<Hostname>, key_type: KeyType) -> Self {
-        let must_stay = Vec::new();
-        Self { names, must_stay, key_type, key: None, profile: None, replaces: None }
+        let (must_stay, sake, failed) = (Vec::new(), Vec::new(), Vec::new());
+        Self { names, must_stay, sake, failed, key_type, key: None, profile: None, replaces: None }
     }
 }
 
@@ -286,6 +292,21 @@ pub trait Ca: Send + Sync {
     async fn scout(&self, name: &Hostname, solver: &dyn Solver) -> Result<(), Refusal> {
         let _ = (name, solver);
         Ok(())
+    }
+
+    /// Has the CA's staging directory validate these names, of which an earlier order failed: it
+    /// issues for nothing, and a failure there counts for nothing. The names that passed; none
+    /// where there is no such directory, or it cannot be asked just now.
+    ///
+    /// # Errors
+    /// [`Refusal`], naming the names that failed again.
+    async fn rehearse(
+        &self,
+        names: &[Hostname],
+        solver: &dyn Solver,
+    ) -> Result<Vec<Hostname>, Refusal> {
+        let _ = (names, solver);
+        Ok(Vec::new())
     }
 
     /// When the CA wants a certificate (DER) renewed. Asks for nothing else; its directory may be

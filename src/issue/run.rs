@@ -1,6 +1,8 @@
 //! [`issue`]: the order of things. CAA and preflight leave hopeless names out, the CA is asked for
 //! the rest, and what it refuses is left out in turn.
 
+mod first;
+
 use futures_util::stream::{self, StreamExt};
 
 use crate::dns::Dns;
@@ -53,11 +55,15 @@ pub async fn issue(
     if let Some(issued) = book.take_up(&wanted, reuses.then_some(wanted.key), ca).await? {
         return Ok(issued);
     }
-    let must_stay = order.must_stay;
-    let mut work = Work { names, must_stay, left_out: Vec::new(), findings: Vec::new() };
+    let (must_stay, sake) = (order.must_stay, order.sake);
+    let mut work = Work { names, must_stay, sake, left_out: Vec::new(), findings: Vec::new() };
     work.ask_caa(dns, &identity, solver).await;
     work.may_go_on()?;
-    work.try_out(&identity, ca, dns, http, solver).await?;
+    let blind = work.try_out(&identity, dns, http, solver).await?;
+    let passed = work.rehearse_at(ca, solver, &order.failed).await?;
+    if blind && passed == 0 {
+        work.scout_first(ca, solver).await?;
+    }
     let replaces = order.replaces.as_deref();
     let chain = work.order(&key, (&wanted, replaces), ca, solver, book).await?;
     Ok(Issued::of(key, chain, work.left_out, work.findings))
@@ -81,6 +87,8 @@ struct Work {
     names: Vec<Hostname>,
     /// Not to be left out: see [`Order::must_stay`].
     must_stay: Vec<Hostname>,
+    /// For whom all this is: see [`Order::sake`].
+    sake: Vec<Hostname>,
     left_out: Vec<(Hostname, Finding)>,
     findings: Vec<Finding>,
 }
@@ -109,16 +117,15 @@ impl Work {
     }
 
     /// Tries each name in the way it takes: http-01 and tls-alpn-01 are looked at as the CA would,
-    /// by a preflight or, where nothing can be seen from here, by the CA itself; dns-01 is
-    /// rehearsed.
+    /// by a preflight; dns-01 is rehearsed. Whether there are names of which nothing can be seen
+    /// from here.
     async fn try_out(
         &mut self,
         identity: &CaIdentity,
-        ca: &dyn Ca,
         dns: &dyn Dns,
         http: &Http,
         solver: &dyn Solver,
-    ) -> Result<(), Refusal> {
+    ) -> Result<bool, Refusal> {
         let (looked_at, others): (Vec<_>, Vec<_>) = std::mem::take(&mut self.names)
             .into_iter()
             .partition(|name| solver.kind(name) != Challenge::Dns01);
@@ -126,17 +133,14 @@ impl Work {
         self.rehearse(solver).await;
         self.may_go_on()?;
         let others = std::mem::replace(&mut self.names, looked_at);
+        let mut blind = false;
         if let Some(port) = identity.http_port {
-            let seen = self.try_first(port, dns, http, solver, others.is_empty()).await?;
+            blind = self.try_first(port, dns, http, solver, others.is_empty()).await? == 0;
             self.may_go_on()?;
-            if seen == 0 {
-                self.scout(ca, solver, others.is_empty()).await?;
-                self.may_go_on()?;
-            }
         }
         self.names.extend(others);
         self.names.sort();
-        Ok(())
+        Ok(blind)
     }
 
     /// Leaves out what could not be presented.
@@ -207,54 +211,6 @@ impl Work {
         Ok(right)
     }
 
-    /// Where nothing was seen, one name goes first, and another if it fails: a path that is
-    /// blocked for all of them costs two failures and not one for each name. `alone`: there are no
-    /// names that take another way, and could do without these.
-    async fn scout(
-        &mut self,
-        ca: &dyn Ca,
-        solver: &dyn Solver,
-        alone: bool,
-    ) -> Result<(), Refusal> {
-        for _ in 0..SCOUTS {
-            let [first, _, ..] = self.names.as_slice() else { return Ok(()) };
-            let first = first.clone();
-            match ca.scout(&first, solver).await {
-                Ok(()) => return Ok(()),
-                Err(refusal) if refusal.names.contains(&first) && !self.must_end(&refusal) => {
-                    self.leave_out(refusal);
-                }
-                Err(refusal) => return Err(self.refused(refusal)),
-            }
-        }
-        let [next, ..] = self.names.as_slice() else { return Ok(()) };
-        if !alone {
-            self.leave_out_untried();
-            return Ok(());
-        }
-        let message = format!(
-            "nothing can be seen from here and the CA found no answer for {SCOUTS} names; {} and \
-             the others ({} in all) were not tried",
-            next,
-            self.names.len()
-        );
-        let findings = vec![Finding::new(Code::OrderFailed, next, message)];
-        let refusal = Refusal { findings, names: Vec::new(), retry_after: None, by_ca: true };
-        Err(self.refused(refusal))
-    }
-
-    /// Leaves out what is left of the names whose first ones failed.
-    fn leave_out_untried(&mut self) {
-        for name in std::mem::take(&mut self.names) {
-            let message = format!(
-                "{name}: nothing can be seen from here and the CA found no answer for {SCOUTS} \
-                 names before it; it was not tried"
-            );
-            let finding = Finding::new(Code::OrderFailed, &name, message);
-            self.left_out.push((name, finding));
-        }
-    }
-
     /// The chain, for the names that are left at the end.
     async fn order(
         &mut self,
@@ -302,18 +258,20 @@ impl Work {
         Err(self.refused(Refusal::nothing()))
     }
 
-    /// Ends the order where a name was left out that must stay.
+    /// Ends the order where what was left out ends it.
     fn may_go_on(&self) -> Result<(), Refusal> {
-        let must_stay = |(name, _): &(Hostname, Finding)| self.must_stay.contains(name);
-        if self.left_out.iter().any(must_stay) {
-            return Err(self.refused(Refusal::nothing()));
+        match self.must_end(&Refusal::nothing()) {
+            true => Err(self.refused(Refusal::nothing())),
+            false => Ok(()),
         }
-        Ok(())
     }
 
-    /// Whether this refuses a name that must stay.
+    /// Whether, with this, a name is left out that must stay, or are all for which it is ordered.
     fn must_end(&self, refusal: &Refusal) -> bool {
-        refusal.names.iter().any(|name| self.must_stay.contains(name))
+        let left_out = self.left_out.iter().map(|(name, _)| name);
+        let out: Vec<&Hostname> = left_out.chain(&refusal.names).collect();
+        out.iter().any(|name| self.must_stay.contains(name))
+            || !self.sake.is_empty() && self.sake.iter().all(|name| out.contains(&name))
     }
 
     /// What is to be known of an order that is ready.
@@ -351,8 +309,6 @@ fn of_our_own(names: &[Hostname], why: String) -> Refusal {
 
 /// Orders for one certificate in one run.
 const ROUNDS: usize = 3;
-/// Names that go first where nothing can be seen from here.
-const SCOUTS: usize = 2;
 /// Names looked at side by side.
 const AT_ONCE: usize = 8;
 

@@ -5,6 +5,7 @@
 
 mod cert;
 mod challenge;
+mod deed;
 mod finding;
 mod host;
 mod hostname;
@@ -24,6 +25,7 @@ mod web_server;
 
 pub use cert::{BadCertName, CertName, Facts, KeyHash, KeyType, Sha256, Version};
 pub use challenge::{AnsweredFrom, Because, Challenge, Way, Ways};
+pub use deed::Deed;
 pub use finding::{Code, Finding, Level};
 pub use host::{Host, Points, Why};
 pub use hostname::{BadHostname, DnsId, Hostname};

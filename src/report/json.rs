@@ -12,7 +12,7 @@ use super::{
     AccountRow, Body, CertificateRow, ChangeRow, HostRow, ListenerRow, PersistRow, Report, Revoked,
     ServerRow, Verified,
 };
-use crate::model::{Finding, Timestamp};
+use crate::model::{Deed, Finding, Timestamp};
 
 /// The version of the JSON interface.
 pub(super) const SCHEMA: u32 = 1;
@@ -38,6 +38,7 @@ pub fn json(report: &Report) -> impl Serialize + '_ {
         Body::Status(certificates) => Said::Status { certificates },
         Body::Check(servers) => Said::Check { servers },
         Body::Revoked(revoked) => Said::Revoked(revoked),
+        Body::History { deeds, left_out } => Said::History { deeds, left_out: *left_out },
         Body::Account(row) => Said::Account(row),
         Body::Setup { changes, listeners } => Said::Setup { changes, listeners },
         Body::Explain(codes) => Said::Explain { codes: explain::rows(codes) },
@@ -166,6 +167,10 @@ enum Said<'a> {
         servers: &'a [ServerRow],
     },
     Revoked(&'a Revoked),
+    History {
+        deeds: &'a [Deed],
+        left_out: usize,
+    },
     Account(&'a AccountRow),
     Setup {
         changes: &'a [ChangeRow],

@@ -9,6 +9,7 @@ mod batch;
 mod check;
 mod diagnosis;
 pub mod explain;
+mod history;
 mod hosts;
 pub mod json;
 pub mod jsonl;
@@ -33,7 +34,7 @@ use std::sync::Arc;
 use serde::{Serialize, Serializer};
 
 use crate::local::{Local, is_of_machine};
-use crate::model::{Code, Finding, Inspection, Level, NotOurs, Policies, Timestamp, Verdict};
+use crate::model::{Code, Deed, Finding, Inspection, Level, NotOurs, Policies, Timestamp, Verdict};
 use crate::plan::{Outcome, Plan};
 
 pub use account::AccountRow;
@@ -41,7 +42,7 @@ pub use batch::{Counts, Kept, Noted, Stopped};
 pub use check::{ServerRow, hook_word};
 pub use hosts::{HostRow, PersistRow};
 pub use json::json;
-pub use plan::step_text;
+pub use plan::{reason_text, step_text};
 pub use revoked::Revoked;
 pub use setup::{ChangeRow, ListenerRow, Showing, listeners_text};
 pub use status::{CertificateRow, RenewBecause};
@@ -116,6 +117,13 @@ pub enum Body {
         changes: Vec<ChangeRow>,
         /// Every listener of the servers that change.
         listeners: Vec<ListenerRow>,
+    },
+    /// `history`.
+    History {
+        /// What was done, oldest first.
+        deeds: Vec<Deed>,
+        /// How many earlier ones were not asked for.
+        left_out: usize,
     },
     /// `explain`: these codes.
     Explain(Vec<Code>),
@@ -257,6 +265,7 @@ pub fn human(report: &Report, detail: Detail) -> String {
         Body::Status(certificates) => status::text(certificates),
         Body::Check(servers) => check::text(servers),
         Body::Revoked(revoked) => revoked::text(revoked),
+        Body::History { deeds, left_out } => history::text(deeds, *left_out),
         Body::Account(row) => account::text(row),
         // It was shown before consent was asked for.
         Body::Setup { .. } => String::new(),

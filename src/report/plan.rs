@@ -91,6 +91,12 @@ pub fn step_text(step: &Step) -> String {
     sentence(&step.action)
 }
 
+/// Why a step is there, in words that stand by themselves; `None` where only its plan says it.
+#[must_use]
+pub fn reason_text(step: &Step) -> Option<String> {
+    (step.because != Reason::Follows).then(|| because(step))
+}
+
 /// What a run did, for a person: what did not work, in full, and the rest as a number, since
 /// progress has told it.
 pub(super) fn run_text(

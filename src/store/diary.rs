@@ -3,7 +3,7 @@
 //! On disk it is a text of one JSON object a line, appended and fsynced, folded together when it
 //! has grown; a torn last line is an entry that never was.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -147,7 +147,7 @@ pub enum Entry {
     Rollover(RolloverNote),
     /// What the clock said: it may have jumped.
     Clock(Clock),
-    /// Something worth telling later (`history`).
+    /// Something that was worth telling: earlier versions wrote it here. It counts for nothing.
     Event {
         /// When.
         at: Timestamp,
@@ -189,16 +189,11 @@ pub struct Diary {
     pub rollover: Rollover,
     /// TXT records that are ours, by name and text.
     pub presented: BTreeMap<(String, String), Put>,
-    /// What was worth telling, oldest first, the latest 1,000 of them.
-    pub events: VecDeque<(Timestamp, String)>,
 }
 
 /// A clock that jumped, or may have across a boot, makes no wait longer than this: that of an order
 /// that was refused often. A certificate that lives for six days would not see the end of a longer.
 const LONGEST_AFTER_JUMP: Duration = Duration::from_secs(86_400);
-/// How many events are remembered.
-const EVENTS: usize = 1000;
-
 impl Diary {
     /// Adds one entry.
     pub fn add(&mut self, entry: Entry) {
@@ -244,12 +239,7 @@ impl Diary {
                 let there = since.map(|since| Put { zone, since, by });
                 put(&mut self.presented, (record, value), there);
             }
-            Entry::Event { at, text } => {
-                self.events.push_back((at, text));
-                if self.events.len() > EVENTS {
-                    self.events.pop_front();
-                }
-            }
+            Entry::Event { .. } => {}
         }
     }
 
@@ -315,7 +305,6 @@ impl Diary {
             Entry::Presented { zone, record, value, since: Some(since), by }
         });
         let rollover = self.rollover.into_notes().map(Entry::Rollover);
-        let events = self.events.into_iter().map(|(at, text)| Entry::Event { at, text });
         clock
             .chain(worked)
             .chain(owed)
@@ -332,7 +321,6 @@ impl Diary {
             .chain(spent)
             .chain(presented)
             .chain(rollover)
-            .chain(events)
     }
 }
 

@@ -4,7 +4,7 @@
 //! certificates/NAME/VERSION/{key.pem,chain.pem,facts.json}
 //! accounts/HOST-HASH.json
 //! orders/NAME-KEY.pem (of orders under way)    next/NAME-KEY.pem (made ahead)
-//! diary.jsonl    diary-certificates.jsonl (a cache)    lock
+//! diary.jsonl    diary-certificates.jsonl (a cache)    diary-history.jsonl    lock
 //! ```
 //!
 //! Reading takes no lock and writes nothing; a missing state directory is an empty store. The
@@ -22,9 +22,10 @@ use zeroize::Zeroizing;
 
 use crate::disk::{self, Access, Look};
 use crate::model::{
-    Bundle, CertName, Facts, KeyHash, NextKey, PrivateKey, RolloverNote, Sha256, Version,
+    Bundle, CertName, Deed, Facts, KeyHash, NextKey, PrivateKey, RolloverNote, Sha256, Version,
 };
 use crate::store::certificates::Certificates;
+use crate::store::history;
 use crate::store::keys::Keys;
 use crate::store::log::{Log, unreadable};
 use crate::store::{Account, Diary, Entry, Kept, Lock, Store, StoreError, UnderWay};
@@ -40,6 +41,7 @@ pub struct Files {
     orders: Keys,
     next: Keys,
     diary: Log,
+    history: Log,
     remembered: Mutex<Option<Remembered>>,
     locked: Arc<AtomicBool>,
 }
@@ -68,6 +70,7 @@ impl Files {
             orders: Keys::new(root.join("orders")),
             next: Keys::new(root.join("next")),
             diary: Log::at(root.join("diary.jsonl")),
+            history: Log::at(root.join("diary-history.jsonl")),
             remembered: Mutex::default(),
             locked: Arc::new(AtomicBool::new(false)),
             root,
@@ -120,6 +123,7 @@ impl Files {
             let diary = Arc::unwrap_or_clone(self.read_diary()?);
             self.diary.fold(diary.into_entries())?;
         }
+        history::tidy(&self.history, history::LIMIT)?;
         self.tidy_orders()?;
         self.sweep_next()?;
         self.certificates.fold_cache()
@@ -274,6 +278,20 @@ impl Store for Files {
             return Ok(());
         }
         self.write_diary(&entries.iter().collect::<Vec<_>>())
+    }
+
+    fn tell(&self, deeds: &[Deed]) -> Result<(), StoreError> {
+        if deeds.is_empty() {
+            return Ok(());
+        }
+        self.ensure_root()?;
+        self.history.append(deeds)
+    }
+
+    fn history(&self) -> Result<Vec<Deed>, StoreError> {
+        let mut deeds = Vec::new();
+        self.history.each(|deed| deeds.push(deed))?;
+        Ok(deeds)
     }
 
     fn lock(&self) -> Result<Lock, StoreError> {

@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use zeroize::Zeroizing;
 
-use crate::model::{Bundle, CertName, Facts, KeyHash, NextKey, PrivateKey, RolloverNote, Version};
+use crate::model::{
+    Bundle, CertName, Deed, Facts, KeyHash, NextKey, PrivateKey, RolloverNote, Version,
+};
 use crate::store::{Account, Diary, Entry, Kept, Lock, Store, StoreError, UnderWay};
 
 /// A [`Store`] in memory.
@@ -24,6 +26,7 @@ struct State {
     order_keys: BTreeMap<CertName, PrivateKey>,
     next_keys: BTreeMap<CertName, PrivateKey>,
     diary: Arc<Diary>,
+    history: Vec<Deed>,
 }
 
 impl Memory {
@@ -157,6 +160,15 @@ impl Store for Memory {
     fn note(&self, entry: &Entry) -> Result<(), StoreError> {
         Arc::make_mut(&mut self.state().diary).add(entry.clone());
         Ok(())
+    }
+
+    fn tell(&self, deeds: &[Deed]) -> Result<(), StoreError> {
+        self.state().history.extend_from_slice(deeds);
+        Ok(())
+    }
+
+    fn history(&self) -> Result<Vec<Deed>, StoreError> {
+        Ok(self.state().history.clone())
     }
 
     fn lock(&self) -> Result<Lock, StoreError> {

@@ -3,6 +3,7 @@
 mod certificates;
 mod diary;
 mod files;
+mod history;
 mod keys;
 mod log;
 mod memory;
@@ -20,7 +21,7 @@ pub use record::{FilePrint, Installed, Put, PutBy, Remembered, Told, UnderWay, W
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::model::{Bundle, CertName, Facts, KeyHash, NextKey, PrivateKey, Version};
+use crate::model::{Bundle, CertName, Deed, Facts, KeyHash, NextKey, PrivateKey, Version};
 
 /// A certificate the store holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -236,6 +237,22 @@ pub trait Store: Send + Sync {
     /// [`StoreError`] when they could not be written.
     fn note_all(&self, entries: &[Entry]) -> Result<(), StoreError> {
         entries.iter().try_for_each(|entry| self.note(entry))
+    }
+
+    /// Writes down what is worth telling later; a store that keeps no history forgets it.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it could not be written.
+    fn tell(&self, _deeds: &[Deed]) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    /// What was worth telling, oldest first; of very many the latest.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be read.
+    fn history(&self) -> Result<Vec<Deed>, StoreError> {
+        Ok(Vec::new())
     }
 
     /// Takes the lock.

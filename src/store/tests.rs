@@ -98,19 +98,20 @@ fn a_missing_directory_is_an_empty_store_and_reading_makes_none() {
 fn the_diary_is_read_again_only_after_somebody_else_wrote() {
     let root = tempfile::tempdir().unwrap();
     let (one, other) = (store(root.path()), store(root.path()));
-    let event = |text: &str| Entry::Event { at: Timestamp::from_unix(1), text: text.to_owned() };
+    let known =
+        |server: &str| Entry::Known { server: server.to_owned(), until: Timestamp::from_unix(1) };
     let said = |store: &Files| {
         let diary = store.diary().unwrap();
-        diary.events.iter().map(|(_, text)| text.clone()).collect::<Vec<_>>().concat()
+        diary.known.keys().cloned().collect::<Vec<_>>().concat()
     };
-    one.note(&event("a")).unwrap();
+    one.note(&known("a")).unwrap();
     assert_eq!((said(&one), said(&other)), ("a".to_owned(), "a".to_owned()));
     let held = one.diary().unwrap();
     assert!(Arc::ptr_eq(&held, &one.diary().unwrap()), "nothing was written");
-    one.note(&event("b")).unwrap();
-    assert_eq!(held.events.len(), 1, "what somebody holds does not change under him");
-    other.note(&event("c")).unwrap();
-    one.note(&event("d")).unwrap();
+    one.note(&known("b")).unwrap();
+    assert_eq!(held.known.len(), 1, "what somebody holds does not change under him");
+    other.note(&known("c")).unwrap();
+    one.note(&known("d")).unwrap();
     assert_eq!((said(&one), said(&other)), ("abcd".to_owned(), "abcd".to_owned()));
 }
 

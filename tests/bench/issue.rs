@@ -62,6 +62,7 @@ impl Ours {
             preferred_chain: None,
             names_per_certificate: 25,
             eab: None,
+            staging: None,
         };
         let http = Http::new(roots, None).expect("a client");
         let store = Arc::new(Memory::new());

@@ -10,14 +10,11 @@ use std::process::ExitCode;
 
 use sim::report::{KINDS, trial, tried};
 
-/// Between two looks, in seconds: as often as orders have room.
-const PAUSE: i64 = 3 * 3_600;
-
 fn main() -> ExitCode {
     let mut typed = std::env::args().filter_map(|word| word.parse().ok());
     let domains = typed.next_back().unwrap_or(10_000);
     // Side by side: one has nothing to do with the other.
-    let trials = KINDS.map(|kind| std::thread::spawn(move || tried(&trial(kind, domains, PAUSE))));
+    let trials = KINDS.map(|kind| std::thread::spawn(move || tried(&trial(kind, domains))));
     let mut good = true;
     for trial in trials {
         match trial.join().expect("it does not panic") {

@@ -108,9 +108,9 @@ fn the_plan_says_by_which_challenge_each_name_is_shown_to_the_ca() {
     let challenges = "[challenge.http-01]\n[challenge.http-01.webroots]\n\"example.org\" = \"{dir}\"\n\
                       [challenge.tls-alpn-01]\nhosts = [\"mx2.example.org\"]\n";
     let said = world_with(challenges).run("plan").stdout;
-    let ways = said.lines().filter(|line| line.trim_start().starts_with("by "));
+    let ways = said.lines().map(str::trim).filter(|line| line.starts_with("by "));
     expect![[r#"
-            by http-01 for mx1.example.org, since no other [challenge] names it
-            by tls-alpn-01 for mx2.example.org, since hosts of [challenge.tls-alpn-01]"#]]
+        by http-01 for mx1.example.org, since no other [challenge] names it
+        by tls-alpn-01 for mx2.example.org, since hosts of [challenge.tls-alpn-01]"#]]
     .assert_eq(&ways.collect::<Vec<_>>().join("\n"));
 }

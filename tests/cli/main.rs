@@ -20,6 +20,7 @@ mod exposition;
 mod files;
 mod fix;
 mod formats;
+mod history;
 mod input;
 mod issuers;
 mod lint;

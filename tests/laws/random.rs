@@ -45,7 +45,7 @@ pub(crate) fn random(chance: &mut Chance) -> World {
         keep: 1 + chance.below(3),
         observed: Observed { servers: sheet::some(chance, &names), ..Observed::default() },
         orders: !chance.once_in(10),
-        reuse_keys: chance.once_in(3),
+        reuse_keys: false,
         new_keys: BTreeMap::new(),
         dead: BTreeSet::new(),
         now: Timestamp::from_unix(2_000_000_000),
@@ -53,11 +53,6 @@ pub(crate) fn random(chance: &mut Chance) -> World {
     };
     world.dead = names.iter().filter(|_| chance.once_in(8)).cloned().collect();
     hold(chance, &mut world, &names);
-    let newest = world.observed.held.iter().filter_map(|held| {
-        let newest = held.versions.last().filter(|_| chance.once_in(8))?;
-        Some((held.name.clone(), newest.version))
-    });
-    world.new_keys = newest.collect();
     source(chance, &mut world, &names);
     if world.has_wildcard() {
         // Hosts that only a wildcard covers find another place where it has too many of them;
@@ -66,7 +61,20 @@ pub(crate) fn random(chance: &mut Chance) -> World {
     }
     wait(chance, &mut world, &names);
     lay_files(chance, &mut world);
+    choose_keys(&mut world);
     world
+}
+
+/// Which keys are used again or replaced, by a chance of its own: the worlds stay what they are.
+fn choose_keys(world: &mut World) {
+    let versions = world.observed.held.iter().map(|held| held.versions.len());
+    let chance = &mut Chance::of((versions.sum::<usize>() + 16 * world.hosts.len()) as u64);
+    world.reuse_keys = chance.once_in(3);
+    let newest = world.observed.held.iter().filter_map(|held| {
+        let newest = held.versions.last().filter(|_| chance.once_in(8))?;
+        Some((held.name.clone(), newest.version))
+    });
+    world.new_keys = newest.collect();
 }
 
 /// Some names, by themselves or by a wildcard.

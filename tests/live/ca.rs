@@ -154,10 +154,10 @@ pub(crate) fn signal(name: &str, pid: &str) {
 }
 
 /// Who finds nothing: requests whose header has all of these words, where there are any.
-type Door = Arc<Mutex<&'static [&'static str]>>;
+pub(crate) type Door = Arc<Mutex<&'static [&'static str]>>;
 
 /// Has a web server of somebody else's answer on port 80, and mailcert use its root.
-fn behind_a_web_server(world: &World, door: &Door) -> PathBuf {
+pub(crate) fn behind_a_web_server(world: &World, door: &Door) -> PathBuf {
     let root = world.path("web");
     std::fs::create_dir_all(root.join(".well-known/acme-challenge")).unwrap();
     let config = world.read("mailcert.toml");

@@ -74,6 +74,21 @@ pub(crate) fn fix(world: &World) {
     keys_are_private(world);
     nothing_is_half_done(world);
     world.mailcert(&["verify"]).exits(0);
+    what_was_done_is_told(world);
+}
+
+fn what_was_done_is_told(world: &World) {
+    let told =
+        world.mailcert(&["history", "mx.alpha.test", "-n", "1000", "--json"]).exits(0).json();
+    let deeds = told["deeds"].as_array().expect("a list");
+    for beginning in ["issue alpha.test for ", "install alpha.test"] {
+        let is_told = |deed: &serde_json::Value| {
+            deed["what"].as_str().is_some_and(|what| what.starts_with(beginning))
+                && deed["because"].is_string() == beginning.starts_with("issue")
+                && deed["error"].is_null()
+        };
+        assert!(deeds.iter().any(is_told), "{beginning}: {told}");
+    }
 }
 
 fn refuses_what_is_self_signed(world: &World) {

@@ -45,6 +45,7 @@ mod renewal;
 mod revoke;
 mod rollover;
 mod second;
+mod staging;
 mod store;
 mod syscalls;
 mod tlsa;

@@ -38,8 +38,8 @@ pub(crate) struct Trial {
     pub(crate) announces: bool,
     /// What the CA allows.
     pub(crate) limits: Limits,
-    /// The shortest time between two looks.
-    pub(crate) pause: Moment,
+    /// The shortest time between two looks, while hosts wait for their first certificate and later.
+    pub(crate) pauses: (Moment, Moment),
     pub(crate) seed: u64,
 }
 
@@ -283,7 +283,9 @@ impl<'a> Machine<'a> {
     /// set wakes as well.
     fn sleep(&mut self, plan: &Plan) {
         let wake = plan.wake.map_or(DAY, |wake| wake.unix() - self.wall().unix());
-        let wake = self.now + wake.clamp(self.trial.pause, DAY);
+        let (first, later) = self.trial.pauses;
+        let pause = if self.covered.len() < self.hosts.len() { first } else { later };
+        let wake = self.now + wake.clamp(pause, DAY);
         self.now = self.fate.next_jump(self.now).map_or(wake, |jump| jump.min(wake));
     }
 }

@@ -22,15 +22,22 @@ pub(crate) fn limits(domains: usize) -> Limits {
     Limits { all: scaled(real.all), orders: scaled(real.orders), ..real }
 }
 
+/// As often as orders have room: limits count by three hours.
+const FIRST: i64 = 3 * HOUR;
+/// A timer that comes twice a day, or four times where certificates live for days.
+const LATER: (i64, i64) = (12 * HOUR, 6 * HOUR);
+const HOUR: i64 = 3_600;
+
 /// Three years of so many domains.
-pub(crate) fn trial((days, announces): (f64, bool), domains: usize, pause: i64) -> Trial {
+pub(crate) fn trial((days, announces): (f64, bool), domains: usize) -> Trial {
+    let later = if days < 10.0 { LATER.1 } else { LATER.0 };
     Trial {
         domains,
         days: 3 * 365,
         life: (days * DAY as f64) as i64,
         announces,
         limits: limits(domains),
-        pause,
+        pauses: (FIRST, later),
         seed: 20_261_126,
     }
 }

@@ -43,7 +43,7 @@ impl Acme {
             Ok(Err(error)) => return Err(Unsaid::down(error.to_string())),
             Ok(Ok(answer)) => answer,
         };
-        let again = spy::retry_after(answer.headers());
+        let again = spy::retry_after(answer.headers(), self.now);
         let again = again.unwrap_or(USUALLY).clamp(SHORTEST, LONGEST);
         if !answer.status().is_success() {
             // It is not the CA's, or the CA does not want to be asked: the usual rule holds.

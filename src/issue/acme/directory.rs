@@ -11,7 +11,7 @@ use super::spy;
 use crate::config;
 use crate::http::Http;
 use crate::issue::Refusal;
-use crate::model::{Code, Finding};
+use crate::model::{Code, Finding, Timestamp};
 
 /// The parts of a directory that are used; all else is dropped.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,20 +52,24 @@ pub struct Meta {
 }
 
 impl Directory {
-    /// Reads the directory at `url`.
+    /// Reads the directory at `url`; `now` is what our clock says.
     ///
     /// # Errors
     /// [`Refusal`] (not by the CA) when it cannot be had or is none.
-    pub async fn ask(http: &Http, url: &str) -> Result<Self, Refusal> {
-        Ok(Self::ask_whole(http, url).await?.0)
+    pub async fn ask(http: &Http, url: &str, now: Timestamp) -> Result<Self, Refusal> {
+        Ok(Self::ask_whole(http, url, now).await?.0)
     }
 
     /// The same with its text, for instant-acme.
-    pub(super) async fn ask_whole(http: &Http, url: &str) -> Result<(Self, Bytes), Refusal> {
+    pub(super) async fn ask_whole(
+        http: &Http,
+        url: &str,
+        now: Timestamp,
+    ) -> Result<(Self, Bytes), Refusal> {
         let request = Request::get(url)
             .body(Bytes::new())
             .map_err(|e| unusable(url, format!("{url:?} is no directory URL: {e}")))?;
-        let answer = match spy::ask(http, &request).await {
+        let answer = match spy::ask(http, &request, now).await {
             Ok(answer) => answer,
             Err(fault) => {
                 let error = instant_acme::Error::Other(Box::new(fault));

@@ -74,7 +74,7 @@ impl Acme {
                 .header("content-type", "application/jose+json")
                 .body(Bytes::from(body.to_string()))
                 .map_err(no_url)?;
-            let answer = spy::ask(&self.http, &request).await.map_err(Unanswered::Ca)?;
+            let answer = spy::ask(&self.http, &request, self.now).await.map_err(Unanswered::Ca)?;
             if answer.status().is_success() {
                 return Ok(answer);
             }
@@ -91,7 +91,7 @@ impl Acme {
         let url = &directory.new_nonce;
         let request = Request::head(url).body(Bytes::new());
         let request = request.map_err(|e| Unanswered::Ours(format!("{url:?} is no URL: {e}")))?;
-        let answer = spy::ask(&self.http, &request).await.map_err(Unanswered::Ca)?;
+        let answer = spy::ask(&self.http, &request, self.now).await.map_err(Unanswered::Ca)?;
         replay_nonce(&answer).ok_or_else(|| Unanswered::Ours(format!("{url} gave no nonce")))
     }
 

@@ -11,12 +11,14 @@ mod persist;
 mod problem;
 mod revoke;
 mod spy;
+mod staging;
 
 pub use account::{AccountSeen, Registered, Standing};
 pub use directory::{Directory, Meta};
 pub use persist::persistent_value;
 
 use std::collections::BTreeMap;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -38,11 +40,17 @@ pub struct Acme {
     store: Arc<dyn Store>,
     now: Timestamp,
     http_port: u16,
+    /// How long an order may take to become ready, or valid.
+    patience: Duration,
     directory: OnceCell<(Directory, Bytes)>,
     session: tokio::sync::Mutex<Option<Arc<Session>>>,
     slots: Semaphore,
     /// Orders of this run that are ready: they need not be asked for again.
     ready: Mutex<BTreeMap<String, order::Open>>,
+    /// Where names that failed are tried first.
+    staging: Option<Box<Self>>,
+    /// It could not be asked in this run, or not be used: it is left alone for the rest of it.
+    useless: AtomicBool,
 }
 
 impl Acme {
@@ -55,16 +63,22 @@ impl Acme {
         store: Arc<dyn Store>,
         now: Timestamp,
     ) -> Self {
+        let staging = staging::settings(settings);
+        let staging =
+            staging.map(|own| Box::new(Self::new(&own, http.clone(), store.clone(), now)));
         Self {
             settings: settings.clone(),
             http,
             store,
             now,
             http_port: 80,
+            patience: PATIENCE,
             directory: OnceCell::new(),
             session: tokio::sync::Mutex::new(None),
             slots: Semaphore::new(AT_ONCE),
             ready: Mutex::default(),
+            staging,
+            useless: AtomicBool::new(false),
         }
     }
 
@@ -72,6 +86,7 @@ impl Acme {
     #[must_use]
     pub fn asking_on(mut self, port: u16) -> Self {
         self.http_port = port;
+        self.staging = self.staging.map(|staging| Box::new(staging.asking_on(port)));
         self
     }
 
@@ -87,7 +102,7 @@ impl Acme {
         self.directory
             .get_or_try_init(|| async {
                 let url = &self.settings.directory;
-                let whole = Directory::ask_whole(&self.http, url).await?;
+                let whole = Directory::ask_whole(&self.http, url, self.now).await?;
                 self.remember(&whole.0);
                 Ok(whole)
             })
@@ -111,7 +126,8 @@ impl Acme {
         let (_, text) = self.whole_directory().await?;
         let heard = Arc::default();
         let directory = (self.settings.directory.clone(), text.clone());
-        Ok((Spy { http: self.http.clone(), directory, heard: Arc::clone(&heard) }, heard))
+        let (http, now) = (self.http.clone(), self.now);
+        Ok((Spy { http, directory, heard: Arc::clone(&heard), now }, heard))
     }
 
     /// The account; looked up or made by whoever asks first.
@@ -171,6 +187,14 @@ impl Ca for Acme {
         order::Ordering { acme: self, wanted: Wanted::of(names) }.ready(solver).await.map(drop)
     }
 
+    async fn rehearse(
+        &self,
+        names: &[Hostname],
+        solver: &dyn Solver,
+    ) -> Result<Vec<Hostname>, Refusal> {
+        self.try_at_staging(names, solver).await
+    }
+
     async fn suggested(&self, certificate: &[u8]) -> Result<Suggested, Unsaid> {
         self.suggests(certificate, YOUNG).await
     }
@@ -184,6 +208,8 @@ impl Ca for Acme {
 
 /// How long a directory of an earlier run is believed where nothing is ordered.
 const YOUNG: Duration = Duration::from_secs(24 * 3600);
+/// How long an order may take to become ready, or valid.
+const PATIENCE: Duration = Duration::from_secs(180);
 /// Orders at once.
 const AT_ONCE: usize = 8;
 /// How often a request is repeated after the library gave up over nonces (it tries three times).

@@ -93,6 +93,19 @@ impl Ordering<'_> {
         }
     }
 
+    /// Gives up what an order validated: a CA would use it again instead of looking anew. Where
+    /// that fails, it does.
+    pub(super) async fn give_up(&self, open: Open) {
+        let mut order = open.order;
+        let mut authorizations = order.authorizations();
+        while let Some(Ok(mut authorization)) = authorizations.next().await {
+            let given_up = despite_bad_nonces!(authorization.deactivate().await.map(|_| ()));
+            if let Err(error) = given_up {
+                tracing::debug!("an authorization was not given up: {error}");
+            }
+        }
+    }
+
     /// An order of an earlier run.
     async fn look(&self, url: &str) -> Result<Open, Refusal> {
         let (spy, heard) = self.acme.spy().await?;
@@ -238,7 +251,7 @@ impl Ordering<'_> {
         heard: &Ear,
         wanted: OrderStatus,
     ) -> Result<(), Refusal> {
-        let polled = tokio::time::timeout(PATIENCE, async {
+        let polled = tokio::time::timeout(self.acme.patience, async {
             let mut pause = FIRST_PAUSE;
             loop {
                 match order.state().status {
@@ -256,7 +269,7 @@ impl Ordering<'_> {
             Err(_) => Err(self.failed(format!(
                 "the order is still {} after {} s; the CA goes on without us",
                 format!("{:?}", order.state().status).to_lowercase(),
-                PATIENCE.as_secs()
+                self.acme.patience.as_secs()
             ))),
             Ok(Err(e)) => Err(self.refusal(e)),
             Ok(Ok(())) if order.state().status == OrderStatus::Invalid => {
@@ -378,7 +391,5 @@ fn fault_of(authorization: &AuthorizationHandle<'_>) -> Option<(Hostname, Findin
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 /// The longest pause between polls.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
-/// How long an order may take to become ready, or valid.
-const PATIENCE: Duration = Duration::from_secs(180);
 /// How long the other authorizations of an invalid order may take.
 const DECISION: Duration = Duration::from_secs(20);

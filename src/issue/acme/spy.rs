@@ -14,6 +14,7 @@ use instant_acme::{BodyWrapper, BytesResponse, Error, HttpClient};
 use super::link;
 use super::problem::{Problem, printable};
 use crate::http::{Http, HttpError};
+use crate::model::Timestamp;
 
 /// Why the CA gave no answer that means yes.
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +37,8 @@ pub(super) struct Spy {
     pub(super) directory: (String, Bytes),
     /// What the last answer said.
     pub(super) heard: Arc<Mutex<Heard>>,
+    /// What our clock says.
+    pub(super) now: Timestamp,
 }
 
 /// What an answer says besides its body.
@@ -57,7 +60,7 @@ impl HttpClient for Spy {
             return Box::pin(async move { Ok(BytesResponse::from(known)) });
         }
         let http = self.http.clone();
-        let heard = self.heard.clone();
+        let (heard, now) = (self.heard.clone(), self.now);
         Box::pin(async move {
             let (parts, body) = request.into_parts();
             let url = parts.uri.to_string();
@@ -65,12 +68,14 @@ impl HttpClient for Spy {
                 Ok(body) => body.to_bytes(),
                 Err(never) => match never {},
             };
-            let answer = ask(&http, &Request::from_parts(parts, body))
+            let answer = ask(&http, &Request::from_parts(parts, body), now)
                 .await
                 .map_err(|fault| Error::Other(Box::new(fault)))?;
             let headers = answer.headers();
-            let said =
-                Heard { wait: retry_after(headers), alternates: link::alternates(headers, &url) };
+            let said = Heard {
+                wait: retry_after(headers, now),
+                alternates: link::alternates(headers, &url),
+            };
             *heard.lock().unwrap_or_else(PoisonError::into_inner) = said;
             Ok(BytesResponse::from(answer.map(Full::new)))
         })
@@ -79,11 +84,15 @@ impl HttpClient for Spy {
 
 /// Asks the CA; tries again, twice, where another try may end better. A spent nonce is no harm:
 /// the CA answers badNonce with a fresh one, and the library signs again.
-pub(super) async fn ask(http: &Http, request: &Request<Bytes>) -> Result<Response<Bytes>, CaFault> {
+pub(super) async fn ask(
+    http: &Http,
+    request: &Request<Bytes>,
+    now: Timestamp,
+) -> Result<Response<Bytes>, CaFault> {
     let mut pauses = PAUSES.iter();
     loop {
         let fault = match http.send(request.clone()).await {
-            Ok(answer) => match read(answer) {
+            Ok(answer) => match read(answer, now) {
                 Ok(answer) => return Ok(answer),
                 Err(fault) => fault,
             },
@@ -113,10 +122,10 @@ fn may_pass(fault: &CaFault) -> bool {
 
 /// Sorts an answer: what instant-acme can read goes through, badNonce included, since it signs
 /// again by itself.
-fn read(answer: Response<Bytes>) -> Result<Response<Bytes>, CaFault> {
+fn read(answer: Response<Bytes>, now: Timestamp) -> Result<Response<Bytes>, CaFault> {
     let status = answer.status();
     let kind = media_type(answer.headers());
-    let retry_after = retry_after(answer.headers());
+    let retry_after = retry_after(answer.headers(), now);
     if status.is_client_error() || status.is_server_error() {
         let Ok(problem) = serde_json::from_slice::<Problem>(answer.body()) else {
             return Err(not_acme(&answer, &kind, retry_after));
@@ -170,8 +179,9 @@ fn media_type(headers: &HeaderMap) -> String {
 }
 
 /// Retry-After: seconds, or a date (RFC 9110 section 10.2.3) that is measured against the CA's
-/// own clock, since ours may be wrong.
-pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+/// own clock, since ours may be wrong. Where it does not tell the time, ours has to do, and its date
+/// is believed for a day at most.
+pub(super) fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     let value = text_of(headers, &RETRY_AFTER)?.trim();
     if let Ok(seconds) = value.parse() {
         return Some(Duration::from_secs(seconds));
@@ -180,14 +190,20 @@ pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
         time::OffsetDateTime::parse(text, &time::format_description::well_known::Rfc2822).ok()
     };
     let until = moment(value)?;
-    let now = moment(text_of(headers, &DATE)?)?;
-    Some(Duration::try_from(until - now).unwrap_or_default())
+    let theirs = text_of(headers, &DATE).and_then(moment);
+    let Some(theirs) = theirs else {
+        let until = Timestamp::from_unix(until.unix_timestamp());
+        return Some(until.since(now).min(BY_OUR_CLOCK));
+    };
+    Some(Duration::try_from(until - theirs).unwrap_or_default())
 }
 
 fn text_of<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
 }
 
+/// How long a date is believed that is measured against our clock.
+const BY_OUR_CLOCK: Duration = Duration::from_secs(86_400);
 /// How long is waited before the second and the third try.
 const PAUSES: [Duration; 2] = [Duration::from_millis(300), Duration::from_millis(1500)];
 
@@ -199,6 +215,10 @@ mod tests {
     use http::Response;
 
     use super::{read, retry_after};
+    use crate::model::Timestamp;
+
+    /// 1999-12-31T23:58:00Z.
+    const NOW: Timestamp = Timestamp::from_unix(946_684_680);
 
     #[test]
     fn an_answer_that_is_no_acme_is_called_what_it_is() {
@@ -220,7 +240,7 @@ mod tests {
         ] {
             let answer = Response::builder().status(status).header("content-type", kind);
             let answer = answer.body(Bytes::from_static(body.as_bytes())).unwrap();
-            assert_eq!(read(answer).unwrap_err().to_string(), expected);
+            assert_eq!(read(answer, NOW).unwrap_err().to_string(), expected);
         }
     }
 
@@ -228,7 +248,7 @@ mod tests {
     fn a_bad_nonce_is_left_to_the_library() {
         let body = br#"{"type":"urn:ietf:params:acme:error:badNonce"}"#;
         let answer = Response::builder().status(400).body(Bytes::from_static(body)).unwrap();
-        assert!(read(answer).is_ok());
+        assert!(read(answer, NOW).is_ok());
     }
 
     #[test]
@@ -237,7 +257,12 @@ mod tests {
             ("120", None, Some(120)),
             ("Fri, 31 Dec 1999 23:59:59 GMT", Some("Fri, 31 Dec 1999 23:58:59 GMT"), Some(60)),
             ("Fri, 31 Dec 1999 23:00:00 GMT", Some("Fri, 31 Dec 1999 23:58:59 GMT"), Some(0)),
-            ("Fri, 31 Dec 1999 23:59:59 GMT", None, None),
+            // No date to measure it against but our own.
+            ("Fri, 31 Dec 1999 23:59:59 GMT", None, Some(119)),
+            ("Fri, 31 Dec 1999 23:59:59 GMT", Some("today"), Some(119)),
+            ("Fri, 31 Dec 1999 23:00:00 GMT", None, Some(0)),
+            ("Fri, 31 Dec 2099 23:00:00 GMT", None, Some(86_400)),
+            ("Friday, 31-Dec-99 23:59:59 GMT", None, None),
             ("soon", None, None),
         ] {
             let mut headers = http::HeaderMap::new();
@@ -245,7 +270,7 @@ mod tests {
             if let Some(date) = date {
                 headers.insert("date", date.parse().unwrap());
             }
-            assert_eq!(retry_after(&headers), expected.map(Duration::from_secs), "{value}");
+            assert_eq!(retry_after(&headers, NOW), expected.map(Duration::from_secs), "{value}");
         }
     }
 }

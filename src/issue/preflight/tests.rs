@@ -122,14 +122,15 @@ async fn behind_a_web_server_it_says_which_lines_it_lacks() {
     let at = server("127.0.26.11:0", page.to_owned()).await;
     let names = || Names(vec![("mx.a.example", vec!["127.0.26.11"])]);
     let own = SocketAddr::new("127.0.26.11".parse().unwrap(), free_port("127.0.26.11"));
-    let said = seen(at.port(), names(), &Listener::new(vec![own])).await;
+    let listener = Listener::new(vec![own]);
+    let said = seen(at.port(), names(), &listener).await;
     let cure = format!(
         "whoever keeps that server, on this machine, has to pass /.well-known/acme-challenge/ on \
          to {own} (`mailcert setup --web-server apache` prints the lines)"
     );
     assert!(said.ends_with(&cure), "{said}");
     let closed = free_port("127.0.26.11");
-    let said = seen(closed, names(), &Listener::new(vec![own])).await;
+    let said = seen(closed, names(), &listener).await;
     let cure = format!("start the web server that is to pass the question on to {own}");
     assert!(said.ends_with(&cure), "{said}");
     let root = tempfile::tempdir().unwrap();
@@ -242,6 +243,8 @@ async fn tls_alpn_01_is_looked_at_as_a_ca_does() {
     for ip in ["127.0.26.9", "::1"] {
         let at = SocketAddr::new(ip.parse().unwrap(), free_port(ip));
         assert_eq!(by_tls(at, &Alpn::new(vec![at]).unwrap()).await, "right 0");
+        // The socket is closed when the task that holds it has seen that it is to end.
+        tokio::task::yield_now().await;
         let nobody = by_tls(at, &Nowhere).await;
         let closed = format!("mx.a.example: nothing listens on {at}, an address of this machine;");
         assert!(nobody.starts_with(&closed), "{nobody}");

@@ -1,5 +1,7 @@
 //! The rounds of an order, against the CA in memory.
 
+mod rehearsal;
+
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -174,6 +176,28 @@ async fn a_name_that_works_is_not_left_out() {
         assert_eq!(refusal.findings[0].subject, dead);
         let asked: Vec<_> = ca.orders().iter().map(Vec::len).collect();
         assert_eq!(asked, orders);
+    }
+}
+
+/// What is held is good for the others: one like it would only count against the CA's limits.
+#[tokio::test]
+async fn without_those_it_is_for_nothing_is_issued() {
+    for (dead, sake, expected) in [
+        (&["b.example"][..], &["b.example"][..], "refused by the CA"),
+        (&["b.example"], &["b.example", "c.example"], "issued a chain of 2"),
+        (&["b.example", "closed.example"], &["b.example", "closed.example"], "refused by the CA"),
+        (&["a.example"], &["b.example"], "issued a chain of 2"),
+        (&["closed.example"], &["closed.example"], "refused by us"),
+        (&["b.example"], &[], "issued a chain of 2"),
+    ] {
+        let ca = ca();
+        dead.iter().for_each(|name| ca.refuse(host(name)));
+        let names = ["a.example", "b.example", "c.example", "closed.example"];
+        let sake = sake.iter().map(|name| host(name)).collect();
+        let made = made(Order { sake, ..order(&names) }, &ca, &Shows(Ok(()))).await;
+        assert_eq!(text(&made).lines().next(), Some(expected), "{dead:?}");
+        let orders = ca.orders().len();
+        assert_eq!(orders, usize::from(expected != "refused by us") + usize::from(made.is_ok()));
     }
 }
 

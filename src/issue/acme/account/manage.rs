@@ -68,7 +68,7 @@ impl Acme {
 
     async fn look(&self, kept: &Kept, signer: &Signer) -> (Standing, Option<Vec<String>>) {
         // Not remembered: whoever looks writes nothing.
-        let directory = Directory::ask(&self.http, &self.settings.directory).await;
+        let directory = Directory::ask(&self.http, &self.settings.directory, self.now).await;
         let asked = match &directory {
             Ok(directory) => {
                 let who = (signer, Who::Account(&kept.id));

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::{PER_SOURCE, Server};
+use super::{CONNECTIONS, PATIENCE, Server};
 use crate::dns::{Authority, Dns, Failure, Kind, Record, Reply, Resolver};
 use crate::issue::dns01::hand::Txt;
 use crate::model::Hostname;
@@ -103,18 +103,22 @@ async fn too_many_questions_are_put_off_and_asked_again_over_tcp() {
 async fn idle_connections_of_one_source_keep_nobody_out() {
     let (server, at) = server(103);
     server.show(&txt("one")).await.unwrap();
-    let idle: Vec<_> = (0..PER_SOURCE + 20).map(|_| TcpStream::connect(at).unwrap()).collect();
+    // More than are served at all.
+    let idle: Vec<_> = (0..CONNECTIONS + 20).map(|_| TcpStream::connect(at).unwrap()).collect();
     let from = tokio::net::TcpSocket::new_v4().unwrap();
     from.bind("127.0.26.104:0".parse().unwrap()).unwrap();
     let mut stream = from.connect(at).await.unwrap();
     let length = u16::try_from(QUESTION.len()).unwrap().to_be_bytes();
-    for _ in 0..3 {
-        stream.write_all(&[&length[..], QUESTION].concat()).await.unwrap();
-        let length = stream.read_u16().await.unwrap();
-        let mut answer = vec![0; length.into()];
-        stream.read_exact(&mut answer).await.unwrap();
-        assert_eq!((answer[1], answer[3] & 0x0f), (7, 0));
-    }
+    let asking = async {
+        for _ in 0..3 {
+            stream.write_all(&[&length[..], QUESTION].concat()).await.unwrap();
+            let length = stream.read_u16().await.unwrap();
+            let mut answer = vec![0; length.into()];
+            stream.read_exact(&mut answer).await.unwrap();
+            assert_eq!((answer[1], answer[3] & 0x0f), (7, 0));
+        }
+    };
+    tokio::time::timeout(PATIENCE / 2, asking).await.expect("idle connections keep it out");
     drop(idle);
 }
 

@@ -1,0 +1,56 @@
+//! The CA's staging directory: an account of its own, validations that count for nothing, and
+//! never a certificate.
+
+use std::sync::atomic::Ordering;
+
+use super::{Acme, order};
+use crate::config;
+use crate::issue::{Refusal, Solver, Wanted};
+use crate::model::Hostname;
+
+/// What is asked of the staging directory, where there is one: no profile, since nothing is issued,
+/// and no external account, since that belongs to the CA itself.
+pub(super) fn settings(ca: &config::Acme) -> Option<config::Acme> {
+    let directory = ca.staging.clone()?;
+    Some(config::Acme { directory, staging: None, eab: None, profile: None, ..ca.clone() })
+}
+
+impl Acme {
+    /// Validates these names at the staging directory. The order is never finalized, and what it
+    /// validated is given up: the next rehearsal has to look again.
+    pub(super) async fn try_at_staging(
+        &self,
+        names: &[Hostname],
+        solver: &dyn Solver,
+    ) -> Result<Vec<Hostname>, Refusal> {
+        let staging = self.staging.as_ref().filter(|_| !self.useless.load(Ordering::Relaxed));
+        let Some(staging) = staging else { return Ok(Vec::new()) };
+        let url = &staging.settings.directory;
+        let ordering = order::Ordering { acme: staging, wanted: Wanted::of(names) };
+        let slot = staging.slots.acquire().await.expect("the semaphore is never closed");
+        let validated = ordering.ready(solver).await;
+        let mut refusal = match validated {
+            Ok(open) => {
+                ordering.give_up(open).await;
+                tracing::info!(?names, url, "they pass at the staging directory");
+                return Ok(names.to_vec());
+            }
+            Err(refusal) => refusal,
+        };
+        drop(slot);
+        refusal.names.retain(|name| names.contains(name));
+        if refusal.names.is_empty() {
+            self.useless.store(true, Ordering::Relaxed);
+            let why = refusal.sentence();
+            tracing::warn!("nothing is tried at the staging directory in this run: {why}");
+            return Ok(Vec::new());
+        }
+        for finding in &mut refusal.findings {
+            finding.message += &format!(
+                "; it failed before, so it was tried at the staging directory {url} first, where \
+                 that counts for nothing"
+            );
+        }
+        Err(refusal)
+    }
+}
