@@ -116,7 +116,8 @@ fn a_state_directory_that_others_can_write_is_refused_by_all_that_use_it() {
 #[test]
 fn a_feature_to_come_is_one_warning_and_one_finding() {
     let case = Case::new().whole_config(
-        "[acme]\nagree-to-terms = true\nstaging = \"letsencrypt-staging\"\n[state]\n\
+        "[acme]\nagree-to-terms = true\n[[acme.fallback]]\n\
+         directory = \"https://ca.example.org/dir\"\nagree-to-terms = true\n[state]\n\
          directory = \"{dir}/state\"\n[[domain]]\nname = \"example.org\"\n",
     );
     let ran = case.run("status");
@@ -124,10 +125,10 @@ fn a_feature_to_come_is_one_warning_and_one_finding() {
         --- stdout
         no certificate is held yet: `mailcert plan` shows what would be done
         --- stderr
-        warning: {dir}/mailcert.toml:3:1: `staging` is not available yet
+        warning: {dir}/mailcert.toml:3:1: `[[acme.fallback]]` is not available yet
           |
-        3 | staging = "letsencrypt-staging"
-          | ^^^^^^^ nothing is rehearsed for now
+        3 | [[acme.fallback]]
+          | ^^^^^^^^^^^^^^^^^ only `[acme]` is used for now
         --- exit 3
     "#]]);
     let json = case.run("status --json").json();
@@ -136,7 +137,7 @@ fn a_feature_to_come_is_one_warning_and_one_finding() {
           {
             "code": "not-available-yet",
             "level": "note",
-            "message": "`staging` is not available yet: nothing is rehearsed for now",
+            "message": "`[[acme.fallback]]` is not available yet: only `[acme]` is used for now",
             "subject": "{dir}/mailcert.toml:3:1"
           }
         ]

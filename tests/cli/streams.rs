@@ -53,6 +53,7 @@ fn help_and_version_are_answers() {
           setup        Show, and with consent apply, the lines that make the servers use
                        our files
           status       Show every certificate held, from memory
+          history      Say what was done, when and why
           check        Say whether configuration, programs and servers are as they
                        should be
           init         Look at this machine and write a first configuration file

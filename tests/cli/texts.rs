@@ -57,6 +57,7 @@ fn man_writes_a_page_for_each_command() {
         {dir}/man/mailcert-fix.1
         {dir}/man/mailcert-setup.1
         {dir}/man/mailcert-status.1
+        {dir}/man/mailcert-history.1
         {dir}/man/mailcert-check.1
         {dir}/man/mailcert-init.1
         {dir}/man/mailcert-rollback.1
