@@ -4,6 +4,8 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
+use std::thread::sleep;
+use std::time::Duration;
 
 use crate::clients::{PORTS, everything_verifies, names, openssl, shown};
 use crate::fix::fix;
@@ -175,10 +177,16 @@ pub(crate) fn serve(listener: TcpListener, root: PathBuf) {
     serve_behind(listener, root, Door::default());
 }
 
-/// The same, but not for everybody.
+/// The same, but not for everybody. It ends with its world: as long as the port is taken, nobody
+/// else gets the block of its address.
 fn serve_behind(listener: TcpListener, root: PathBuf, door: Door) {
+    listener.set_nonblocking(true).unwrap();
     std::thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
+        while root.exists() {
+            let Ok((stream, _)) = listener.accept() else {
+                sleep(Duration::from_millis(20));
+                continue;
+            };
             let mut reader = BufReader::new(&stream);
             let mut header = String::new();
             while reader.read_line(&mut header).is_ok_and(|length| length > 2) {}
