@@ -99,7 +99,7 @@ fn a_taken_port_80_names_the_process_and_a_held_lock_its_holder() {
     let holder = world.spawn(&["fix", "--yes"]);
     let mailcert = child_of(holder.id());
     // Stopped a little later it holds the lock: issuing alone takes longer than this.
-    std::thread::sleep(std::time::Duration::from_millis(300));
+    sleep(Duration::from_millis(300));
     signal("-STOP", &mailcert);
     let second = world.mailcert(&["run", "--json"]);
     signal("-CONT", &mailcert);
