@@ -19,6 +19,7 @@ fn fix_makes_every_name_right_and_setup_can_be_undone() {
         .map(|file| (file, world.read(file)));
 
     fix(&world);
+    what_was_done_is_told(&world);
     a_run_after_it_does_nothing(&world);
 
     let said = world.mailcert(&["setup", "--undo", "--yes"]).exits(0);
@@ -74,7 +75,6 @@ pub(crate) fn fix(world: &World) {
     keys_are_private(world);
     nothing_is_half_done(world);
     world.mailcert(&["verify"]).exits(0);
-    what_was_done_is_told(world);
 }
 
 fn what_was_done_is_told(world: &World) {
