@@ -26,6 +26,7 @@ use clap::Parser;
 
 use crate::cli::{self, Cli, Command, Format};
 use crate::flow::Fresh;
+use crate::model::Finding;
 use crate::plan::Mode;
 use crate::report;
 use output::{Failure, Output, log, say};
@@ -115,6 +116,12 @@ async fn to_fix(
     load(named, output)
 }
 
+/// What a command works with where a configuration is, and what was noticed in that.
+fn open(named: Option<&Path>, output: &Output) -> Result<(Session, Vec<Finding>), Failure> {
+    let loaded = load(named, output)?;
+    Ok((Session::open(loaded.config)?, loaded.findings))
+}
+
 async fn command(cli: Cli) -> Result<u8, Failure> {
     let output = Output::new(&cli.global);
     let named = cli.global.config.as_deref();
@@ -128,21 +135,18 @@ async fn command(cli: Cli) -> Result<u8, Failure> {
         Command::Man(typed) => texts::man(&typed.directory, &output),
         Command::Init(typed) => texts::init(named, typed, &output).await,
         Command::Plan(typed) => {
-            let loaded = load(named, &output)?;
+            let (session, notes) = open(named, &output)?;
             let fresh = if typed.fresh { Fresh::Anew } else { Fresh::Remembered };
-            let session = Session::open(loaded.config)?;
-            work::plan(&session, fresh, &Mode::Run, &output, loaded.findings).await
+            work::plan(&session, fresh, &Mode::Run, &output, notes).await
         }
         Command::Run(typed) => {
-            let loaded = load(named, &output)?;
-            let session = Session::open(loaded.config)?.strictly(typed.strict);
-            let session = session.waiting(typed.patience);
+            let (session, notes) = open(named, &output)?;
+            let session = session.strictly(typed.strict).waiting(typed.patience);
             if typed.dry_run {
                 let session = new_key::wanted(session, &typed.new_key).await?;
-                let fresh = Fresh::Remembered;
-                return work::plan(&session, fresh, &Mode::Run, &output, loaded.findings).await;
+                return work::plan(&session, Fresh::Remembered, &Mode::Run, &output, notes).await;
             }
-            work::run(session, &typed.new_key, &output, loaded.findings).await
+            work::run(session, &typed.new_key, &output, notes).await
         }
         Command::Fix(typed) => {
             let loaded = to_fix(named, &typed, &output).await?;
@@ -150,46 +154,42 @@ async fn command(cli: Cli) -> Result<u8, Failure> {
             let how = work::How { yes: typed.yes, dry_run: typed.dry_run };
             let session = Session::open(loaded.config)?;
             let session = session.for_names(typed.names).strictly(typed.strict);
-            let session = session.waiting(typed.patience);
-            work::fix(&session, how, &output, loaded.findings).await
+            work::fix(&session.waiting(typed.patience), how, &output, loaded.findings).await
         }
         Command::Rollback(typed) => {
-            let loaded = load(named, &output)?;
-            let session = Session::open(loaded.config)?.waiting(typed.patience);
-            work::rollback(&session, &typed.name, &output, loaded.findings).await
+            let (session, notes) = open(named, &output)?;
+            work::rollback(&session.waiting(typed.patience), &typed.name, &output, notes).await
         }
         Command::Revoke(typed) => {
-            let loaded = load(named, &output)?;
-            let session = Session::open(loaded.config)?.waiting(typed.patience);
-            revoke::revoke(&session, &typed, &output, loaded.findings).await
+            let (session, notes) = open(named, &output)?;
+            revoke::revoke(&session.waiting(typed.patience), &typed, &output, notes).await
         }
         Command::Account(typed) => {
-            let loaded = load(named, &output)?;
-            let session = Session::open(loaded.config)?.waiting(typed.patience);
-            account::account(&session, &typed, &output, loaded.findings).await
+            let (session, notes) = open(named, &output)?;
+            account::account(&session.waiting(typed.patience), &typed, &output, notes).await
         }
         Command::Setup(cli::Setup { web_server: Some(server), .. }) => {
             texts::forwarding(load_if_any(named, &output)?, server, &output)
         }
         Command::Setup(typed) => {
-            let loaded = load(named, &output)?;
-            let session = Session::open(loaded.config)?.waiting(typed.patience);
-            if typed.undo {
-                return setup::undo(&session, typed.yes, &output, loaded.findings).await;
+            let (session, notes) = open(named, &output)?;
+            let session = session.waiting(typed.patience);
+            match typed.undo {
+                true => setup::undo(&session, typed.yes, &output, notes).await,
+                false => setup::setup(&session, typed.yes, &output, notes).await,
             }
-            setup::setup(&session, typed.yes, &output, loaded.findings).await
         }
         Command::Status => {
-            let loaded = load(named, &output)?;
-            state::status(&Session::open(loaded.config)?, &output, loaded.findings)
+            let (session, notes) = open(named, &output)?;
+            state::status(&session, &output, notes)
         }
         Command::History(typed) => {
-            let loaded = load(named, &output)?;
-            history::history(&Session::open(loaded.config)?, &typed, &output, loaded.findings)
+            let (session, notes) = open(named, &output)?;
+            history::history(&session, &typed, &output, notes)
         }
         Command::Check => {
-            let loaded = load(named, &output)?;
-            state::check(&Session::open(loaded.config)?, &output, loaded.findings).await
+            let (session, notes) = open(named, &output)?;
+            state::check(&session, &output, notes).await
         }
     }
 }

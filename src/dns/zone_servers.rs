@@ -1,5 +1,6 @@
 //! [`ZoneServers`]: the zone a name is in, its primary, and every server of it.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 
 use crate::dns::{Dns, Kind, Record, Reply};
@@ -16,39 +17,77 @@ pub struct ZoneServers {
 }
 
 impl ZoneServers {
-    /// Asks who speaks for a name: the nearest name above with an SOA is its zone.
+    /// Asks who speaks for a name; that nobody is found who does is an error.
     ///
     /// # Errors
     /// One sentence with what to look at.
     pub async fn of(name: &str, dns: &dyn Dns) -> Result<Self, String> {
-        let mut at = name;
-        let (zone, primary) = loop {
-            let answer = dns.ask(at, Kind::Soa).await;
-            match &answer.reply {
-                Reply::Failed(why) => return Err(format!("the SOA of {at} cannot be had: {why}")),
-                Reply::Records(found) if answer.aliases.is_empty() => {
-                    if let Some(Record::Soa(primary)) = found.first() {
-                        break (at.to_owned(), primary.clone());
-                    }
-                }
-                Reply::Records(_) | Reply::Absent(_) => {}
-            }
-            at = match at.split_once('.') {
-                Some((_, above)) => above,
-                None => return Err(format!("no zone is found for {name}; see `dig {name} SOA`")),
-            };
-        };
-        let mut servers = Vec::new();
-        for server in dns.ask(&zone, Kind::Ns).await.records() {
-            if let Record::Ns(name) = server {
-                servers.push((name.clone(), addresses(name, dns).await));
-            }
+        let found = Self::find(name, None, dns).await?;
+        match found.servers.is_empty() {
+            true => Err(found.unseen()),
+            false => Ok(found),
         }
-        if servers.is_empty() {
-            return Err(format!("the servers of {zone} cannot be found; see `dig {zone} NS`"));
-        }
+    }
+
+    /// The zone, and those of its servers that are found. Where the zone is `stated`, no other one
+    /// is looked for.
+    ///
+    /// # Errors
+    /// One sentence with what to look at.
+    pub async fn find(name: &str, stated: Option<&str>, dns: &dyn Dns) -> Result<Self, String> {
+        let (zone, primary) = zone_of(name, stated, dns).await?;
+        let servers = servers(&zone, dns).await;
         Ok(Self { zone, primary, servers })
     }
+
+    /// That its servers are not found, in a sentence.
+    #[must_use]
+    pub fn unseen(&self) -> String {
+        let zone = &self.zone;
+        format!("the servers of {zone} cannot be found; see `dig {zone} NS`")
+    }
+
+    /// Every address of every server, each once.
+    #[must_use]
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        let all = self.servers.iter().flat_map(|(_, addresses)| addresses);
+        all.copied().collect::<BTreeSet<_>>().into_iter().collect()
+    }
+}
+
+/// The zone and its primary: the nearest name above with an SOA, where none is stated.
+async fn zone_of(
+    name: &str,
+    stated: Option<&str>,
+    dns: &dyn Dns,
+) -> Result<(String, String), String> {
+    let mut at = stated.unwrap_or(name);
+    loop {
+        let answer = dns.ask(at, Kind::Soa).await;
+        match &answer.reply {
+            Reply::Failed(why) => return Err(format!("the SOA of {at} cannot be had: {why}")),
+            Reply::Records(found) if answer.aliases.is_empty() => {
+                if let Some(Record::Soa(primary)) = found.first() {
+                    return Ok((at.to_owned(), primary.clone()));
+                }
+            }
+            Reply::Records(_) | Reply::Absent(_) => {}
+        }
+        at = match at.split_once('.') {
+            Some((_, above)) if stated.is_none() => above,
+            _ => return Err(format!("no zone is found for {name}; see `dig {name} SOA`")),
+        };
+    }
+}
+
+async fn servers(zone: &str, dns: &dyn Dns) -> Vec<(String, Vec<SocketAddr>)> {
+    let mut servers = Vec::new();
+    for server in dns.ask(zone, Kind::Ns).await.records() {
+        if let Record::Ns(name) = server {
+            servers.push((name.clone(), addresses(name, dns).await));
+        }
+    }
+    servers
 }
 
 /// The addresses of a name server.

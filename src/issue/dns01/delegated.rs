@@ -6,9 +6,9 @@ use std::net::SocketAddr;
 
 use futures_util::stream::{self, StreamExt};
 
-use super::place::{Place, addresses, servers, zone_of};
+use super::place::Place;
 use crate::config::Serve;
-use crate::dns::{Dns, Kind, Record, Resolver};
+use crate::dns::{Dns, Kind, Record, Resolver, ZoneServers, addresses};
 use crate::model::{Code, Finding, Hostname};
 
 /// The place of one host's record. The server need not run for this: nobody but the servers of the
@@ -33,7 +33,7 @@ pub(super) async fn find(
             return Err(missing(host, settings, (&record, &zone), &above, &found));
         }
     }
-    let servers = addresses(dns, name).await;
+    let servers = addresses(name, dns).await;
     if servers.is_empty() {
         let lines = settings.listen.iter().map(|at| format!("`{name}. {}`", address_record(at)));
         let lines = lines.collect::<Vec<_>>().join(", ");
@@ -114,8 +114,9 @@ async fn delegation(dns: &dyn Dns, zone: &str) -> Result<(String, Option<Vec<Str
     let Some((_, parent)) = zone.split_once('.') else {
         return Err(format!("{zone} has no zone above it"));
     };
-    let (above, _) = zone_of(dns, parent, None).await?;
-    for server in servers(dns, &above).await.into_iter().take(MOST_ASKED) {
+    let found = ZoneServers::find(parent, None, dns).await?;
+    let (servers, above) = (found.addresses(), found.zone);
+    for server in servers.into_iter().take(MOST_ASKED) {
         let Ok(resolver) = Resolver::new(&[server]) else { continue };
         if let Some(found) = resolver.delegation(zone).await {
             return Ok((above, Some(found)));

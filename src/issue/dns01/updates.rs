@@ -6,9 +6,8 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::hand::{NotPut, Txt};
-use super::place::addresses;
 use crate::config::Rfc2136;
-use crate::dns::{Change, Dns, Kind, NotUpdated, Record, update};
+use crate::dns::{Change, Dns, Kind, NotUpdated, Record, addresses, update};
 use crate::model::{Hostname, Timestamp};
 
 pub(super) struct Updates {
@@ -43,7 +42,7 @@ impl Updates {
                 _ => return Err(format!("the SOA of {zone} cannot be had; see `dig {zone} SOA`")),
             },
         };
-        let found = addresses(&*self.dns, &mname).await;
+        let found = addresses(&mname, &*self.dns).await;
         if found.is_empty() {
             return Err(format!(
                 "{mname}, the primary of {zone}, has no address; set `server` in \
