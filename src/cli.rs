@@ -21,7 +21,7 @@ pub use options::{
     Completions, Discover, Explain, Init, Man, Patience, Plan, Profile, Rollback, Roots, Run,
     Setup, Verify,
 };
-pub use revoke::{Revoke, With};
+pub use revoke::{Revoke, What, With};
 
 /// Right certificates for every mail host name, and the proof that Gmail accepts them.
 ///
@@ -281,6 +281,7 @@ mod tests {
             "mailcert init --print",
             "mailcert rollback example.org-2",
             "mailcert revoke example.org --version 3 --reason superseded --with account --yes",
+            "mailcert revoke cert.pem --key key.pem --ca letsencrypt --yes",
             "mailcert account show",
             "mailcert account deactivate --yes --wait 5",
             "mailcert explain name-mismatch",

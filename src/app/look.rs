@@ -1,7 +1,7 @@
 //! `verify`, `discover`: looks at the world, with or without a configuration.
 
 mod batch;
-mod files;
+pub(super) mod files;
 mod listening;
 mod machine;
 mod targets;

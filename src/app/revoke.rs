@@ -1,22 +1,56 @@
 //! `revoke`: a certificate is replaced where it is shown, then revoked at the CA, then forgotten.
 
+mod file;
+
 use std::fmt::Write as _;
 
 use crate::app::output::{Output, Progress, ask_consent, can_ask, say};
 use crate::app::session::Session;
 use crate::app::work::held;
 use crate::app::{Failure, new_key};
-use crate::cli::{Revoke, With};
+use crate::cli::{self, With};
 use crate::flow;
 use crate::issue::{Refusal, SignedBy};
-use crate::model::{Bundle, Deed, Finding, Revocation, Version};
+use crate::model::{Bundle, CertName, Deed, Finding, Revocation, Version};
 use crate::plan::{self, Action, Fate, Held, HeldVersion, Mode};
 use crate::report::{Body, Report, Revoked};
 use crate::store::{Entry, Store as _};
 use crate::verify::judge;
 
-/// Revokes one version of a certificate.
+/// Revokes one version of a certificate that is held, or the certificate in a file.
 pub(super) async fn revoke(
+    session: &Session,
+    typed: &cli::Revoke,
+    output: &Output,
+    notes: Vec<Finding>,
+) -> Result<u8, Failure> {
+    let name = match &typed.what {
+        cli::What::File(path) => return file::revoke(session, path, typed, output, notes).await,
+        cli::What::Held(name) => name.clone(),
+    };
+    for (option, is_typed) in [("--key", typed.key.is_some()), ("--ca", typed.ca.is_some())] {
+        if is_typed {
+            return Err(Failure::helped(
+                format_args!("{option} is for a file, and {name} is a certificate that is held"),
+                format_args!("a file has a slash: `mailcert revoke ./{name} --key KEY.pem`"),
+            ));
+        }
+    }
+    let cli::Revoke { number, reason, with, yes, .. } = *typed;
+    version_of(session, &Revoke { name, number, reason, with, yes }, output, notes).await
+}
+
+/// What is typed of a certificate that is held.
+#[derive(Clone)]
+struct Revoke {
+    name: CertName,
+    number: Option<u32>,
+    reason: Revocation,
+    with: Option<With>,
+    yes: bool,
+}
+
+async fn version_of(
     session: &Session,
     typed: &Revoke,
     output: &Output,
@@ -43,8 +77,10 @@ pub(super) async fn revoke(
     let text = format!("revoked version {version} of {name} ({})", typed.reason);
     let deed = Deed::asked_for(session.how.moment(), &[name], text);
     session.store.tell(&[deed]).map_err(Failure::store)?;
-    let (certificate, reason) = (name.clone(), typed.reason.as_str());
-    let body = Body::Revoked(Revoked { certificate, version, serial, reason, signed_by });
+    let (certificate, version) = (Some(name.clone()), Some(version));
+    let reason = typed.reason.as_str();
+    let body =
+        Body::Revoked(Revoked { certificate, version, file: None, serial, reason, signed_by });
     output.answer(&Report::new("revoke", body, findings))?;
     Ok(0)
 }

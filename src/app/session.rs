@@ -208,6 +208,22 @@ impl Session {
         &self.ca
     }
 
+    /// The CA at this directory, which the configuration need not name: whom it trusts for its own
+    /// CA counts there, too, beside Mozilla's roots.
+    ///
+    /// # Errors
+    /// [`Failure`] when the roots cannot be used.
+    pub(super) fn ca_at(&self, directory: String) -> Result<Acme, Failure> {
+        let mut roots = Roots::mozilla();
+        if let Some(pem) = &self.config.acme.ca_roots {
+            let own = Roots::from_pem("ca-file", pem).map_err(Failure::usage)?;
+            roots.anchors.extend(own.anchors.roots);
+        }
+        let http = Http::new(&roots, environment::proxy().as_ref()).map_err(Failure::usage)?;
+        let settings = config::Acme { directory, ..self.config.acme.clone() };
+        Ok(Acme::new(&settings, http, self.store.clone(), self.now))
+    }
+
     /// The same, for the flow.
     pub(super) fn means<'a>(&'a self, tell: &'a (dyn Fn(&Event) + Send + Sync)) -> Means<'a> {
         Means {

@@ -18,7 +18,7 @@ pub fn hint(error: &Error) -> Option<&'static str> {
     Some(match error.kind() {
         ErrorKind::MissingRequiredArgument if has("--pem") => FILES,
         ErrorKind::MissingRequiredArgument if is("--host") => HOST,
-        ErrorKind::MissingRequiredArgument if is("<NAME>") => "`mailcert status` lists the names",
+        ErrorKind::MissingRequiredArgument if is("<NAME") => "`mailcert status` lists the names",
         ErrorKind::MissingRequiredArgument if is("<ACTION>") => {
             "`mailcert account show` looks at it, `mailcert account --help` lists the rest"
         }

@@ -1,5 +1,7 @@
 //! What `revoke` takes.
 
+use std::path::PathBuf;
+
 use clap::builder::PossibleValue;
 use clap::{Args, ValueEnum};
 
@@ -10,15 +12,17 @@ use crate::model::{CertName, Revocation};
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "Examples:\n  \
     mailcert revoke example.org                   its key may be in other hands\n  \
-    mailcert revoke example.org --version 3       an older version of it\n\n\
+    mailcert revoke example.org --version 3       an older version of it\n  \
+    mailcert revoke ./cert.pem --key ./key.pem    one that mailcert does not hold\n\n\
     A version that the servers still show is replaced first, by one with a new key,\n\
     and for keyCompromise only; if that does not work, nothing is revoked. What is\n\
-    revoked is forgotten here, its key included.\n\n\
+    revoked is forgotten here, its key included. A file is revoked with its own key,\n\
+    at the CA of the configuration or of --ca, and left where it is.\n\n\
     `mailcert status` lists the names. Exits 0 if it is revoked, 1 if it is not.")]
 pub struct Revoke {
-    /// The name of the certificate, such as example.org or example.org-2
-    #[arg(value_name = "NAME", value_parser = CertName::parse)]
-    pub name: CertName,
+    /// The name of the certificate, such as example.org-2, or the PEM file of one
+    #[arg(value_name = "NAME|FILE", value_parser = what)]
+    pub what: What,
     /// Which version [default: one that others could read, else the one that is shown]
     #[arg(
         long = "version",
@@ -32,12 +36,37 @@ pub struct Revoke {
     /// Whose key signs the request [default: the account's, else the certificate's]
     #[arg(long, value_enum, value_name = "KEY")]
     pub with: Option<With>,
+    /// The private key (PEM) of the certificate in FILE
+    #[arg(long, value_name = "KEY.pem")]
+    pub key: Option<PathBuf>,
+    /// The CA that issued FILE, by its directory [default: that of the configuration]
+    #[arg(long, value_name = "DIRECTORY")]
+    pub ca: Option<String>,
     /// Revoke without a question
     #[arg(long)]
     pub yes: bool,
     /// How long another mailcert is waited for.
     #[command(flatten)]
     pub patience: Patience,
+}
+
+/// What is revoked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum What {
+    /// A certificate that is held.
+    Held(CertName),
+    /// The one in a file.
+    File(PathBuf),
+}
+
+/// A file has a slash or a suffix in its name that no domain has.
+fn what(text: &str) -> Result<What, String> {
+    let is_file = text.contains('/') || text.to_ascii_lowercase().ends_with(".pem");
+    if is_file {
+        return Ok(What::File(PathBuf::from(text)));
+    }
+    let name = CertName::parse(text);
+    name.map(What::Held).map_err(|bad| format!("{bad}; a file has a slash, such as ./{text}"))
 }
 
 fn version(text: &str) -> Result<u32, String> {

@@ -68,8 +68,12 @@ impl Ca {
         days: i64,
     ) -> (Vec<CertificateDer<'static>>, KeyPair) {
         let key = KeyPair::generate().unwrap();
-        let leaf = leaf(names, days).signed_by(&key, &self.0).unwrap();
-        (vec![leaf.der().clone(), self.0.der().clone()], key)
+        (vec![self.sign(names, days, &key), self.0.der().clone()], key)
+    }
+
+    /// A certificate for this key.
+    pub(crate) fn sign(&self, names: &[&str], days: i64, key: &KeyPair) -> CertificateDer<'static> {
+        leaf(names, days).signed_by(key, &self.0).unwrap().der().clone()
     }
 }
 

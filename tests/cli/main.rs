@@ -33,6 +33,7 @@ mod plan;
 mod policy;
 mod proxied;
 mod revoke;
+mod revoke_file;
 mod setup;
 mod source;
 mod state;

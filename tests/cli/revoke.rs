@@ -33,7 +33,7 @@ fn holding(case: Case, ca: &Ca, name: &str, version: u32) -> Case {
 }
 
 /// What is said, while nothing is written.
-fn says(case: &Case, arguments: &str, expected: Expect) {
+pub(crate) fn says(case: &Case, arguments: &str, expected: Expect) {
     let before = case.tree();
     let ran = case.run(arguments);
     ran.is(expected);
@@ -82,10 +82,10 @@ fn a_name_that_is_not_held_is_answered_with_the_nearest_or_with_the_one_that_cov
         expect![[r#"
         --- stderr
         error: the following required arguments were not provided:
-          <NAME>
+          <NAME|FILE>
           = help: `mailcert status` lists the names
 
-        Usage: mailcert revoke --yes <NAME>
+        Usage: mailcert revoke --yes <NAME|FILE>
 
         For more information, try '--help'.
         --- exit 2

@@ -75,6 +75,41 @@ fn an_old_version_that_a_server_still_shows_is_replaced_there_first() {
     assert_eq!(shown(&world), now);
 }
 
+/// A key that lies in strange hands is enough: neither the store nor the account knows of it.
+#[test]
+#[ignore = "needs root and mail servers; tests/run runs it"]
+fn a_file_is_revoked_with_its_own_key_and_with_no_other() {
+    let world = World::start(Wish { exim: Exim::Combined, ..Wish::default() });
+    fix(&world);
+    let serial = serial(&world, "gamma.test", 1);
+    let held = world.path("state/certificates/gamma.test");
+    let (pem, key) = (world.path("stolen.pem"), world.path("stolen.key"));
+    fs::copy(held.join("1/chain.pem"), &pem).expect("copy the chain");
+    fs::copy(held.join("1/key.pem"), &key).expect("copy the key");
+    let revoke = ["revoke", text(&pem), "--yes", "--key"];
+    let with = |key| [&revoke[..], &[key]].concat();
+    // It is what the servers show.
+    world.mailcert(&with(text(&key))).exits(1).says("is version 1 of gamma.test, which is held");
+
+    world.reconfigure("ecdsa-p256", "ecdsa-p384");
+    fix(&world);
+    let now = shown(&world);
+    fs::remove_dir_all(held.join("1")).expect("it was there");
+    fs::remove_dir_all(world.path("state/accounts")).expect("the accounts are there");
+    let another = held.join("2/key.pem");
+    world.mailcert(&with(text(&another))).exits(2).says("a key of none of the certificates");
+    assert_eq!(status(&world, &serial), "Valid");
+
+    let reason = ["--reason", "superseded", "--json"];
+    let ran = world.mailcert(&[&with(text(&key))[..], &reason].concat()).exits(0);
+    let said = ran.json();
+    assert_eq!((&said["serial"], &said["certificate"]), (&serial.clone().into(), &().into()));
+    assert_eq!((&said["file"], &said["signed_by"]), (&text(&pem).into(), &"certificate".into()));
+    assert_eq!(status(&world, &serial), "Revoked", "{ran}");
+    assert_eq!(shown(&world), now);
+    world.mailcert(&["history", "mail.gamma.test"]).exits(0).says("revoked the certificate in ");
+}
+
 /// The serial number of a version in the store, in hexadecimal.
 fn serial(world: &World, name: &str, version: u32) -> String {
     let chain = world.path(&format!("state/certificates/{name}/{version}/chain.pem"));

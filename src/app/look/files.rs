@@ -62,8 +62,7 @@ pub(super) async fn verify(
     let text = text_of(pem, What::Chain)?;
     let chain = judge::chain_of_pem(&text).map_err(|bad| of_chain(pem, &bad))?;
     let mut more = Vec::new();
-    if let Some(path) = typed.key.as_deref().or_else(|| has_key(&text).then_some(pem)) {
-        let key = if path == pem { text.clone() } else { text_of(path, What::Key)? };
+    if let Some((path, key)) = key_of(pem, &text, typed.key.as_deref())? {
         more.extend(mismatch(path, &key, &text)?);
         findings.extend(exposed(path));
     }
@@ -82,9 +81,21 @@ pub(super) async fn verify(
     Ok(code)
 }
 
+/// A key with the file that it is from: the one that is named, else the chain's, where that has one.
+pub(in crate::app) fn key_of<'p>(
+    pem: &'p Path,
+    chain: &Zeroizing<String>,
+    named: Option<&'p Path>,
+) -> Result<Option<(&'p Path, Zeroizing<String>)>, Failure> {
+    match named {
+        Some(path) if path != pem => Ok(Some((path, text_of(path, What::Key)?))),
+        _ => Ok(has_key(chain).then(|| (pem, chain.clone()))),
+    }
+}
+
 /// What a file is to hold.
 #[derive(Clone, Copy)]
-enum What {
+pub(in crate::app) enum What {
     Chain,
     Key,
 }
@@ -106,7 +117,7 @@ impl What {
 }
 
 /// The PEM text of a file, wiped when it goes: a key may be in it.
-fn text_of(path: &Path, what: What) -> Result<Zeroizing<String>, Failure> {
+pub(in crate::app) fn text_of(path: &Path, what: What) -> Result<Zeroizing<String>, Failure> {
     let unreadable = |error: &std::io::Error| {
         let help = format_args!("name a PEM file that you may read, such as {}", what.example());
         Failure::helped(format_args!("{}: {}", path.display(), why(error)), help)
@@ -192,7 +203,7 @@ fn form(bytes: &[u8]) -> Form {
     }
 }
 
-fn of_chain(pem: &Path, bad: &BadBundle) -> Failure {
+pub(in crate::app) fn of_chain(pem: &Path, bad: &BadBundle) -> Failure {
     let shown = pem.display();
     match bad {
         BadBundle::NoCertificate => Failure::helped(
@@ -208,7 +219,11 @@ fn has_key(text: &str) -> bool {
 }
 
 /// Whether the key is another certificate's; a key that cannot be read is a usage error.
-fn mismatch(path: &Path, key: &str, chain: &str) -> Result<Option<Fault>, Failure> {
+pub(in crate::app) fn mismatch(
+    path: &Path,
+    key: &str,
+    chain: &str,
+) -> Result<Option<Fault>, Failure> {
     let shown = path.display();
     let whose = match judge::pair_matches(key, chain) {
         Ok(()) => return Ok(None),
@@ -231,7 +246,7 @@ fn mismatch(path: &Path, key: &str, chain: &str) -> Result<Option<Fault>, Failur
 }
 
 /// A key that everybody on the machine can read.
-fn exposed(path: &Path) -> Option<Finding> {
+pub(in crate::app) fn exposed(path: &Path) -> Option<Finding> {
     let mode = std::fs::metadata(path).ok()?.mode() & 0o7777;
     let shown = path.display();
     let message =
