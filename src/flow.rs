@@ -4,8 +4,10 @@
 //! [`Event`] values. Every command of mailcert is a cut through it.
 
 mod absent;
+mod authority;
 mod carry_out;
 mod chain;
+mod earlier;
 mod event;
 mod history;
 mod order;
@@ -13,6 +15,7 @@ mod prove;
 mod published;
 mod renewals;
 mod rollover;
+mod silent;
 mod spend;
 mod told;
 mod wait;
@@ -32,7 +35,7 @@ use crate::dns::Dns;
 use crate::http::Http;
 use crate::issue::{Ca, Solver};
 use crate::model::{CertName, Code, Finding, Hostname, Inspection, Sha256, Timestamp, Version};
-use crate::plan::{self, Action, Desired, Fate, Mode, Observed, Outcome, Plan};
+use crate::plan::{self, Desired, Fate, Mode, Observed, Outcome, Plan};
 use crate::store::{Entry, Remembered, Store, StoreError};
 use crate::survey::{self, Anew, Asked, Earlier, Look};
 use crate::verify::{self, How};
@@ -53,6 +56,8 @@ pub struct Means<'a> {
     pub store: &'a dyn Store,
     /// Who issues.
     pub ca: &'a dyn Ca,
+    /// The fallbacks of the configuration, in its order.
+    pub further: Vec<&'a dyn Ca>,
     /// Where challenges are answered.
     pub solver: &'a dyn Solver,
     /// How preflight asks.
@@ -133,7 +138,7 @@ pub async fn run(means: &Means<'_>, mode: &Mode) -> Result<Done, StoreError> {
     let mut servers = Vec::new();
     let (mut noticed, mut offered) = (Vec::new(), BTreeSet::new());
     let mut wished = BTreeSet::new();
-    for _ in 0..ROUNDS {
+    for _ in 0..ROUNDS + means.further.len() {
         let scene = look(means, &discovered, mode, Some(&mut earlier)).await?;
         done.wake = scene.plan.wake;
         servers = scene.asked.iter().map(|asked| asked.server.clone()).collect();
@@ -147,7 +152,7 @@ pub async fn run(means: &Means<'_>, mode: &Mode) -> Result<Done, StoreError> {
         noticed.extend(found);
         let got_somewhere = outcomes.iter().any(|outcome| outcome.fate != Fate::Skipped);
         earlier.changed.clear();
-        outcomes.iter().for_each(|outcome| remember(outcome, &mut earlier));
+        outcomes.iter().for_each(|outcome| earlier::remember(outcome, &mut earlier));
         // Hook-in lines that nobody consented to are in every round's plan, and told once.
         let again = |old: &Outcome| outcomes.iter().any(|new| new.step.action == old.step.action);
         done.outcomes.retain(|old| mode.consents_to(&old.step.action) || !again(old));
@@ -165,25 +170,8 @@ pub async fn run(means: &Means<'_>, mode: &Mode) -> Result<Done, StoreError> {
     done.findings.extend(noticed.into_iter().chain(offered));
     let refused = order::refusals(means, &done, &wished)?;
     done.findings.extend(refused);
+    done.findings.extend(authority::made_good(&mut done.outcomes));
     Ok(done)
-}
-
-/// A failed order is waited for and a look that was taken stands, for the rest of the run.
-fn remember(outcome: &Outcome, earlier: &mut Earlier) {
-    match (&outcome.step.action, outcome.fate) {
-        (_, Fate::Skipped) => {}
-        (Action::Issue { certificate, .. }, _) => {
-            earlier.ordered.insert(certificate.clone());
-        }
-        (Action::Prove { server, certificate }, _) => {
-            earlier.looked_at.insert((server.0.clone(), certificate.clone()));
-        }
-        (Action::Install { server, .. } | Action::Open { server }, _)
-        | (Action::Reload { server } | Action::Hook { server }, _) => {
-            earlier.changed.insert(server.0.clone());
-        }
-        _ => {}
-    }
 }
 
 /// What is wanted, what is there, and what is to be done. In a run, what `earlier` rounds did
@@ -204,7 +192,8 @@ pub async fn look(
     let held = survey::held(&kept, &diary);
     let mut held = survey::gated(held, &diary, means.store, how.known(), now);
     let told = renewals::ask(means, &mut held, &diary).await;
-    if earlier.is_some() {
+    let writes = earlier.is_some();
+    if writes {
         means.store.note_all(&told)?;
     }
     let others = wanted::others(means, discovered, &held);
@@ -235,8 +224,11 @@ pub async fn look(
             means.store.note(&Entry::Proof { server, certificate, proof: Some(proof) })?;
         }
     }
-    let budget = spend::budget(means, &diary);
-    let mut observed = Observed { sourced: others.sourced, budget, ..seen.observed };
+    let budget = spend::budget(means, &seen.observed.held, &diary);
+    let fallbacks = spend::fallbacks(means, &seen.observed.held, &diary);
+    let holds = authority::holds(means, &diary, mode);
+    let sourced = others.sourced;
+    let mut observed = Observed { sourced, budget, fallbacks, holds, ..seen.observed };
     rollover::note_shown(&desired, &mut observed, &mut pinned, now);
     let mut plan = plan::plan(&desired, &observed, mode, means.how.moment());
     if rollover::changed(means, &plan, (&desired, &asked, &observed), &diary, &mut pinned).await {
@@ -245,8 +237,10 @@ pub async fn look(
         desired = wanted::desire(means, discovered, having, (&observed.pins, &gone));
         plan = plan::plan(&desired, &observed, mode, means.how.moment());
     }
+    let (plan, alone) = authority::permitted(means, &desired, &mut observed, mode, plan).await;
     if writes {
         means.store.note_all(&pinned.notes)?;
+        means.store.note_all(&alone)?;
     }
     (means.tell)(&Event::Planned(plan.steps.len()));
     let said = discovered.iter().flat_map(|domain| domain.findings.clone());

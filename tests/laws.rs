@@ -6,6 +6,7 @@
 mod laws {
     pub(crate) mod chance;
     mod exposed;
+    mod further;
     mod keys;
     mod leave;
     pub(crate) mod literal;

@@ -298,7 +298,7 @@ async fn a_name_the_ca_blocks_does_not_hold_up_the_others() {
     assert!(lines[0].contains("(urn:ietf:params:acme:error:rejectedIdentifier)"));
     let alone = world.issue(&world.acme(), &["mx.blocked.example"], &[]).await;
     let refusal = alone.err().expect("the CA blocks it");
-    assert!(refusal.by_ca);
+    assert!(refusal.by_ca());
     assert_eq!(refusal.names[0].as_str(), "mx.blocked.example");
 }
 

@@ -5,7 +5,8 @@ use crate::app::Failure;
 use crate::app::output::{Output, ask_consent, can_ask};
 use crate::app::session::Session;
 use crate::cli::{Account, AccountAction};
-use crate::issue::{AccountSeen, Refusal, Registered, Standing};
+use crate::config;
+use crate::issue::{AccountSeen, Acme, Refusal, Registered, Standing};
 use crate::model::{Deed, Finding};
 use crate::report::{AccountRow, Body, Report};
 use crate::store::Store as _;
@@ -24,34 +25,56 @@ pub(super) async fn account(
             format_args!("`mailcert account {}` does it", action.as_str()),
         ));
     }
+    let at = chosen(session, typed)?;
     let given_up = match action {
         AccountAction::Show => None,
-        _ => change(session, typed, output).await?,
+        _ => change(session, at, typed, output).await?,
     };
     let seen = match action {
         AccountAction::Deactivate => None,
-        _ => session.ca().look_at_account().await.map_err(|why| damaged(session, &why))?,
+        _ => at.1.look_at_account().await.map_err(|why| damaged(session, at, &why))?,
     };
-    let row = row(session, action, given_up, seen);
+    let row = row(session, at, action, (given_up, seen));
     // What was done is done, whatever the CA answers afterwards.
     let is_well = action != AccountAction::Show || row.standing.as_deref() == Some("valid");
     output.answer(&Report::new("account", Body::Account(row), notes))?;
     Ok(u8::from(!is_well))
 }
 
+/// The CA whose account it is about, and what the configuration says of it.
+type At<'a> = (&'a config::Acme, &'a Acme);
+
+/// The CA that was named; else the first one.
+fn chosen<'a>(session: &'a Session, typed: &Account) -> Result<At<'a>, Failure> {
+    let first = session.authorities().next();
+    let first = first.ok_or_else(|| Failure::work("the configuration names no CA"))?;
+    let Some(named) = &typed.ca else { return Ok(first) };
+    let named = config::acme_directory(named).map_err(Failure::usage)?;
+    let found = session.authorities().find(|(settings, _)| settings.directory == named);
+    found.ok_or_else(|| {
+        let all: Vec<&str> =
+            session.authorities().map(|(settings, _)| settings.directory.as_str()).collect();
+        Failure::helped(
+            format_args!("--ca {named} is no CA of the configuration"),
+            format_args!("it names {}", all.join(" and ")),
+        )
+    })
+}
+
 /// Everything but `show`: under the lock, and written in the diary. Returns the account that was
 /// given up, if one was.
 async fn change(
     session: &Session,
+    at: At<'_>,
     typed: &Account,
     output: &Output,
 ) -> Result<Option<String>, Failure> {
-    let (action, ca) = (typed.action, session.ca());
+    let (action, ca) = (typed.action, at.1);
     if action != AccountAction::Register {
-        insist(session, action)?;
+        insist(session, at, action)?;
     }
     if action == AccountAction::Deactivate {
-        consent(session, typed)?;
+        consent(at, typed)?;
     }
     let _lock = session.lock(output).await?;
     let mut given_up = None;
@@ -76,15 +99,15 @@ async fn change(
         }
     };
     let Some(what) = done.map_err(|why| refused(action, &why))? else { return Ok(None) };
-    let text = format!("{what} at {}", session.config.acme.directory);
+    let text = format!("{what} at {}", at.0.directory);
     let deed = Deed::asked_for(session.how.moment(), &[&"account"], text);
     session.store.tell(&[deed]).map_err(Failure::store)?;
     Ok(given_up)
 }
 
 /// Insists that there is an account, before anything is written.
-fn insist(session: &Session, action: AccountAction) -> Result<(), Failure> {
-    let url = &session.config.acme.directory;
+fn insist(session: &Session, at: At<'_>, action: AccountAction) -> Result<(), Failure> {
+    let url = &at.0.directory;
     if session.store.account(url).map_err(Failure::store)?.is_some() {
         return Ok(());
     }
@@ -98,8 +121,8 @@ fn insist(session: &Session, action: AccountAction) -> Result<(), Failure> {
 }
 
 /// Asks a person, unless `--yes` was said.
-fn consent(session: &Session, typed: &Account) -> Result<(), Failure> {
-    let url = &session.config.acme.directory;
+fn consent(at: At<'_>, typed: &Account) -> Result<(), Failure> {
+    let url = &at.0.directory;
     if !typed.yes && !can_ask() {
         return Err(Failure::work_helped(
             "the account is not deactivated: there is no terminal to ask on",
@@ -114,7 +137,7 @@ fn consent(session: &Session, typed: &Account) -> Result<(), Failure> {
 
 fn refused(action: AccountAction, why: &Refusal) -> Failure {
     let message = format!("{} did not work: {}", action.as_str(), why.sentence());
-    if !why.by_ca || action == AccountAction::Register {
+    if !why.by_ca() || action == AccountAction::Register {
         return Failure::work(message);
     }
     Failure::work_helped(
@@ -124,8 +147,8 @@ fn refused(action: AccountAction, why: &Refusal) -> Failure {
     )
 }
 
-fn damaged(session: &Session, why: &Refusal) -> Failure {
-    let file = session.store.account_file(&session.config.acme.directory);
+fn damaged(session: &Session, at: At<'_>, why: &Refusal) -> Failure {
+    let file = session.store.account_file(&at.0.directory);
     let file = file.display();
     Failure::work_helped(
         why.sentence(),
@@ -135,11 +158,11 @@ fn damaged(session: &Session, why: &Refusal) -> Failure {
 
 fn row(
     session: &Session,
+    at: At<'_>,
     action: AccountAction,
-    given_up: Option<String>,
-    seen: Option<AccountSeen>,
+    (given_up, seen): (Option<String>, Option<AccountSeen>),
 ) -> AccountRow {
-    let directory = session.config.acme.directory.clone();
+    let directory = at.0.directory.clone();
     let file = seen.is_some().then(|| session.store.account_file(&directory));
     let (action, is_rolling) = (action.as_str(), seen.as_ref().is_some_and(|one| one.is_rolling));
     let none = AccountRow {

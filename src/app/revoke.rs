@@ -9,13 +9,13 @@ use crate::app::session::Session;
 use crate::app::work::held;
 use crate::app::{Failure, new_key};
 use crate::cli::{self, With};
-use crate::flow;
-use crate::issue::{Refusal, SignedBy};
+use crate::issue::{Acme, Refusal, SignedBy};
 use crate::model::{Bundle, CertName, Deed, Finding, Revocation, Version};
 use crate::plan::{self, Action, Fate, Held, HeldVersion, Mode};
 use crate::report::{Body, Report, Revoked};
 use crate::store::{Entry, Store as _};
 use crate::verify::judge;
+use crate::{config, flow};
 
 /// Revokes one version of a certificate that is held, or the certificate in a file.
 pub(super) async fn revoke(
@@ -72,7 +72,7 @@ async fn version_of(
     let serial = chosen.facts.serial.clone();
     let bundle = session.store.bundle(name, version).map_err(Failure::store)?;
     let findings = [notes, replace(session, typed, &chosen, output).await?].concat();
-    let signed_by = sign(session, typed, &bundle).await?;
+    let signed_by = sign(session, typed, version, &bundle).await?;
     session.store.forget(name, version).map_err(Failure::store)?;
     let text = format!("revoked version {version} of {name} ({})", typed.reason);
     let deed = Deed::asked_for(session.how.moment(), &[name], text);
@@ -94,7 +94,7 @@ async fn meant(session: &Session, typed: &Revoke) -> Result<(HeldVersion, bool),
     if shown {
         replaceable(session, typed, chosen).await?;
     }
-    let ca = &session.config.acme.directory;
+    let ca = &issuer(session, &found.name, chosen.version)?.0.directory;
     let account = || session.store.account(ca).map_err(Failure::store);
     if typed.with == Some(With::Account) && account()?.is_none() {
         let (version, name) = (chosen.version, &found.name);
@@ -252,8 +252,31 @@ fn is_shown(held: &Held, version: Version, session: &Session) -> bool {
     plan::version_to_show(held, session.how.moment()).is_some_and(|shown| shown.version == version)
 }
 
+/// The CA that issued a version: no other would revoke it.
+fn issuer<'a>(
+    session: &'a Session,
+    name: &CertName,
+    version: Version,
+) -> Result<(&'a config::Acme, &'a Acme), Failure> {
+    let diary = session.store.diary().map_err(Failure::store)?;
+    session.issuer(&diary, (name, version)).ok_or_else(|| {
+        Failure::work_helped(
+            format_args!(
+                "version {version} of {name} is not revoked: the CA that issued it is in the \
+                 configuration no more"
+            ),
+            "add it as [[acme.fallback]] with its directory",
+        )
+    })
+}
+
 /// Signs with the account's key, or where that is lost or refused, with the certificate's own.
-async fn sign(session: &Session, typed: &Revoke, bundle: &Bundle) -> Result<&'static str, Failure> {
+async fn sign(
+    session: &Session,
+    typed: &Revoke,
+    version: Version,
+    bundle: &Bundle,
+) -> Result<&'static str, Failure> {
     let chain = judge::chain_of_pem(&bundle.chain).map_err(Failure::work)?;
     let Some(leaf) = chain.first() else {
         return Err(Failure::work(format_args!("{} holds no certificate", typed.name)));
@@ -264,7 +287,7 @@ async fn sign(session: &Session, typed: &Revoke, bundle: &Bundle) -> Result<&'st
             "--with certificate signs with the certificate's own key",
         )
     };
-    let ca = session.ca();
+    let ca = issuer(session, &typed.name, version)?.1;
     if typed.with != Some(With::Certificate) {
         match ca.revoke(leaf, typed.reason, SignedBy::Account).await {
             Ok(()) => return Ok("account"),

@@ -1,5 +1,7 @@
 //! What a command works with, opened once: config, resolver, store, CA, solver.
 
+mod authorities;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr};
@@ -8,8 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::app::output::{Failure, why};
-use crate::app::output::{Output, say};
+use crate::app::output::{Failure, Output, say, why};
 use crate::app::signals::Stop;
 use crate::app::{challenges, environment, lock};
 use tokio::time::Instant;
@@ -20,7 +21,7 @@ use crate::discover;
 use crate::dns::{Asker, Resolver};
 use crate::flow::{Event, Means};
 use crate::http::Http;
-use crate::issue::{Acme, Solver};
+use crate::issue::{Acme, Ca, Solver};
 use crate::model::{CertName, Finding, Hostname, Timestamp, Version};
 use crate::source;
 use crate::store::{Entry, Files, Lock, Store as _};
@@ -49,7 +50,7 @@ pub(super) fn load(named: Option<&Path>, output: &Output) -> Result<Loaded, Fail
     let read = |file: &Path| std::fs::read_to_string(file).map_err(|error| why(&error));
     let (config, notes) =
         config::read(path, text, &read).map_err(|faults| Failure::Usage(faults.to_string()))?;
-    if let Some(eab) = &config.acme.eab {
+    for eab in config.authorities().filter_map(|ca| ca.eab.as_ref()) {
         private(&eab.key_file)?;
     }
     for note in &notes {
@@ -125,6 +126,7 @@ pub(super) struct Session {
     /// The certificates that are to get a new key, each with its newest version.
     pub(super) new_keys: BTreeMap<CertName, Version>,
     ca: Acme,
+    fallbacks: Vec<Acme>,
     solver: Box<dyn Solver>,
     http: Http,
     patience: cli::Patience,
@@ -138,10 +140,6 @@ impl Session {
     /// [`Failure`] when roots, resolver or state cannot be used.
     pub(super) fn open(config: Config) -> Result<Self, Failure> {
         let proxy = environment::proxy();
-        let ca_roots = match &config.acme.ca_roots {
-            Some(pem) => Roots::from_pem("ca-file", pem).map_err(Failure::usage)?,
-            None => Roots::mozilla(),
-        };
         let store = Arc::new(
             Files::open(&config.state, |bundle| {
                 verify::facts(bundle).map_err(|error| error.to_string())
@@ -149,8 +147,20 @@ impl Session {
             .map_err(Failure::store)?,
         );
         let (now, since) = environment::now();
-        let http = Http::new(&ca_roots, proxy.as_ref()).map_err(Failure::usage)?;
+        let client = |settings: &config::Acme| {
+            let roots = match &settings.ca_roots {
+                Some(pem) => Roots::from_pem("ca-file", pem).map_err(Failure::usage)?,
+                None => Roots::mozilla(),
+            };
+            Http::new(&roots, proxy.as_ref()).map_err(Failure::usage)
+        };
+        let http = client(&config.acme)?;
         let ca = Acme::new(&config.acme, http.clone(), store.clone(), now);
+        let fallbacks = config
+            .fallbacks
+            .iter()
+            .map(|settings| Ok(Acme::new(settings, client(settings)?, store.clone(), now)));
+        let fallbacks = fallbacks.collect::<Result<Vec<_>, Failure>>()?;
         let solver = challenges::solvers(&config, store.clone(), now)?;
         Ok(Self {
             dns: resolver(&config.dns)?,
@@ -163,6 +173,7 @@ impl Session {
             store,
             now,
             ca,
+            fallbacks,
             solver: Box::new(solver),
             http,
             patience: cli::Patience::default(),
@@ -203,27 +214,6 @@ impl Session {
         lock::lock(&*self.store, self.patience, output.quiet()).await
     }
 
-    /// The CA.
-    pub(super) fn ca(&self) -> &Acme {
-        &self.ca
-    }
-
-    /// The CA at this directory, which the configuration need not name: whom it trusts for its own
-    /// CA counts there, too, beside Mozilla's roots.
-    ///
-    /// # Errors
-    /// [`Failure`] when the roots cannot be used.
-    pub(super) fn ca_at(&self, directory: String) -> Result<Acme, Failure> {
-        let mut roots = Roots::mozilla();
-        if let Some(pem) = &self.config.acme.ca_roots {
-            let own = Roots::from_pem("ca-file", pem).map_err(Failure::usage)?;
-            roots.anchors.extend(own.anchors.roots);
-        }
-        let http = Http::new(&roots, environment::proxy().as_ref()).map_err(Failure::usage)?;
-        let settings = config::Acme { directory, ..self.config.acme.clone() };
-        Ok(Acme::new(&settings, http, self.store.clone(), self.now))
-    }
-
     /// The same, for the flow.
     pub(super) fn means<'a>(&'a self, tell: &'a (dyn Fn(&Event) + Send + Sync)) -> Means<'a> {
         Means {
@@ -231,6 +221,7 @@ impl Session {
             dns: &self.dns,
             store: &*self.store,
             ca: &self.ca,
+            further: self.fallbacks.iter().map(|ca| ca as &dyn Ca).collect(),
             solver: &*self.solver,
             http: &self.http,
             how: self.how.clone(),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::app::session::Session;
 use crate::app::{Failure, Output, challenges, forwarding};
-use crate::model::{Code, Finding, Hostname, Level, Verdict};
+use crate::model::{Code, Finding, Hostname, Level, Mark, Verdict};
 use crate::plan::{self, Held, HeldVersion, Hook};
 use crate::report::{Body, CertificateRow, RenewBecause, Report, ServerRow, hook_word};
 use crate::store::{Diary, Store};
@@ -20,10 +20,14 @@ pub(super) fn status(
     let diary = session.store.diary().map_err(Failure::store)?;
     findings.extend(kept.iter().flat_map(survey::damaged));
     findings.extend(diary.waits.values().flat_map(|wait| wait.findings.iter().cloned()));
+    // Until it has answered, whether or not it may be asked again by now.
+    let asked = session.config.authorities().map(|ca| Mark::of(&ca.directory));
+    let holds = asked.filter_map(|ca| diary.holds.get(&ca));
+    findings.extend(holds.flat_map(|hold| hold.findings.iter().cloned()));
     let seen = seen(&diary);
     let rows: Vec<CertificateRow> = survey::held(&kept, &diary)
         .iter()
-        .filter_map(|held| certificate(held, &seen, session))
+        .filter_map(|held| certificate(held, &seen, (session, &diary)))
         .collect();
     let due = rows.iter().any(|row| {
         row.renew_at <= session.now
@@ -49,7 +53,11 @@ fn seen(diary: &Diary) -> Seen<'_> {
     seen
 }
 
-fn certificate(held: &Held, seen: &Seen<'_>, session: &Session) -> Option<CertificateRow> {
+fn certificate(
+    held: &Held,
+    seen: &Seen<'_>,
+    (session, diary): (&Session, &Diary),
+) -> Option<CertificateRow> {
     let shown = plan::version_to_show(held, session.now)?;
     let proofs: Vec<_> = seen
         .get(&held.name)
@@ -68,6 +76,10 @@ fn certificate(held: &Held, seen: &Seen<'_>, session: &Session) -> Option<Certif
         renew_because: because(shown),
         explanation: shown.told.as_ref().and_then(|told| told.explanation.clone()),
         version: shown.version,
+        ca: diary.origin(&held.name, shown.version).and_then(|_| {
+            let (settings, _) = session.issuer(diary, (&held.name, shown.version))?;
+            Some(settings.directory.clone())
+        }),
         shown_by: proofs.iter().map(|(server, _)| (*server).to_owned()).collect(),
         verdict,
     })

@@ -10,13 +10,17 @@ use super::Patience;
     mailcert account show                  does the CA take it still?\n  \
     mailcert account rollover              others may have read its key\n  \
     mailcert account deactivate --yes      this machine orders nothing any more\n\n\
-    It is the account at the CA that `directory` in [acme] names. Its certificates\n\
-    stay as they are, whatever becomes of it. Only `show` writes nothing.\n\n\
+    It is the account at the CA that `directory` in [acme] names; --ca takes that of\n\
+    an [[acme.fallback]]. Its certificates stay as they are, whatever becomes of it.\n\
+    Only `show` writes nothing.\n\n\
     Exits 0 if it is as wanted (show: if the CA takes it), 1 if it is not.")]
 pub struct Account {
     /// What is done with the account
     #[arg(value_enum, value_name = "ACTION")]
     pub action: AccountAction,
+    /// The CA, by its directory, where there are fallbacks [default: the first]
+    #[arg(long, value_name = "DIRECTORY")]
+    pub ca: Option<String>,
     /// deactivate: without a question
     #[arg(long)]
     pub yes: bool,

@@ -14,9 +14,9 @@ use super::raw::{self, Table, Value};
 use super::{Acme, builtin, profile, value};
 use crate::model::KeyType;
 
-/// `[acme]`. Its terms must be agreed to as soon as there is something to order: where domains are
-/// `wanted` and no certificates of others are named (`sourced`).
-pub(super) fn acme(root: &Table<'_>, wanted: bool, sourced: bool) -> Acme {
+/// `[acme]` and its fallbacks. The terms must be agreed to as soon as there is something to order:
+/// where domains are `wanted` and no certificates of others are named (`sourced`).
+pub(super) fn acme(root: &Table<'_>, wanted: bool, sourced: bool) -> (Acme, Vec<Acme>) {
     let Some(table) = root.table("acme", raw::ACME) else {
         if wanted && !sourced && root.value("acme").is_none() {
             root.log.missing(
@@ -25,10 +25,50 @@ pub(super) fn acme(root: &Table<'_>, wanted: bool, sourced: bool) -> Acme {
                     .help(format!("add `[acme]` and below it `{AGREED}`")),
             );
         }
-        return builtin().acme;
+        return (builtin().acme, Vec::new());
     };
-    later(&table);
-    let acme = authority(&table);
+    let acme = authority(&table, &builtin().acme);
+    agreed(&table, raw::ACME, sourced);
+    let fallbacks = fallbacks(&table, &acme, sourced);
+    (acme, fallbacks)
+}
+
+/// `[[acme.fallback]]`: what one leaves out of contacts, key and number of names is as in `[acme]`.
+fn fallbacks(table: &Table<'_>, acme: &Acme, sourced: bool) -> Vec<Acme> {
+    let mut fallbacks: Vec<Acme> = Vec::new();
+    for table in table.tables("acme.fallback", raw::FALLBACK) {
+        let fallback = authority(&table, acme);
+        agreed(&table, raw::FALLBACK, sourced);
+        let span = table.value("directory").map_or_else(|| table.span.clone(), |value| value.span);
+        if table.value("directory").is_none() && !table.misspelt("directory", raw::FALLBACK) {
+            let expected = "expected `directory = \"https://..\"` below";
+            table.log.missing(Some(span), Trouble::new("`directory` is missing", expected));
+        } else if !fallback.directory.is_empty()
+            && std::iter::once(acme).chain(&fallbacks).any(|ca| ca.directory == fallback.directory)
+        {
+            let message = format!("the CA at {} stands twice", fallback.directory);
+            let trouble = Trouble::new(message, "expected each CA once");
+            table.log.wrong(span, trouble.help("a fallback is another CA than those before it"));
+        } else if fallback.key_type != acme.key_type {
+            let span =
+                table.value("key-types").map_or_else(|| table.span.clone(), |value| value.span);
+            let message = format!("`{}` here and `{}` in [acme]", fallback.key_type, acme.key_type);
+            let trouble = Trouble::new(message, "expected the same key type at every CA");
+            table.log.wrong(span, trouble.help("leave it out: it is that of [acme]"));
+        } else if let Some(value) = table.value("reuse-key")
+            && fallback.reuse_key != acme.reuse_key
+        {
+            let message = format!("{} here and {} in [acme]", fallback.reuse_key, acme.reuse_key);
+            let trouble = Trouble::new(message, "expected the same at every CA");
+            value.wrong(trouble.help("leave it out: it is that of [acme]"));
+        }
+        fallbacks.push(fallback);
+    }
+    fallbacks
+}
+
+/// Insists that the CA's terms are agreed to.
+fn agreed(table: &Table<'_>, known: &[&str], sourced: bool) {
     match table.value("agree-to-terms") {
         // Those who have others' certificates may wish for no orders at all.
         Some(value) if value.is(false) && sourced => {}
@@ -36,29 +76,32 @@ pub(super) fn acme(root: &Table<'_>, wanted: bool, sourced: bool) -> Acme {
             let message = "the CA's terms are not agreed to";
             value.wrong(Trouble::new(message, "expected `true`").help(TERMS));
         }
-        None if !table.misspelt("agree-to-terms", raw::ACME) => table.log.missing(
+        None if !table.misspelt("agree-to-terms", known) => table.log.missing(
             Some(table.span.clone()),
             Trouble::new("`agree-to-terms` is missing", format!("expected `{AGREED}` below"))
                 .help(TERMS),
         ),
         _ => {}
     }
-    acme
 }
 
 /// The keys that `[acme]` and `[[acme.fallback]]` share.
-fn authority(table: &Table<'_>) -> Acme {
-    let default = builtin().acme;
-    let contact = table.texts("contact", value::contact).unwrap_or_default();
-    let directory = table.text("directory", value::acme_directory).unwrap_or(default.directory);
+fn authority(table: &Table<'_>, default: &Acme) -> Acme {
+    let contact = table.texts("contact", value::contact);
+    let contact = contact.map(|list| list.into_iter().map(|(contact, _)| contact).collect());
+    // What cannot be read is said already, and is no CA that stands twice.
+    let directory = match table.value("directory") {
+        None => builtin().acme.directory,
+        Some(value) => value.text(value::acme_directory).unwrap_or_default(),
+    };
     let acme = Acme {
         staging: staging(table, &directory),
         directory,
         ca_roots: table.text("ca-file", |text| roots(&value::path(text)?, table.log.file)),
-        contact: contact.into_iter().map(|(contact, _)| contact).collect(),
+        contact: contact.unwrap_or_else(|| default.contact.clone()),
         agree_to_terms: table.truth("agree-to-terms").unwrap_or_default(),
         key_type: key_type(table).unwrap_or(default.key_type),
-        reuse_key: table.truth("reuse-key").unwrap_or_default(),
+        reuse_key: table.truth("reuse-key").unwrap_or(default.reuse_key),
         profile: table.text("profile", value::word),
         preferred_chain: table.text("preferred-chain", value::word),
         names_per_certificate: table
@@ -100,21 +143,6 @@ fn key_type(table: &Table<'_>) -> Option<KeyType> {
         note(table.log, value, Trouble::new(message, format!("only {chosen} is used for now")));
     }
     Some(*chosen)
-}
-
-/// The keys of `[acme]` whose feature is still to come.
-fn later(table: &Table<'_>) {
-    for fallback in table.tables("acme.fallback", raw::FALLBACK) {
-        // The first CA is asked all the same.
-        let _ = authority(&fallback);
-        fallback.log.note(
-            Some(fallback.span.clone()),
-            Trouble::new(
-                "`[[acme.fallback]]` is not available yet",
-                "only `[acme]` is used for now",
-            ),
-        );
-    }
 }
 
 /// The text of a file of root certificates, every one of which can be read.

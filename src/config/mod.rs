@@ -56,6 +56,7 @@ pub fn builtin() -> Config {
             eab: None,
             staging: None,
         },
+        fallbacks: Vec::new(),
         http01: Http01::default(),
         tls_alpn01: None,
         dns01: None,
@@ -77,6 +78,8 @@ pub fn builtin() -> Config {
 pub struct Config {
     /// The CA and what is asked of it.
     pub acme: Acme,
+    /// `[[acme.fallback]]`: further CAs, asked in this order where those before refuse or are down.
+    pub fallbacks: Vec<Acme>,
     /// How http-01 challenges are answered.
     pub http01: Http01,
     /// Where tls-alpn-01 challenges are answered, where they are.
@@ -105,6 +108,13 @@ pub struct Config {
     /// the file.
     /// Empty means the servers found on the machine.
     pub servers: Vec<ServerTable>,
+}
+
+impl Config {
+    /// Every CA, the first one first.
+    pub fn authorities(&self) -> impl Iterator<Item = &Acme> {
+        std::iter::once(&self.acme).chain(&self.fallbacks)
+    }
 }
 
 /// `[acme]`.

@@ -124,8 +124,10 @@ fn config(root: &Table<'_>) -> Config {
     }
     let sources = sources(root);
     let challenge = challenge::challenges(root);
+    let (acme, fallbacks) = acme::acme(root, !domains.is_empty(), sources.is_some());
     Config {
-        acme: acme::acme(root, !domains.is_empty(), sources.is_some()),
+        acme,
+        fallbacks,
         http01: challenge.http01.unwrap_or(default.http01),
         tls_alpn01: challenge.tls_alpn01,
         dns01: challenge.dns01,

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use crate::flow::Means;
+use crate::flow::authority::Authority;
 use crate::issue::Issued;
 use crate::model::{CertName, Code, Finding};
 use crate::{survey, verify::judge};
@@ -22,7 +23,11 @@ struct Candidate {
 
 /// Takes the right one of the chains, and says so where it is another than one would expect. The
 /// CA is asked for further ones only where its default will not do.
-pub(super) async fn choose(means: &Means<'_>, name: &CertName, mut issued: Issued) -> Issued {
+pub(super) async fn choose(
+    means: &Means<'_>,
+    at: Authority<'_>,
+    (name, mut issued): (&CertName, Issued),
+) -> Issued {
     let Ok(facts) = judge::facts_of_chain(&issued.bundle.chain) else { return issued };
     let (known, now) = (means.how.known(), means.how.moment());
     let candidate = |pem: String| Candidate {
@@ -30,12 +35,12 @@ pub(super) async fn choose(means: &Means<'_>, name: &CertName, mut issued: Issue
         unfit: survey::unfit(&pem, &facts, known, now),
         pem,
     };
-    let preferred = means.config.acme.preferred_chain.as_deref();
+    let preferred = at.settings.preferred_chain.as_deref();
     let mut chains = vec![candidate(std::mem::take(&mut issued.bundle.chain))];
     if !suffices(&chains[0], preferred) {
         let asked = async {
             for url in &issued.alternates {
-                match means.ca.alternate(url).await {
+                match at.ca.alternate(url).await {
                     Ok(pem) if is_for(&pem, &facts.leaf) => chains.push(candidate(pem)),
                     Ok(_) => tracing::warn!(certificate = %name, url, "no chain for it is there"),
                     Err(why) => {

@@ -5,13 +5,15 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 
+use crate::flow::authority::{self, Authority};
 use crate::flow::carry_out::{Round, text};
+use crate::flow::silent::Silent;
 use crate::flow::told::Told;
 use crate::flow::wait::after;
 use crate::flow::{Done, Event, Means, chain, rollover, spend};
-use crate::issue::{self, Book, Ca, Issued, Order, Refusal};
+use crate::issue::{self, Book, Ca, Cause, Issued, Order, Refusal};
 use crate::model::{CertName, Code, Finding, Hostname, KeyHash, Version};
-use crate::plan::{Action, Held, HeldVersion, Reason, Step, must_stay};
+use crate::plan::{Action, Budget, Held, HeldVersion, Reason, Step, must_stay};
 use crate::store::{Entry, StoreError};
 use crate::{survey, verify};
 
@@ -32,23 +34,36 @@ impl Round<'_> {
         let held: HashMap<_, _> = self.held.iter().map(|held| (&held.name, held)).collect();
         let now = means.how.moment();
         let orders = steps.iter().filter_map(|step| match &step.action {
-            Action::Issue { certificate, names, reuse_key, next_key, .. } => {
+            Action::Issue { certificate, names, reuse_key, next_key, ca, .. } => {
                 let works = |held: &&Held| must_stay(held, names, now);
-                let must_stay = held.get(certificate).map(works).unwrap_or_default();
+                let must_stay = match ca {
+                    None => held.get(certificate).map(works).unwrap_or_default(),
+                    // What a fallback cannot issue waits for the first CA, as a whole.
+                    Some(_) => names.clone(),
+                };
                 let (sake, keys) = (sake(&step.because), (*reuse_key, *next_key));
-                Some(Asked { certificate, names, must_stay, sake, keys })
+                let budget = authority::budget(scene, ca.as_ref());
+                let at = means.authority(ca.as_ref());
+                Some(Asked { certificate, names, must_stay, sake, keys, at, budget })
             }
             _ => None,
         });
         let orders: Vec<_> = orders.collect();
+        let alone = authority::unwell(means, scene, steps).await?;
+        let silent = Silent::after(alone);
+        let heard = &silent;
         let mut answers = futures_util::stream::iter(orders)
             .map(|asked| async move {
-                let (certificate, names) = (asked.certificate, asked.names);
-                let ca = spend::Counting::at(means.ca);
+                let (certificate, names, at) = (asked.certificate, asked.names, asked.at);
+                if let Some(why) = heard.why(at.mark()) {
+                    return (certificate, names, at, Err(why));
+                }
+                let (ca, budget) = (spend::Counting::at(at.ca), asked.budget);
                 let answer = order(means, &ca, asked);
-                let answer =
-                    spend::counted(means, scene, (certificate, names), (answer, &ca)).await;
-                (certificate, names, answer)
+                let of = (certificate, names);
+                let answer = spend::counted(means, scene, of, (answer, &ca), budget).await;
+                heard.hear(at.mark(), &answer);
+                (certificate, names, at, Ok(answer))
             })
             .buffered(ORDERS);
         let mut results = Vec::with_capacity(steps.len());
@@ -58,26 +73,46 @@ impl Round<'_> {
                 next = answers.next() => next,
                 () = interrupted(means) => None,
             };
-            let Some((certificate, names, answer)) = next else { break };
+            let Some((certificate, names, at, answer)) = next else { break };
             (means.tell)(&Event::Answered(certificate.clone()));
+            let answer = match answer {
+                Ok(answer) => answer,
+                // The CA answers nobody: that is noted for it, and not for each certificate.
+                Err(why) => {
+                    results.push(Err(why));
+                    continue;
+                }
+            };
             let kept = answer?.map(|issued| keep(means, certificate, issued));
             results.push(match kept {
                 // The order is in the diary: the next run need not wait to fetch it again.
                 Ok(Err(why)) => Err(why),
                 Ok(Ok((version, left_out, found))) => {
                     self.findings.extend(found);
+                    self.note_origin(certificate, version.version, at)?;
                     let unfit = version.unfit.clone();
                     self.learned(certificate, version);
-                    self.note_wait(certificate, names, left_out)?;
+                    self.note_wait(certificate, names, (at, left_out))?;
                     let refused = |why| format!("issued, and not to be shown: {why}");
                     unfit.map_or(Ok(()), |why| Err(refused(why)))
                 }
-                Err(refusal) => Err(self.note_wait(certificate, names, Some(refusal))?),
+                Err(refusal) => Err(self.note_wait(certificate, names, (at, Some(refusal)))?),
             });
         }
         // What was presented is taken away as the orders go; those about to be finalized are in
         // the diary.
         drop(answers);
+        let most = authority::shortest(scene, steps, now);
+        for (ca, refusal) in silent.heard() {
+            let entry = match refusal {
+                Some(refusal) => authority::left_alone(means, ca, refusal, most)?,
+                None if means.store.diary()?.holds.contains_key(&ca) => {
+                    Entry::Hold { ca, hold: None }
+                }
+                None => continue,
+            };
+            self.note(&entry)?;
+        }
         results.resize_with(steps.len(), || Err("interrupted; the next run goes on".to_owned()));
         Ok(results)
     }
@@ -88,7 +123,7 @@ impl Round<'_> {
         &mut self,
         certificate: &CertName,
         asked: &[Hostname],
-        refusal: Option<Refusal>,
+        (at, refusal): (Authority<'_>, Option<Refusal>),
     ) -> Result<String, StoreError> {
         let before = self.means.store.diary()?.waits.get(certificate).cloned();
         if refusal.is_none() && before.is_none() {
@@ -98,9 +133,25 @@ impl Round<'_> {
         let held = self.held.iter().find(|held| held.name == *certificate);
         let newest = held.and_then(|held| held.versions.last());
         let left = newest.map_or(Duration::ZERO, |last| last.facts.not_after.since(now));
-        let (wait, said) = after(before, asked, refusal, (now, left));
+        let (wait, said) = after(before, asked, (at.mark(), refusal), (now, left));
         self.note(&Entry::Wait { certificate: certificate.clone(), wait })?;
         Ok(said)
+    }
+}
+
+impl Round<'_> {
+    /// Writes down which CA issued a version, where another one did so before.
+    fn note_origin(
+        &self,
+        certificate: &CertName,
+        version: Version,
+        at: Authority<'_>,
+    ) -> Result<(), StoreError> {
+        let ca = at.mark();
+        if self.means.store.diary()?.origin(certificate, version) == Some(ca) {
+            return Ok(());
+        }
+        self.note(&Entry::Origin { certificate: certificate.clone(), version, ca })
     }
 }
 
@@ -136,7 +187,8 @@ pub(super) fn refusals(
         held_back.any(|found| found.subject == name.as_str())
     };
     let diary = means.store.diary()?;
-    let mut said = Vec::new();
+    let waits = done.findings.iter().any(|found| found.code == Code::HeldBack);
+    let mut said = authority::said(&diary, means.how.moment(), waits);
     for (name, wait) in &diary.waits {
         let gone = |host: &&Hostname| !wished.contains(*host);
         let unwished: BTreeSet<&str> =
@@ -157,6 +209,8 @@ struct Asked<'s> {
     sake: Vec<Hostname>,
     /// The version whose key is used again, or the key that was made ahead.
     keys: (Option<Version>, Option<KeyHash>),
+    at: Authority<'s>,
+    budget: &'s Budget,
 }
 
 /// For whom a certificate is ordered, where what is held is good for the others.
@@ -168,7 +222,7 @@ fn sake(because: &Reason) -> Vec<Hostname> {
 }
 
 async fn order(means: &Means<'_>, ca: &dyn Ca, asked: Asked<'_>) -> Result<Issued, Refusal> {
-    let Asked { certificate, names, must_stay, sake, keys } = asked;
+    let Asked { certificate, names, must_stay, sake, keys, at, .. } = asked;
     let key = match keys {
         (None, None) => None,
         (_, Some(next)) => Some(rollover::next_key(means, certificate, &next)?),
@@ -177,15 +231,15 @@ async fn order(means: &Means<'_>, ca: &dyn Ca, asked: Asked<'_>) -> Result<Issue
             Some(bundle.map_err(|e| ours(certificate, Code::StoreDamaged, text(e)))?.key)
         }
     };
-    let acme = &means.config.acme;
-    let (key_type, profile) = (acme.key_type, acme.profile.clone());
-    let (replaces, failed) = (replaced(means, certificate), failed(means, certificate));
+    let (key_type, profile) = (means.config.acme.key_type, at.settings.profile.clone());
+    let (replaces, failed) = (replaced(means, certificate, at), failed(means, certificate));
     let names = names.to_vec();
     let order = Order { names, must_stay, sake, failed, key_type, key, profile, replaces };
-    let book = Book { store: means.store, certificate, now: means.how.moment() };
+    let (store, now) = (means.store, means.how.moment());
+    let book = Book { store, certificate, ca: at.mark(), now };
     let solver = Told { solver: means.solver, tell: means.tell };
     let issued = issue::issue(order, ca, means.dns, means.http, &solver, &book).await?;
-    Ok(chain::choose(means, certificate, issued).await)
+    Ok(chain::choose(means, at, (certificate, issued)).await)
 }
 
 /// The names that the last order failed for.
@@ -197,9 +251,11 @@ fn failed(means: &Means<'_>, certificate: &CertName) -> Vec<Hostname> {
 
 /// The certificate (DER) whose renewal the CA suggested: that it is replaced frees the order from
 /// the CA's limits (RFC 9773 section 5).
-fn replaced(means: &Means<'_>, certificate: &CertName) -> Option<Vec<u8>> {
+fn replaced(means: &Means<'_>, certificate: &CertName, at: Authority<'_>) -> Option<Vec<u8>> {
     let diary = means.store.diary().ok()?;
     let told = diary.told.get(certificate).filter(|told| told.renewal.is_some())?;
+    // Another CA does not know it.
+    means.issuer(&diary, certificate, told.version).filter(|one| one.mark() == at.mark())?;
     leaf_of(means, certificate, told.version).ok()
 }
 
@@ -230,7 +286,7 @@ fn keep(
     }
     let left_out = (!issued.left_out.is_empty()).then(|| {
         let (names, findings) = issued.left_out.iter().cloned().unzip();
-        Refusal { findings, names, retry_after: None, by_ca: true }
+        Refusal { findings, names, retry_after: None, cause: issued.cause }
     });
     Ok((HeldVersion { version, facts, bad: None, unfit, told: None }, left_out, issued.findings))
 }
@@ -238,5 +294,5 @@ fn keep(
 /// A failure of our own, in the form of a refusal: it waits like one.
 pub(super) fn ours(certificate: &CertName, code: Code, why: String) -> Refusal {
     let findings = vec![Finding::new(code, certificate, why)];
-    Refusal { findings, names: Vec::new(), retry_after: None, by_ca: false }
+    Refusal { findings, names: Vec::new(), retry_after: None, cause: Cause::Ours }
 }

@@ -22,6 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const ENOUGH: usize = 3;
 /// Where there was no answer, and the CA did not say when to come back.
 const LATER: Duration = Duration::from_secs(3600);
+const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// Asks for what is not known or known for too long, the certificates that end first before the
 /// others, and fills in what the CA said. Returns what is to be noted.
@@ -32,7 +33,7 @@ pub(super) async fn ask(means: &Means<'_>, held: &mut [Held], diary: &Diary) -> 
     }
     let until = Instant::now() + PATIENCE;
     let questions = aged.iter().map(|(name, version)| async move {
-        (name, *version, suggested(means, name, *version).await)
+        (name, *version, suggested(means, diary, (name, *version)).await)
     });
     let mut answers = futures_util::stream::iter(questions).buffer_unordered(AT_ONCE);
     let (mut told, mut down) = (Vec::new(), 0);
@@ -79,14 +80,19 @@ fn aged(means: &Means<'_>, held: &[Held], diary: &Diary) -> Vec<(CertName, Versi
     aged.into_iter().map(|(_, name, version)| (name, version)).collect()
 }
 
+/// What the CA that issued it suggests; no other would know it.
 async fn suggested(
     means: &Means<'_>,
-    name: &CertName,
-    version: Version,
+    diary: &Diary,
+    (name, version): (&CertName, Version),
 ) -> Result<Suggested, Unsaid> {
+    let Some(issuer) = means.issuer(diary, name, version) else {
+        let why = "the CA that issued it is in the configuration no more".to_owned();
+        return Err(Unsaid { why, again: Some(DAY), down: false });
+    };
     let leaf = leaf_of(means, name, version);
     let leaf = leaf.map_err(|why| Unsaid { why, again: None, down: false })?;
-    means.ca.suggested(&leaf).await
+    issuer.ca.suggested(&leaf).await
 }
 
 /// What the diary is to know; where the CA gave no answer the usual rule holds.

@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use crate::issue::key::Key;
-use crate::issue::{Ca, Issued, Refusal};
-use crate::model::{CertName, KeyHash, Timestamp};
+use crate::issue::{Ca, Cause, Issued, Refusal};
+use crate::model::{CertName, KeyHash, Mark, Timestamp};
 use crate::store::{Store, StoreError, UnderWay};
 
 /// Where the order of one certificate is written down.
@@ -14,6 +14,8 @@ pub struct Book<'a> {
     pub store: &'a dyn Store,
     /// The certificate.
     pub certificate: &'a CertName,
+    /// The CA: the mark of its directory's URL.
+    pub ca: Mark,
     /// The moment.
     pub now: Timestamp,
 }
@@ -24,6 +26,7 @@ pub const FORGOTTEN: Duration = Duration::from_secs(7 * 86_400);
 impl Book<'_> {
     /// Writes down that the order is about to be finalized, its key first.
     pub(super) fn begin(&self, order: &UnderWay, key: &Key) -> Result<(), String> {
+        let order = &UnderWay { ca: Some(self.ca), ..order.clone() };
         let written = self.store.begin_order(self.certificate, order, &key.pem);
         written.map_err(|error| format!("the order cannot be written down: {error}"))
     }
@@ -49,10 +52,13 @@ impl Book<'_> {
         let why = match answer {
             Ok(Ok(chain)) => {
                 let (key, _) = key.expect("there is no chain without one");
-                return Ok(Some(Issued::of(key, chain, left.left_out, Vec::new())));
+                let issued = Issued::of(key, chain, left.left_out, Vec::new());
+                return Ok(Some(Issued { cause: Cause::Names, ..issued }));
             }
             // The CA cannot be asked, or says when to come back: the order may be good yet.
-            Err(refusal) if !refusal.by_ca || refusal.retry_after.is_some() => return Err(refusal),
+            Err(refusal) if !refusal.by_ca() || refusal.retry_after.is_some() => {
+                return Err(refusal);
+            }
             Err(refusal) => refusal.sentence(),
             Ok(Err(why)) => why,
         };
@@ -76,6 +82,7 @@ impl Book<'_> {
             && left.wanted == wanted.wanted
             && left.profile == wanted.profile
             && left.account == wanted.account
+            && left.ca.is_none_or(|ca| ca == self.ca)
             && self.now.since(left.since) < FORGOTTEN
     }
 

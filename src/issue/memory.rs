@@ -16,7 +16,7 @@ use x509_parser::prelude::FromDer;
 
 use crate::issue::preflight::random_token;
 use crate::issue::presented::Presented;
-use crate::issue::{Ca, CaIdentity, Chain, Refusal, Solver, Wanted};
+use crate::issue::{Ca, CaIdentity, Cause, Chain, Refusal, Solver, Wanted};
 use crate::model::{Code, Finding, Hostname, Timestamp};
 
 /// Asks for a token at a host as a CA would, and returns what came.
@@ -37,6 +37,7 @@ pub struct MemoryCa {
 #[derive(Default)]
 struct Told {
     refused: BTreeSet<Hostname>,
+    declined: BTreeSet<Hostname>,
     down: bool,
     orders: Vec<Vec<Hostname>>,
     /// Orders that are ready, with the chain where they are valid.
@@ -91,6 +92,11 @@ impl MemoryCa {
         self.told().refused.insert(name);
     }
 
+    /// From now on this name is against its policy.
+    pub fn decline(&self, name: Hostname) {
+        self.told().declined.insert(name);
+    }
+
     /// Whether the CA cannot be reached from now on.
     pub fn set_down(&self, down: bool) {
         self.told().down = down;
@@ -115,11 +121,18 @@ impl MemoryCa {
     fn admit(&self, names: &[Hostname]) -> Result<(), Refusal> {
         let mut told = self.told();
         if told.down {
-            return Err(refusal(Vec::new(), "the CA cannot be asked: it was told to be down"));
+            return Err(down());
         }
         told.orders.push(names.to_vec());
-        let bad: Vec<_> =
-            names.iter().filter(|name| told.refused.contains(name)).cloned().collect();
+        let of = |set: &BTreeSet<Hostname>| -> Vec<Hostname> {
+            names.iter().filter(|name| set.contains(name)).cloned().collect()
+        };
+        let declined = of(&told.declined);
+        if !declined.is_empty() {
+            let why = "its policy forbids it";
+            return Err(Refusal { cause: Cause::Ca, ..refusal(declined, why) });
+        }
+        let bad = of(&told.refused);
         if bad.is_empty() { Ok(()) } else { Err(refusal(bad, "it was told to refuse it")) }
     }
 
@@ -192,9 +205,10 @@ impl Ca for MemoryCa {
     async fn finish(&self, url: &str, names: &[Hostname], csr: &[u8]) -> Result<Chain, Refusal> {
         let mut told = self.told();
         if told.down {
-            return Err(refusal(Vec::new(), "the CA cannot be asked: it was told to be down"));
+            return Err(down());
         }
-        let unknown = || Refusal { by_ca: true, ..refusal(Vec::new(), "the CA has no such order") };
+        let unknown =
+            || Refusal { cause: Cause::Ca, ..refusal(Vec::new(), "the CA has no such order") };
         let order = told.ready.get_mut(url).ok_or_else(unknown)?;
         let pem = match order {
             Some(chain) => chain.clone(),
@@ -214,10 +228,16 @@ impl Ca for MemoryCa {
 
     async fn identity(&self) -> Result<CaIdentity, Refusal> {
         if self.told().down {
-            return Err(refusal(Vec::new(), "the CA cannot be asked: it was told to be down"));
+            return Err(down());
         }
         Ok(self.identity.clone())
     }
+}
+
+/// It cannot be asked.
+fn down() -> Refusal {
+    let why = "the CA cannot be asked: it was told to be down";
+    Refusal { cause: Cause::Down, ..refusal(Vec::new(), why) }
 }
 
 fn refusal(names: Vec<Hostname>, why: &str) -> Refusal {
@@ -227,8 +247,8 @@ fn refusal(names: Vec<Hostname>, why: &str) -> Refusal {
     if findings.is_empty() {
         findings.push(Finding::new(Code::OrderFailed, "memory", why));
     }
-    let by_ca = !names.is_empty();
-    Refusal { findings, names, retry_after: None, by_ca }
+    let cause = if names.is_empty() { Cause::Ours } else { Cause::Names };
+    Refusal { findings, names, retry_after: None, cause }
 }
 
 fn authority(name: &str, now: OffsetDateTime) -> CertificateParams {

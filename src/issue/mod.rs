@@ -141,12 +141,14 @@ pub struct Issued {
     /// The names that were left out because the CA, the CAA records or the preflight refused
     /// them, one finding each.
     pub left_out: Vec<(Hostname, Finding)>,
+    /// Whose reason that was.
+    pub cause: Cause,
     /// What else was noticed.
     pub findings: Vec<Finding>,
 }
 
 /// Why there is no certificate. It is data: the flow writes it into the diary.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Refusal {
     /// What was said: about names, or about the order as a whole.
     pub findings: Vec<Finding>,
@@ -154,21 +156,41 @@ pub struct Refusal {
     pub names: Vec<Hostname>,
     /// The CA's Retry-After.
     pub retry_after: Option<Duration>,
-    /// Whether the CA refused; `false` when it could not be asked (down, unreachable), or when
-    /// nothing was asked of it.
-    pub by_ca: bool,
+    /// Whose reason it is.
+    pub cause: Cause,
+}
+
+/// Whose reason a refusal is, and so whether another CA could do better.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// Ours, or nothing was asked of the CA, or its answer is still to come: it is asked again.
+    Ours,
+    /// The CA gives no answer that is one: another could be asked.
+    Down,
+    /// The CA's own: its rules, its limits, what it makes of the account, or CAA records that name
+    /// others. Another CA may think otherwise.
+    Ca,
+    /// The names': the CA could not validate them, and no other could.
+    Names,
 }
 
 impl Refusal {
     /// One the CA has no part in.
     fn of_our_own(subject: &str, why: String) -> Self {
         let findings = vec![Finding::new(Code::OrderFailed, subject, why)];
-        Self { findings, names: Vec::new(), retry_after: None, by_ca: false }
+        Self { findings, names: Vec::new(), retry_after: None, cause: Cause::Ours }
     }
 
     /// The beginning of one: it says nothing yet.
     fn nothing() -> Self {
-        Self { findings: Vec::new(), names: Vec::new(), retry_after: None, by_ca: false }
+        Self { findings: Vec::new(), names: Vec::new(), retry_after: None, cause: Cause::Ours }
+    }
+
+    /// Whether the CA refused; not when it could not be asked (down, unreachable), or when nothing
+    /// was asked of it.
+    #[must_use]
+    pub fn by_ca(&self) -> bool {
+        matches!(self.cause, Cause::Ca | Cause::Names)
     }
 
     /// All of it in one line.
@@ -325,6 +347,14 @@ pub trait Ca: Send + Sync {
     /// # Errors
     /// [`Refusal`] when the directory or the account cannot be had.
     async fn identity(&self) -> Result<CaIdentity, Refusal>;
+
+    /// The same without making an account, for a look that changes nothing.
+    ///
+    /// # Errors
+    /// [`Refusal`] when the directory cannot be had.
+    async fn caa_identity(&self) -> Result<CaIdentity, Refusal> {
+        self.identity().await
+    }
 }
 
 /// Who the CA says it is.

@@ -11,7 +11,7 @@ use crate::issue::book::Book;
 use crate::issue::caa::{self, Caa};
 use crate::issue::key::Key;
 use crate::issue::preflight::{Seen, preflight};
-use crate::issue::{Ca, CaIdentity, Chain, Issued, Order, Refusal, Solver, Wanted};
+use crate::issue::{Ca, CaIdentity, Cause, Chain, Issued, Order, Refusal, Solver, Wanted};
 use crate::model::{Bundle, Challenge, Code, DnsId, Finding, Hostname, Version};
 use crate::store::UnderWay;
 
@@ -42,6 +42,7 @@ pub async fn issue(
     names.dedup();
     let wanted = UnderWay {
         url: String::new(),
+        ca: Some(book.ca),
         account: identity.account.clone(),
         wanted: names.clone(),
         names: Vec::new(),
@@ -56,7 +57,8 @@ pub async fn issue(
         return Ok(issued);
     }
     let (must_stay, sake) = (order.must_stay, order.sake);
-    let mut work = Work { names, must_stay, sake, left_out: Vec::new(), findings: Vec::new() };
+    let (left_out, findings) = (Vec::new(), Vec::new());
+    let mut work = Work { names, must_stay, sake, left_out, declined: Vec::new(), findings };
     work.ask_caa(dns, &identity, solver).await;
     work.may_go_on()?;
     let blind = work.try_out(&identity, dns, http, solver).await?;
@@ -66,7 +68,8 @@ pub async fn issue(
     }
     let replaces = order.replaces.as_deref();
     let chain = work.order(&key, (&wanted, replaces), ca, solver, book).await?;
-    Ok(Issued::of(key, chain, work.left_out, work.findings))
+    let cause = work.cause();
+    Ok(Issued { cause, ..Issued::of(key, chain, work.left_out, work.findings) })
 }
 
 impl Issued {
@@ -77,7 +80,8 @@ impl Issued {
         findings: Vec<Finding>,
     ) -> Self {
         let Chain { pem, alternates } = chain;
-        Self { bundle: Bundle { key: key.pem, chain: pem }, alternates, left_out, findings }
+        let (bundle, cause) = (Bundle { key: key.pem, chain: pem }, Cause::Names);
+        Self { bundle, alternates, left_out, cause, findings }
     }
 }
 
@@ -90,6 +94,8 @@ struct Work {
     /// For whom all this is: see [`Order::sake`].
     sake: Vec<Hostname>,
     left_out: Vec<(Hostname, Finding)>,
+    /// Those of them that the CA does not want, whatever it would find there.
+    declined: Vec<Hostname>,
     findings: Vec<Finding>,
 }
 
@@ -282,7 +288,10 @@ impl Work {
 
     /// Leaves the refused names out, each with its finding.
     fn leave_out(&mut self, refusal: Refusal) {
-        let Refusal { findings, names, .. } = refusal;
+        let Refusal { findings, names, cause, .. } = refusal;
+        if cause == Cause::Ca {
+            self.declined.extend(names.iter().cloned());
+        }
         self.names.retain(|name| !names.contains(name));
         for name in names {
             let finding = findings.iter().find(|f| f.subject == name.as_str()).cloned();
@@ -293,8 +302,22 @@ impl Work {
         }
     }
 
+    /// Whose reason it is that names were left out: the CA's where it is of all of them.
+    fn cause(&self) -> Cause {
+        let of_the_ca = |(name, found): &(Hostname, Finding)| {
+            found.code == Code::CaaForbids || self.declined.contains(name)
+        };
+        if self.left_out.iter().all(of_the_ca) { Cause::Ca } else { Cause::Names }
+    }
+
     /// A refusal that also tells what was left out before it.
     fn refused(&self, mut refusal: Refusal) -> Refusal {
+        let is_nothing = refusal.findings.is_empty();
+        match (refusal.cause, self.cause()) {
+            (_, Cause::Ca) if is_nothing => refusal.cause = Cause::Ca,
+            (Cause::Ca, Cause::Names) if !refusal.names.is_empty() => refusal.cause = Cause::Names,
+            _ => {}
+        }
         let before = self.left_out.iter().map(|(_, finding)| finding.clone());
         refusal.findings.splice(0..0, before);
         refusal.names.extend(self.left_out.iter().map(|(name, _)| name.clone()));

@@ -3,12 +3,12 @@
 //! Everything that counts against a limit lies in a bucket; an order goes at the moment at which
 //! all of its buckets have room. What has room now is placed, the rest is a [`Schedule`].
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use crate::model::{
     CertName, Code, DnsId, Facts, Failed, Finding, Hostname, Level, Mark, Ordered, Spent,
-    Timestamp, Weight,
+    Timestamp, Version, Weight,
 };
 use crate::plan::held::due_at;
 use crate::plan::limits::{Limit, Limits};
@@ -24,10 +24,12 @@ pub struct Budget {
     /// What was asked of it.
     pub spent: Spent,
     /// Certificates whose order lies at the CA already: going on with it counts for nothing.
-    pub under_way: BTreeSet<CertName>,
+    pub under_way: BTreeMap<CertName, BTreeSet<Hostname>>,
     /// Certificates whose next order replaces the one held by the CA's own renewal information
     /// (RFC 9773).
     pub announced: BTreeSet<CertName>,
+    /// Held versions that other CAs issued: one for the same names is new to this one.
+    pub foreign: BTreeSet<(CertName, Version)>,
 }
 
 /// Orders that wait for room.
@@ -64,9 +66,8 @@ pub(super) struct Claim {
 impl Budget {
     /// The budget at the CA with this directory.
     #[must_use]
-    pub fn at(directory: &str, spent: Spent, under_way: BTreeSet<CertName>) -> Self {
-        let (ca, limits) = (Mark::of(directory), Limits::of(directory));
-        Self { ca, limits, spent, under_way, announced: BTreeSet::new() }
+    pub fn at(directory: &str, spent: Spent) -> Self {
+        Self { ca: Mark::of(directory), limits: Limits::of(directory), spent, ..Self::default() }
     }
 
     /// What is to be noted before the CA is asked for these names.
@@ -103,7 +104,7 @@ impl Budget {
         held: Option<&Held>,
         because: &Reason,
     ) -> Option<Claim> {
-        if self.under_way.contains(certificate) {
+        if self.under_way.contains_key(certificate) {
             return None;
         }
         let weight = self.weight(certificate, names, held);
@@ -129,7 +130,12 @@ impl Budget {
                     DnsId::Wildcard(_) => false,
                 })
         };
-        let renews = held.is_some_and(|held| held.versions.iter().any(|old| same(&old.facts)));
+        let of_others = |version: Version| {
+            !self.foreign.is_empty() && self.foreign.contains(&(certificate.clone(), version))
+        };
+        let renews = held.is_some_and(|held| {
+            held.versions.iter().any(|old| !of_others(old.version) && same(&old.facts))
+        });
         match renews {
             _ if self.announced.contains(certificate) => Weight::Announced,
             true => Weight::Renewal,
@@ -366,13 +372,6 @@ pub(super) fn spread(facts: &Facts) -> Duration {
     life / 12 * part / (u32::from(u16::MAX) + 1)
 }
 
-/// The longest that a refused order waits while a certificate has so much of its life left: an
-/// eighth, so that one of six days is not waited to death. Nothing where it has ended.
-#[must_use]
-pub fn patience(left: Duration) -> Option<Duration> {
-    (!left.is_zero()).then(|| (left / 8).max(SHORTEST_WAIT))
-}
-
 /// The registered domains of these names, each once.
 fn domains(names: &[Hostname]) -> Vec<Mark> {
     let of = |name: &Hostname| Mark::of(psl::domain_str(name.as_str()).unwrap_or(name.as_str()));
@@ -387,8 +386,6 @@ fn set(names: &[Hostname]) -> Mark {
 
 /// How much longer than the CA we count: its clock is not ours, and an order takes its time.
 const SLACK: Duration = Duration::from_secs(360);
-/// However little is left, more tries would not help.
-const SHORTEST_WAIT: Duration = Duration::from_secs(30 * 60);
 /// How long nobody believes a clock by which a certificate was due when it came, order by order.
 const DOUBT: Duration = Duration::from_secs(3_600);
 /// What was ordered longer ago says nothing of the clock.

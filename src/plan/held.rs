@@ -115,6 +115,16 @@ pub(super) fn superseded(
         .into_iter()
 }
 
+/// The longest that a refused order waits while a certificate has so much of its life left: an
+/// eighth, so that one of six days is not waited to death. Nothing where it has ended.
+#[must_use]
+pub fn patience(left: Duration) -> Option<Duration> {
+    (!left.is_zero()).then(|| (left / 8).max(SHORTEST_WAIT))
+}
+
+/// However little is left, more tries would not help.
+const SHORTEST_WAIT: Duration = Duration::from_secs(30 * 60);
+
 /// Says that an order waits, for which names the last one failed, and until when.
 pub(super) fn held_back(
     certificate: &CertName,

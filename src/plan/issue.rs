@@ -5,12 +5,15 @@ mod desk;
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use crate::model::{CertName, DnsId, Facts, Hostname, NextKey, Sha256, Timestamp, Version};
+use crate::model::{
+    CertName, Code, DnsId, Facts, Finding, Hostname, NextKey, Sha256, Timestamp, Version,
+};
 use crate::plan::group::free_name;
-use crate::plan::held::{Adoptables, due_at};
+use crate::plan::held::{Adoptables, due_at, held_back};
 use crate::plan::issue::desk::Desk;
 use crate::plan::layout::{Pending, Scene};
-use crate::plan::{Action, Adoptable, Draft, Held, Reason, Step, Wish, rollover, sourced};
+use crate::plan::turn::Turn;
+use crate::plan::{Action, Adoptable, Draft, Held, Instead, Reason, Step, Wish, rollover, sourced};
 
 /// What is assumed of the life of a certificate that is not issued yet.
 const ASSUMED_LIFE: Duration = Duration::from_secs(90 * 24 * 60 * 60);
@@ -63,33 +66,91 @@ pub(super) fn orders(scene: &Scene<'_>, draft: &mut Draft) -> BTreeMap<CertName,
             orders.drain(..).filter_map(|order| sourced::unmet(order.names, &order.because));
         draft.findings.extend(unmet);
     }
-    for order in affordable(scene, orders, draft) {
-        let (step, coming) = place(scene, order);
+    for (order, ca) in affordable(scene, routed(scene, orders, draft), draft) {
+        let (step, coming) = place(scene, order, ca);
         let name = match &step.action {
             Action::Issue { certificate, .. } => certificate.clone(),
             _ => continue,
         };
-        let step = draft.push(step.action, step.because, step.needs);
+        let Step { action, because, needs } = step;
+        let step = draft.push(action, because, needs);
         pending.insert(name, Pending { step, ..coming });
     }
     pending
 }
 
-/// The orders that the CA's limits leave room for; says when the others have theirs.
-fn affordable(scene: &Scene<'_>, orders: Vec<Order>, draft: &mut Draft) -> Vec<Order> {
-    let budget = &scene.observed.budget;
-    let claim = |order: &Order| {
-        let held = scene.held.get(&order.certificate).copied();
-        budget.claim(&order.certificate, &order.names, held, &order.because)
-    };
-    let claims: Vec<_> = orders.iter().map(claim).collect();
-    let (placed, schedule) = budget.afford(&claims, scene.now);
-    if let Some(schedule) = schedule {
-        draft.look_again(schedule.next);
-        draft.findings.push(schedule.finding(budget));
-        draft.schedule = Some(schedule);
+/// An order, and the CA it goes to: its place among the fallbacks, where it is not the first.
+type Routed = (Order, Option<(usize, Instead)>);
+
+/// Which CA each order goes to; those for which none can be asked wait.
+fn routed(scene: &Scene<'_>, orders: Vec<Order>, draft: &mut Draft) -> Vec<Routed> {
+    let (mut routed, mut waiting) = (Vec::with_capacity(orders.len()), 0);
+    for order in orders {
+        let blocked = match scene.turn(&order.certificate, &order.names) {
+            Turn::First => {
+                routed.push((order, None));
+                continue;
+            }
+            Turn::Fallback(place, instead) => {
+                routed.push((order, Some((place, instead))));
+                continue;
+            }
+            Turn::Nobody(blocked) => blocked,
+        };
+        draft.look_again(blocked.until);
+        if blocked.all_held {
+            waiting += 1;
+        } else {
+            let refused = scene.observed.refused.get(&order.certificate);
+            let mut finding = held_back(&order.certificate, refused, blocked.until);
+            blocked.why.iter().for_each(|why| finding.message += &format!("; {why}"));
+            draft.findings.push(finding);
+        }
     }
-    let placed = orders.into_iter().zip(placed).filter(|(_, placed)| *placed);
+    draft.findings.extend(left_alone(scene, waiting));
+    routed
+}
+
+/// Says that orders wait for CAs that are left alone.
+fn left_alone(scene: &Scene<'_>, waiting: usize) -> Option<Finding> {
+    let budgets = scene.observed.fallbacks.iter().map(|fallback| &fallback.budget);
+    let all = std::iter::once(&scene.observed.budget).chain(budgets);
+    let until = all.filter_map(|budget| scene.observed.holds.get(&budget.ca)).min()?;
+    let what = match waiting {
+        0 => return None,
+        1 => "1 order waits".to_owned(),
+        many => format!("{many} orders wait"),
+    };
+    let message = format!(
+        "{what} until a CA can be asked: the next try is at {until} (mailcert fix tries at once)"
+    );
+    Some(Finding::new(Code::HeldBack, "orders", message))
+}
+
+/// The orders that each CA's limits leave room for; says when the others have theirs.
+fn affordable(scene: &Scene<'_>, orders: Vec<Routed>, draft: &mut Draft) -> Vec<Routed> {
+    let place = |(_, ca): &Routed| ca.as_ref().map_or(0, |(place, _)| place + 1);
+    let fallbacks = scene.observed.fallbacks.iter().map(|fallback| &fallback.budget);
+    let budgets: Vec<_> = std::iter::once(&scene.observed.budget).chain(fallbacks).collect();
+    let mut is_placed = vec![false; orders.len()];
+    for (at, budget) in budgets.into_iter().enumerate() {
+        let own: Vec<usize> = (0..orders.len()).filter(|one| place(&orders[*one]) == at).collect();
+        let claim = |one: &usize| {
+            let order = &orders[*one].0;
+            let held = scene.held.get(&order.certificate).copied();
+            budget.claim(&order.certificate, &order.names, held, &order.because)
+        };
+        let claims: Vec<_> = own.iter().map(claim).collect();
+        let (placed, schedule) = budget.afford(&claims, scene.now);
+        own.iter().zip(placed).for_each(|(one, placed)| is_placed[*one] = placed);
+        if let Some(schedule) = schedule {
+            draft.look_again(schedule.next);
+            draft.findings.push(schedule.finding(budget));
+            // That of the first CA where both have one.
+            draft.schedule.get_or_insert(schedule);
+        }
+    }
+    let placed = orders.into_iter().zip(is_placed).filter(|(_, placed)| *placed);
     placed.map(|(order, _)| order).collect()
 }
 
@@ -113,7 +174,7 @@ fn adopt(name: &CertName, pair: &Adoptable, now: Timestamp, draft: &mut Draft) -
 }
 
 /// The step of an order, and what it will bring.
-fn place(scene: &Scene<'_>, order: Order) -> (Step, Pending) {
+fn place(scene: &Scene<'_>, order: Order, ca: Option<(usize, Instead)>) -> (Step, Pending) {
     let Order { certificate, names, because } = order;
     let held = scene.held.get(&certificate).copied();
     let next = held.and_then(|held| rolled(scene, held, &names, &because));
@@ -139,7 +200,8 @@ fn place(scene: &Scene<'_>, order: Order) -> (Step, Pending) {
         chain_length: 0,
     };
     let ways = names.iter().map(|name| scene.desired.ways.of(name)).collect();
-    let action = Action::Issue { certificate, names, ways, reuse_key, next_key };
+    let ca = ca.map(|(_, instead)| instead);
+    let action = Action::Issue { certificate, names, ways, reuse_key, next_key, ca };
     let step = Step { action, because, needs: Vec::new() };
     (step, Pending { step: 0, version: Version(version), facts, adopted: false })
 }

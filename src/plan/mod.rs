@@ -17,11 +17,12 @@ mod rights;
 mod rollover;
 mod server;
 mod sourced;
+mod turn;
 mod world;
 
-pub use budget::{Budget, Schedule, patience};
+pub use budget::{Budget, Schedule};
 pub use damage::Damage;
-pub use held::{due_at, must_stay, version_to_show};
+pub use held::{due_at, must_stay, patience, version_to_show};
 pub use layout::{Layout, layout};
 pub use let_go::let_go;
 pub use limits::{Limit, Limits};
@@ -29,8 +30,10 @@ pub use pins::Pins;
 pub use rollover::shown_everywhere;
 pub use server::opens_anew;
 pub use sourced::{Having, wishes};
+pub use turn::{Instead, Passed};
 pub use world::{
-    Adoptable, Desired, Edit, FileSeen, Held, HeldVersion, Hook, Observed, Seen, Sourced, Wish,
+    Adoptable, Declined, Desired, Edit, Fallback, FileSeen, Held, HeldVersion, Hook, Observed,
+    Seen, Sourced, Wish,
 };
 
 use std::path::PathBuf;
@@ -111,6 +114,8 @@ pub enum Action {
         reuse_key: Option<Version>,
         /// The key that was made ahead, where its TLSA records stand.
         next_key: Option<KeyHash>,
+        /// The CA, where it is not the first.
+        ca: Option<Instead>,
     },
     /// Make the next key of a certificate, so that its TLSA records can be published first.
     MakeKey {

@@ -28,6 +28,8 @@ pub struct Pins {
     pub managed: bool,
     /// There was no answer: what is held may be shown, and nothing new.
     pub unknown: bool,
+    /// Whether a CA is pinned (usage 2 or 0): what another one issues fits only by its key.
+    pub anchored: bool,
 }
 
 impl Pins {
@@ -44,6 +46,7 @@ impl Pins {
             ttl: 3600,
             managed: false,
             unknown: false,
+            anchored: false,
         }
     }
 
@@ -68,11 +71,17 @@ impl Pins {
 pub(super) struct Guard<'a> {
     exact: HashMap<&'a str, Vec<&'a Pins>>,
     below: HashMap<&'a str, Vec<&'a Pins>>,
+    /// Of the hosts at which a CA is pinned, or may be: nobody knows.
+    anchored: HashMap<&'a str, Vec<&'a Pins>>,
 }
 
 impl<'a> Guard<'a> {
     pub(super) fn of(pins: &'a [Pins]) -> Self {
-        let mut own = Self { exact: HashMap::new(), below: HashMap::new() };
+        let mut own =
+            Self { exact: HashMap::new(), below: HashMap::new(), anchored: HashMap::new() };
+        for pins in pins.iter().filter(|pins| pins.anchored || pins.unknown) {
+            own.anchored.entry(pins.host.as_str()).or_default().push(pins);
+        }
         // Records that mean nothing that is held, and no key as such, say nothing of ours.
         for pins in pins.iter().filter(|pins| pins.counts()) {
             own.exact.entry(pins.host.as_str()).or_default().push(pins);
@@ -133,6 +142,16 @@ impl<'a> Guard<'a> {
     pub(super) fn reuse(&self, held: &Held, names: &[Hostname]) -> Option<Version> {
         let named = |version: &&HeldVersion| self.name(&version.facts.spki, names);
         held.versions.iter().rev().find(named).map(|version| version.version)
+    }
+
+    /// A host whose records tie it to the CA that they pin. Where the new key is one that the pins of
+    /// all of these hosts name (`is_named`), any CA will do.
+    pub(super) fn tied<'n>(&self, names: &'n [Hostname], is_named: bool) -> Option<&'n Hostname> {
+        let ties = |pins: &&Pins| pins.unknown || !(is_named && pins.counts());
+        names.iter().find(|name| {
+            let all = self.anchored.get(name.as_str());
+            all.is_some_and(|all| all.iter().any(ties))
+        })
     }
 
     /// What to publish where the newest version of a certificate may not be shown.

@@ -105,7 +105,7 @@ pub(super) fn superseded(scene: &Scene<'_>, sheets: &[Sheet<'_>], draft: &mut Dr
     for held in scene.observed.held.iter().filter(|held| !busy.contains(&held.name)) {
         let Some(shown) = scene.choice(held).filter(|_| !doubted(&held.name)) else { continue };
         // What an order waits for is still to be done, and old versions say whose names are whose.
-        let waits = scene.observed.waits.get(&held.name).copied();
+        let waits = scene.blocked(&held.name);
         if waits.max(held::bad_until(held)).is_some_and(|until| until > scene.now) {
             continue;
         }

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::model::{
-    CertName, Facts, Host, Hostname, KeyType, Owner, Renewal, Rollover, Sha256, Timestamp, Version,
-    Ways,
+    CertName, Facts, Host, Hostname, KeyType, Mark, Owner, Renewal, Rollover, Sha256, Timestamp,
+    Version, Ways,
 };
 use crate::plan::held::{due_at, last_call};
 use crate::plan::{Budget, Damage, Pins};
@@ -57,6 +57,12 @@ pub struct Observed {
     /// Names the CA refused at the last try, by certificate: ordered without them while waiting,
     /// and tried again after it.
     pub refused: BTreeMap<CertName, BTreeSet<Hostname>>,
+    /// CAs that refused a certificate, or names of it, for reasons of their own.
+    pub declined: BTreeMap<CertName, BTreeMap<Mark, Declined>>,
+    /// CAs that nothing is asked of, and until when.
+    pub holds: BTreeMap<Mark, Timestamp>,
+    /// Further CAs, in the order in which they are asked.
+    pub fallbacks: Vec<Fallback>,
     /// The mail servers.
     pub servers: Vec<Seen>,
     /// Authenticated TLSA records of hosts served here.
@@ -149,6 +155,28 @@ impl HeldVersion {
     pub fn is_bad(&self) -> bool {
         self.bad.is_some() || self.unfit.is_some()
     }
+}
+
+/// A CA that does not issue a certificate, or one for some of its names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Declined {
+    /// Not before this moment.
+    pub until: Timestamp,
+    /// The names it did not want; none: it did not want the order.
+    pub names: BTreeSet<Hostname>,
+}
+
+/// A CA that is asked where those before it refuse or are down.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fallback {
+    /// Its directory.
+    pub directory: String,
+    /// Names on one certificate at most.
+    pub most: usize,
+    /// What it allows, and what was asked of it lately.
+    pub budget: Budget,
+    /// Names that CAA records forbid it to issue for, of those that were asked about.
+    pub forbidden: BTreeSet<Hostname>,
 }
 
 /// An installed pair that matches and parses.

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::model::{
     Because, Challenge, Finding, Hostname, KeyHash, Level, Timestamp, Way, tlsa_line,
 };
-use crate::plan::{Action, Fate, Outcome, Plan, Reason, Schedule, Step};
+use crate::plan::{Action, Fate, Outcome, Passed, Plan, Reason, Schedule, Step};
 
 /// Names listed before the rest is only counted.
 const NAMED: usize = 3;
@@ -158,8 +158,11 @@ fn step_json(step: &Step) -> Value {
         value["remove"] = lines(owner, *ttl, remove).into();
         value["by"] = json!(if *by_hand { "hand" } else { "mailcert" });
     }
-    if let Action::Issue { ways, .. } = &step.action {
+    if let Action::Issue { ways, ca, .. } = &step.action {
         value["challenges"] = ways.iter().map(way_json).collect();
+        if let Some(instead) = ca {
+            value["ca"] = json!(instead.directory);
+        }
     }
     value
 }
@@ -224,13 +227,14 @@ fn subject(action: &Action) -> String {
 /// What a step does, in plain words.
 fn sentence(action: &Action) -> String {
     match action {
-        Action::Issue { certificate, names, reuse_key, next_key, .. } => {
+        Action::Issue { certificate, names, reuse_key, next_key, ca, .. } => {
             let key = match (reuse_key, next_key) {
                 (_, Some(_)) => " with the key made ahead".to_owned(),
                 (Some(old), None) => format!(" with the key of version {old}"),
                 (None, None) => String::new(),
             };
-            format!("issue {certificate}{key} for {}", listed(names))
+            let at = ca.as_ref().map_or(String::new(), |ca| format!(" at {}", ca.directory));
+            format!("issue {certificate}{key} for {}{at}", listed(names))
         }
         Action::MakeKey { certificate } => format!("make the next key of {certificate}"),
         Action::Publish { owner, add, remove, by_hand, .. } => {
@@ -268,6 +272,27 @@ fn sentence(action: &Action) -> String {
 
 /// Why a step is there, in plain words; it goes on after "because".
 fn because(step: &Step) -> String {
+    let why = reason(step);
+    match &step.action {
+        Action::Issue { ca: Some(instead), .. } => format!("{why}; {}", passed(instead.because)),
+        _ => why,
+    }
+}
+
+/// Why another CA than the first is asked.
+fn passed(because: Passed) -> String {
+    match because {
+        Passed::Down(until) => {
+            format!("the first CA gave no answer and is left alone until {until}")
+        }
+        Passed::Declined(until) => {
+            format!("the first CA refused it and is not asked for it until {until}")
+        }
+        Passed::UnderWay => "the order is under way there".to_owned(),
+    }
+}
+
+fn reason(step: &Step) -> String {
     match &step.because {
         Reason::Missing(hosts) => format!("no certificate covers {}", listed(hosts)),
         Reason::Due(end) => format!("it ends at {end} and little of its life is left"),

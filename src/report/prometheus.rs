@@ -292,6 +292,7 @@ mod tests {
             explanation: None,
             renew_at: Timestamp::from_unix(NOW),
             version: Version(1),
+            ca: None,
             shown_by: Vec::new(),
             verdict: None,
         };

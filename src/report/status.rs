@@ -23,6 +23,9 @@ pub struct CertificateRow {
     pub explanation: Option<String>,
     /// The version that is shown.
     pub version: Version,
+    /// The directory of the CA that issued it, where mailcert ordered it there and the configuration
+    /// names it.
+    pub ca: Option<String>,
     /// The servers that were seen showing it.
     pub shown_by: Vec<String>,
     /// What the last look at all of them said; null where nobody looked yet.
@@ -63,6 +66,9 @@ pub(super) fn text(rows: &[CertificateRow]) -> String {
         };
         let ends = format!("ends     {}, renewed from {}{because}", row.not_after, row.renew_at);
         text.push_str(&super::wrapped(&ends, "  "));
+        if let Some(ca) = &row.ca {
+            text.push_str(&super::wrapped(&format!("issued   by {ca}"), "  "));
+        }
         text.push_str(&super::wrapped(&format!("shown    {shown}"), "  "));
     }
     text

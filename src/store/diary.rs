@@ -14,7 +14,7 @@ use crate::model::{
     RolloverNote, Sha256, Spent, Timestamp, Version,
 };
 use crate::store::Proof;
-use crate::store::record::{Installed, Put, PutBy, Remembered, Told, UnderWay, Wait};
+use crate::store::record::{Hold, Installed, Put, PutBy, Remembered, Told, UnderWay, Wait};
 
 /// One line of the diary. A later line about the same thing replaces the earlier one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -150,6 +150,22 @@ pub enum Entry {
     },
     /// Names could not be validated, which a CA's limits count.
     Failed(Failed),
+    /// A CA is left alone, or (`None`) is well again.
+    Hold {
+        /// The mark of its directory's URL.
+        ca: Mark,
+        /// Until when and why.
+        hold: Option<Hold>,
+    },
+    /// Who issued a version, where it is another CA than that of the version before.
+    Origin {
+        /// The certificate.
+        certificate: CertName,
+        /// The version.
+        version: Version,
+        /// The mark of its directory's URL.
+        ca: Mark,
+    },
     /// Something about keys that TLSA records pin.
     Rollover(RolloverNote),
     /// What the clock said: it may have jumped.
@@ -192,6 +208,10 @@ pub struct Diary {
     pub absent: BTreeMap<DnsId, Absence>,
     /// CA directories by URL.
     pub directories: BTreeMap<String, (Timestamp, String)>,
+    /// CAs that are left alone.
+    pub holds: BTreeMap<Mark, Hold>,
+    /// From which version on which CA issued a certificate: see [`Diary::origin`].
+    pub origins: BTreeMap<(CertName, Version), Mark>,
     /// What the limits of the CAs count.
     pub spent: Spent,
     /// Next keys, and the TLSA records of keys.
@@ -240,6 +260,10 @@ impl Diary {
             Entry::Directory { url, at, body } => {
                 self.directories.insert(url, (at, body));
             }
+            Entry::Hold { ca, hold } => put(&mut self.holds, ca, hold),
+            Entry::Origin { certificate, version, ca } => {
+                self.origins.insert((certificate, version), ca);
+            }
             Entry::Ordered(order) => self.spent.order(order),
             Entry::Came { ca, set } => self.spent.came(ca, set),
             Entry::Failed(failed) => self.spent.fail(failed),
@@ -255,11 +279,25 @@ impl Diary {
 
     /// What is waited for moves with a clock that jumped; and a wait that no refusal can have
     /// asked for was written by a clock that was wrong.
+    /// The CA that issued a version, by the mark of its directory; where nobody knows it, nothing.
+    #[must_use]
+    pub fn origin(&self, certificate: &CertName, version: Version) -> Option<Mark> {
+        let of = |version| (certificate.clone(), version);
+        let until = self.origins.range(of(Version(0))..=of(version));
+        until.last().map(|(_, ca)| *ca)
+    }
+
     fn on_clock(&mut self, clock: Clock) {
         let by = self.spent.on_clock(clock);
         let moved = |at: Timestamp| Timestamp::from_unix(at.unix().saturating_add(by));
-        for wait in self.waits.values_mut() {
-            wait.until = moved(wait.until).min(clock.at.plus(LONGEST_AFTER_JUMP));
+        let latest = clock.at.plus(LONGEST_AFTER_JUMP);
+        let holds = self.holds.values_mut().map(|hold| &mut hold.until);
+        let waits = self.waits.values_mut().flat_map(|wait| {
+            let declined = wait.declined.values_mut().map(|declined| &mut declined.until);
+            declined.chain([&mut wait.until])
+        });
+        for until in holds.chain(waits) {
+            *until = moved(*until).min(latest);
         }
         self.rollover.on_clock(by, clock.at);
         self.absent.values_mut().for_each(|absence| absence.on_clock(by, clock.at));
@@ -313,6 +351,12 @@ impl Diary {
         let clock = clock.into_iter().map(Entry::Clock);
         let spent = ordered.into_iter().map(Entry::Ordered);
         let spent = spent.chain(failed.into_iter().map(Entry::Failed));
+        let holds = self.holds.into_iter().map(|(ca, hold)| Entry::Hold { ca, hold: Some(hold) });
+        let origins = self.origins.into_iter().map(|((certificate, version), ca)| Entry::Origin {
+            certificate,
+            version,
+            ca,
+        });
         let presented = self.presented.into_iter().map(|((record, value), there)| {
             let Put { zone, since, by } = there;
             Entry::Presented { zone, record, value, since: Some(since), by }
@@ -332,6 +376,8 @@ impl Diary {
             .chain(discovered)
             .chain(absent)
             .chain(directories)
+            .chain(holds)
+            .chain(origins)
             .chain(spent)
             .chain(presented)
             .chain(rollover)

@@ -16,7 +16,9 @@ pub use diary::{Diary, Entry};
 pub use files::{Files, Recompute};
 pub use memory::Memory;
 pub use proof::Proof;
-pub use record::{FilePrint, Installed, Put, PutBy, Remembered, Told, UnderWay, Wait};
+pub use record::{
+    Declined, FilePrint, Hold, Installed, Put, PutBy, Remembered, Told, UnderWay, Wait,
+};
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,10 +1,12 @@
 //! What an entry of the diary holds: the files installed, what the DNS and the CA said.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::disk::Look;
 use crate::model::{
-    Finding, Host, Hostname, KeyHash, KeyType, Renewal, Sha256, Timestamp, Version,
+    Finding, Host, Hostname, KeyHash, KeyType, Mark, Renewal, Sha256, Timestamp, Version,
 };
 
 /// What a stat says of an installed file: equal prints mean an untouched file.
@@ -61,6 +63,33 @@ pub struct Wait {
     pub findings: Vec<Finding>,
     /// The names that were refused; the others may be ordered without them.
     pub refused: Vec<Hostname>,
+    /// CAs that refused for a reason of their own: another one may be asked meanwhile.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub declined: BTreeMap<Mark, Declined>,
+}
+
+/// A CA that does not issue a certificate, or one for these names.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Declined {
+    /// Not before this moment.
+    pub until: Timestamp,
+    /// Refusals in a row.
+    pub refusals: u32,
+    /// The names it did not want; none: it did not want the order.
+    pub names: Vec<Hostname>,
+}
+
+/// A CA that answers nobody, or takes no order of ours: it is left alone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hold {
+    /// Since when, in its latest try.
+    pub at: Timestamp,
+    /// Not before this moment.
+    pub until: Timestamp,
+    /// Tries in a row.
+    pub tries: u32,
+    /// What it said.
+    pub findings: Vec<Finding>,
 }
 
 /// What a CA said of the renewal of a certificate, and until when it is not asked again.
@@ -111,6 +140,9 @@ impl Put {
 pub struct UnderWay {
     /// Where the CA has it.
     pub url: String,
+    /// Which CA: the mark of its directory's URL; old versions did not say.
+    #[serde(default)]
+    pub ca: Option<Mark>,
     /// The account that made it, where the CA has accounts.
     pub account: Option<String>,
     /// The names the plan asked for, sorted.

@@ -292,6 +292,7 @@ fn the_diary_is_folded_under_the_lock_and_says_the_same() {
 
 fn under_way(key: &str) -> UnderWay {
     UnderWay {
+        ca: None,
         url: format!("https://ca.test/order/{key}"),
         account: None,
         wanted: Vec::new(),

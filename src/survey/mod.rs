@@ -21,6 +21,7 @@ mod postfix;
 mod sourced;
 mod surroundings;
 mod tlsa;
+mod waits;
 
 pub use adopt::adoptable;
 pub use claims::{Claims, by_name, claims};

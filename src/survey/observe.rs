@@ -19,6 +19,7 @@ use crate::survey::aged::{Group, Thinned, is_settled, look_at, speaks, stands};
 use crate::survey::damage::damaged as damaged_files;
 use crate::survey::live::{self, Known};
 use crate::survey::lost::lost;
+use crate::survey::waits::Waits;
 use crate::survey::{Asked, Lying, file_print, files_of};
 use crate::verify::How;
 
@@ -122,21 +123,13 @@ pub async fn observe(
     diary: &Diary,
     look: &Look<'_>,
 ) -> Observation {
-    let forgiven = |name: &CertName| {
-        desired.new_keys.contains_key(name)
-            || Hostname::parse(name.as_str()).is_ok_and(|name| look.anew.takes_in(&name))
-    };
-    let waits = diary
-        .waits
-        .iter()
-        .filter(|(name, _)| look.earlier.ordered.contains(*name) || !forgiven(name));
+    let waits = Waits::of(diary, desired, look);
     let mut observed = Observed {
-        waits: waits.map(|(name, wait)| (name.clone(), wait.until)).collect(),
-        refused: diary
-            .waits
-            .iter()
-            .map(|(name, wait)| (name.clone(), wait.refused.iter().cloned().collect()))
-            .collect(),
+        waits: waits.until,
+        refused: waits.refused,
+        declined: waits.declined,
+        holds: BTreeMap::new(),
+        fallbacks: Vec::new(),
         pins: look.pins.clone(),
         exposed: diary.exposed.clone(),
         adoptable: lost(desired, &held, asked, look),

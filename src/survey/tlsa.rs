@@ -132,7 +132,7 @@ impl TlsaLook<'_> {
                 notes.push(Entry::Rollover(note));
             }
         }
-        all.retain(Pins::counts);
+        all.retain(|pins| pins.counts() || pins.anchored);
         (all, notes, findings)
     }
 
@@ -224,8 +224,10 @@ impl TlsaLook<'_> {
         let managed = self.dane.is_some_and(|dane| dane.may_change(&owner));
         let usual = self.dane.map_or(USUAL_TTL, |dane| dane.ttl);
         let ttl = ttl.filter(|ttl| *ttl > 0).max().unwrap_or(usual);
-        let pins =
-            Pins { owner, leaves, fresh, ours, ttl, managed, ..Pins::of(host.clone(), keys) };
+        // Usage 2 or 0 (RFC 6698 section 2.1.1).
+        let anchored = records.iter().any(|record| matches!(record.usage, 0 | 2));
+        let of_keys = Pins::of(host.clone(), keys);
+        let pins = Pins { owner, leaves, fresh, ours, ttl, managed, anchored, ..of_keys };
         (pins, findings)
     }
 

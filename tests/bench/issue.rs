@@ -82,7 +82,12 @@ impl Ours {
         let order = Order::of(names, KeyType::EcdsaP256);
         let certificate = CertName::parse(name).expect("a name");
         let now = Timestamp::from_unix(1_790_000_000);
-        let book = Book { store: &*self.store, certificate: &certificate, now };
+        let book = Book {
+            store: &*self.store,
+            certificate: &certificate,
+            ca: mailcert::model::Mark::of("ca"),
+            now,
+        };
         let Self { acme, dns, http, listener, .. } = self;
         let issued = issue(order, acme, dns, http, listener, &book).await;
         let issued = issued.unwrap_or_else(|refusal| panic!("{}", refusal.sentence()));

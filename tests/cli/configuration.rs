@@ -116,8 +116,8 @@ fn a_state_directory_that_others_can_write_is_refused_by_all_that_use_it() {
 #[test]
 fn a_feature_to_come_is_one_warning_and_one_finding() {
     let case = Case::new().whole_config(
-        "[acme]\nagree-to-terms = true\n[[acme.fallback]]\n\
-         directory = \"https://ca.example.org/dir\"\nagree-to-terms = true\n[state]\n\
+        "[acme]\nagree-to-terms = true\n\
+         key-types = [\"rsa-2048\", \"ecdsa-p256\"]\n[state]\n\
          directory = \"{dir}/state\"\n[[domain]]\nname = \"example.org\"\n",
     );
     let ran = case.run("status");
@@ -125,10 +125,10 @@ fn a_feature_to_come_is_one_warning_and_one_finding() {
         --- stdout
         no certificate is held yet: `mailcert plan` shows what would be done
         --- stderr
-        warning: {dir}/mailcert.toml:3:1: `[[acme.fallback]]` is not available yet
+        warning: {dir}/mailcert.toml:3:26: `ecdsa-p256` beside `rsa-2048` is not available yet
           |
-        3 | [[acme.fallback]]
-          | ^^^^^^^^^^^^^^^^^ only `[acme]` is used for now
+        3 | key-types = ["rsa-2048", "ecdsa-p256"]
+          |                          ^^^^^^^^^^^^ only rsa-2048 is used for now
         --- exit 3
     "#]]);
     let json = case.run("status --json").json();
@@ -137,8 +137,8 @@ fn a_feature_to_come_is_one_warning_and_one_finding() {
           {
             "code": "not-available-yet",
             "level": "note",
-            "message": "`[[acme.fallback]]` is not available yet: only `[acme]` is used for now",
-            "subject": "{dir}/mailcert.toml:3:1"
+            "message": "`ecdsa-p256` beside `rsa-2048` is not available yet: only rsa-2048 is used for now",
+            "subject": "{dir}/mailcert.toml:3:26"
           }
         ]
     "#]]

@@ -98,9 +98,9 @@ fn fix_says_the_same_before_it_begins_and_the_verdict_at_the_end() {
 
         In Gmail: no server can be entered yet: each one is refused (see above)
 
-        FAIL held-back: example.org
-          the last order failed; the next try is at TIME (mailcert fix
-          tries at once)
+        FAIL held-back: orders
+          1 order waits until a CA can be asked: the next try is at TIME
+          (mailcert fix tries at once)
 
         FAIL hook-missing: exim
           exim does not use the files mailcert writes; mailcert setup shows the lines

@@ -248,9 +248,9 @@ fn a_run_tells_each_step_on_stderr_and_what_failed_in_its_answer() {
 
         In Gmail: no server can be entered yet: each one is refused (see above)
 
-        FAIL held-back: example.org
-          the last order failed; the next try is at TIME (mailcert fix
-          tries at once)
+        FAIL held-back: orders
+          1 order waits until a CA can be asked: the next try is at TIME
+          (mailcert fix tries at once)
 
         FAIL hook-missing: exim
           exim does not use the files mailcert writes; mailcert setup shows the lines

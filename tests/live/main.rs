@@ -28,6 +28,7 @@ mod chains;
 mod container;
 mod debian;
 mod dns01;
+mod fallback;
 mod files;
 mod fix;
 mod full;

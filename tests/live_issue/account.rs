@@ -173,7 +173,7 @@ async fn the_account_revokes_and_so_does_the_certificates_own_key() {
         assert!(said(refused.unwrap_err()).starts_with("no account for "));
         let refused: Refusal =
             nobody.revoke(&leaf, REASON, SignedBy::Certificate(&stranger)).await.unwrap_err();
-        assert!(refused.by_ca && said(refused).starts_with("the CA refused the revocation: "));
+        assert!(refused.by_ca() && said(refused).starts_with("the CA refused the revocation: "));
         assert_eq!(status(&world, &leaf).await, "Valid");
         for _ in 0..2 {
             // The second time it is revoked already, which is as wanted.

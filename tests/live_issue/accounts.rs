@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock, Mutex};
 
 use mailcert::issue::Book;
-use mailcert::model::{Bundle, CertName, Facts, KeyHash, NextKey, PrivateKey, Timestamp, Version};
+use mailcert::model::{
+    Bundle, CertName, Facts, KeyHash, Mark, NextKey, PrivateKey, Timestamp, Version,
+};
 use mailcert::store::{Account, Diary, Entry, Kept, Lock, Store, StoreError, UnderWay};
 
 /// A store that holds accounts.
@@ -22,7 +24,12 @@ static NAME: LazyLock<CertName> = LazyLock::new(|| CertName::parse("a.example").
 impl Accounts {
     /// A book that remembers nothing.
     pub(crate) fn book(&self) -> Book<'_> {
-        Book { store: self, certificate: &NAME, now: Timestamp::from_unix(1_790_000_000) }
+        Book {
+            store: self,
+            certificate: &NAME,
+            ca: Mark::of("ca"),
+            now: Timestamp::from_unix(1_790_000_000),
+        }
     }
 
     /// A store that holds this account.

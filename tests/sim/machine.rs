@@ -171,7 +171,7 @@ impl<'a> Machine<'a> {
             let_go: BTreeSet::new(),
             prove_every: Duration::from_secs(20 * 3_600),
         };
-        let mut budget = Budget::at(DIRECTORY, self.diary.spent.clone(), BTreeSet::new());
+        let mut budget = Budget::at(DIRECTORY, self.diary.spent.clone());
         budget.limits = self.trial.limits;
         if self.trial.announces {
             budget.announced = self.places.keys().cloned().collect();
@@ -233,7 +233,13 @@ impl<'a> Machine<'a> {
         let most = newest.and_then(|last| patience(last.facts.not_after.since(at)));
         let pause = Duration::from_secs(60 * minutes).min(most.unwrap_or(Duration::MAX));
         let until = at.plus(pause);
-        let wait = Some(Wait { until, refusals, findings: Vec::new(), refused });
+        let wait = Some(Wait {
+            until,
+            refusals,
+            refused,
+            findings: Vec::new(),
+            declined: BTreeMap::new(),
+        });
         self.diary.add(Entry::Wait { certificate: certificate.clone(), wait });
         Ok(())
     }

@@ -41,18 +41,20 @@ pub(super) async fn revoke(
         return Err(Failure::usage(format_args!("{found}; expected {expected} in {shown}")));
     }
     not_held(session, path, &facts, typed.reason)?;
-    let other = match &typed.ca {
-        None => None,
-        Some(named) => {
-            let directory = config::acme_directory(named)
-                .map_err(|why| Failure::usage(format_args!("--ca: {why}")))?;
-            (directory != session.config.acme.directory).then_some(directory)
+    let named = |named| config::acme_directory(named);
+    let named = typed.ca.as_deref().map(named).transpose();
+    let named = named.map_err(|why| Failure::usage(format_args!("--ca: {why}")))?;
+    let directory = named.unwrap_or_else(|| session.config.acme.directory.clone());
+    consent(path, typed, &facts, &directory)?;
+    let known = session.authorities().find(|(settings, _)| settings.directory == directory);
+    let other;
+    let ca = match known {
+        Some((_, ca)) => ca,
+        None => {
+            other = session.ca_at(directory.clone())?;
+            &other
         }
     };
-    let directory = other.as_ref().unwrap_or(&session.config.acme.directory).clone();
-    consent(path, typed, &facts, &directory)?;
-    let other = other.map(|directory| session.ca_at(directory)).transpose()?;
-    let ca = other.as_ref().unwrap_or_else(|| session.ca());
     let _lock = session.lock(output).await?;
     let key = PrivateKey::from_pem(key.to_string());
     let asked = ca.revoke(&chain[0], typed.reason, SignedBy::Certificate(&key)).await;

@@ -114,7 +114,8 @@ impl Acme {
 
     fn not_registered(&self, error: instant_acme::Error) -> Refusal {
         let mut refusal = problem::refusal(&self.settings.directory, &[], error);
-        for found in refusal.findings.iter_mut().filter(|_| refusal.by_ca) {
+        let by_ca = refusal.by_ca();
+        for found in refusal.findings.iter_mut().filter(|_| by_ca) {
             let message = found.message.replace("refused the order", "refused the account");
             found.message = match &self.settings.eab {
                 Some(eab) => format!("{message}; it was bound to {:?} (eab in [acme])", eab.key_id),
@@ -131,6 +132,11 @@ impl Acme {
         let Some(kept) = kept else { return Ok(None) };
         let kept = Kept::read(&kept.credentials);
         kept.map(Some).map_err(|e| damaged(url, &e))
+    }
+
+    /// The URL of the account of the store, where there is one.
+    pub(super) fn kept_url(&self) -> Option<String> {
+        self.kept().ok().flatten().map(|kept| kept.id)
     }
 
     fn keep(&self, kept: &Kept) -> Result<(), Refusal> {

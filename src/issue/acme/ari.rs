@@ -59,12 +59,7 @@ impl Acme {
 
     /// Where it is asked, by what is remembered of the directory or by asking for it.
     async fn renewal_info(&self, young: Duration) -> Result<Option<String>, Unsaid> {
-        let diary = self.store.diary().map_err(|e| Unsaid::of(e.to_string()))?;
-        if let Some((at, body)) = diary.directories.get(&self.settings.directory)
-            && self.now.since(*at) < young
-            && *at <= self.now
-            && let Ok(directory) = serde_json::from_str::<super::Directory>(body)
-        {
+        if let Some(directory) = self.remembered(young) {
             return Ok(directory.renewal_info);
         }
         let directory = self.directory().await.map_err(|e| Unsaid::down(e.sentence()))?;

@@ -10,7 +10,7 @@ use super::problem::printable;
 use super::spy;
 use crate::config;
 use crate::http::Http;
-use crate::issue::Refusal;
+use crate::issue::{Cause, Refusal};
 use crate::model::{Code, Finding, Timestamp};
 
 /// The parts of a directory that are used; all else is dropped.
@@ -119,7 +119,7 @@ impl Directory {
 /// A refusal of our own: the CA was not asked for anything.
 pub(super) fn unusable(url: &str, message: String) -> Refusal {
     let findings = vec![Finding::new(Code::OrderFailed, url, message)];
-    Refusal { findings, names: Vec::new(), retry_after: None, by_ca: false }
+    Refusal { findings, names: Vec::new(), retry_after: None, cause: Cause::Ours }
 }
 
 #[cfg(test)]

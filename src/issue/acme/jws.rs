@@ -20,8 +20,8 @@ use x509_parser::x509::SubjectPublicKeyInfo;
 use super::problem::{self, printable};
 use super::spy::{self, CaFault};
 use super::{Acme, Directory, NONCE_TRIES};
-use crate::issue::Refusal;
 use crate::issue::key::Key;
+use crate::issue::{Cause, Refusal};
 use crate::model::{Code, Finding, PrivateKey};
 
 /// Why a request was not answered with yes.
@@ -104,7 +104,7 @@ impl Acme {
             Unanswered::Ca(CaFault::Problem { ref problem, retry_after, .. }) if why.is_final() => {
                 let message = format!("the CA refused {what}: {problem}");
                 let findings = vec![Finding::new(Code::OrderFailed, url, message)];
-                Refusal { findings, names: Vec::new(), retry_after, by_ca: true }
+                Refusal { findings, names: Vec::new(), retry_after, cause: Cause::Ca }
             }
             Unanswered::Ca(fault) => problem::refusal(url, &[], Error::Other(Box::new(fault))),
         }

@@ -14,7 +14,7 @@ use super::kind::{kind, word};
 use super::spy::Heard;
 use super::{Acme, NONCE_TRIES, problem};
 use crate::issue::presented::Presented;
-use crate::issue::{Chain, Refusal, Solver, Wanted};
+use crate::issue::{Cause, Chain, Refusal, Solver, Wanted};
 use crate::model::{Challenge, Code, Finding, Hostname};
 
 /// What an order is made of.
@@ -25,7 +25,7 @@ pub(super) struct Ordering<'a> {
 
 /// An order as the CA last showed it.
 pub(super) struct Open {
-    order: Order,
+    pub(super) order: Order,
     heard: Ear,
 }
 
@@ -78,7 +78,7 @@ impl Ordering<'_> {
             OrderStatus::Invalid => return Err(self.explain(&mut order).await),
             OrderStatus::Pending => {
                 let message = format!("the order at {url} was never ready");
-                return Err(Refusal { by_ca: true, ..self.failed(message) });
+                return Err(Refusal { cause: Cause::Ca, ..self.failed(message) });
             }
         }
         self.wait_for(&mut order, &heard, OrderStatus::Valid).await?;
@@ -90,19 +90,6 @@ impl Ordering<'_> {
             }
             Ok(None) => Err(self.failed("the CA has no certificate after a valid order".into())),
             Err(e) => Err(self.refusal(e)),
-        }
-    }
-
-    /// Gives up what an order validated: a CA would use it again instead of looking anew. Where
-    /// that fails, it does.
-    pub(super) async fn give_up(&self, open: Open) {
-        let mut order = open.order;
-        let mut authorizations = order.authorizations();
-        while let Some(Ok(mut authorization)) = authorizations.next().await {
-            let given_up = despite_bad_nonces!(authorization.deactivate().await.map(|_| ()));
-            if let Err(error) = given_up {
-                tracing::debug!("an authorization was not given up: {error}");
-            }
         }
     }
 
@@ -232,7 +219,12 @@ impl Ordering<'_> {
             let offered = problem::printable(&offered, 200);
             let message = format!("{host}: the CA offers no {wanted} for it (but {offered})");
             let findings = vec![Finding::new(Code::NameRefused, &host, message)];
-            return Err(Refusal { findings, names: vec![host], retry_after: None, by_ca: true });
+            return Err(Refusal {
+                findings,
+                names: vec![host],
+                retry_after: None,
+                cause: Cause::Ca,
+            });
         };
         let answer = challenge.key_authorization();
         let presented = shown.add(&host, &challenge.token, answer.as_str()).await;
@@ -304,13 +296,15 @@ impl Ordering<'_> {
         }
         let (names, findings): (Vec<_>, Vec<_>) = faults.into_iter().unzip();
         if !findings.is_empty() {
-            return Refusal { findings, names, retry_after: None, by_ca: true };
+            let caa = findings.iter().all(|found| found.code == Code::CaaForbids);
+            let cause = if caa { Cause::Ca } else { Cause::Names };
+            return Refusal { findings, names, retry_after: None, cause };
         }
         match error {
             Some(problem) => self.refusal(Error::Api(problem)),
             None => {
                 let message = "the order is invalid and the CA gives no reason".to_owned();
-                Refusal { by_ca: true, ..self.failed(message) }
+                Refusal { cause: Cause::Ca, ..self.failed(message) }
             }
         }
     }
@@ -334,9 +328,10 @@ impl Ordering<'_> {
 
     /// A refusal during the work on one name.
     fn refused_one(&self, name: &str, error: Error) -> Refusal {
+        let of_the_ca = problem::is(&error, "caa") || problem::is(&error, "rejectedIdentifier");
         let mut refusal = self.refusal(error);
         let limited = refusal.findings.iter().any(|found| found.code == Code::RateLimited);
-        if refusal.by_ca
+        if refusal.by_ca()
             && !limited
             && refusal.names.is_empty()
             && let Ok(host) = Hostname::parse(name)
@@ -347,6 +342,7 @@ impl Ordering<'_> {
                 finding.message = format!("{name}: {}", finding.message);
             }
             refusal.names.push(host);
+            refusal.cause = if of_the_ca { Cause::Ca } else { Cause::Names };
         }
         refusal
     }
@@ -363,7 +359,7 @@ fn not_presented(names: Vec<(Hostname, String)>) -> Refusal {
         (host, finding)
     };
     let (names, findings) = names.into_iter().map(found).unzip();
-    Refusal { findings, names, retry_after: None, by_ca: false }
+    Refusal { findings, names, retry_after: None, cause: Cause::Ours }
 }
 
 /// Fetches all authorizations; what was fetched stays.

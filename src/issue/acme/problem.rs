@@ -7,7 +7,7 @@ use instant_acme::{Error, Identifier};
 use serde::Deserialize;
 
 use super::spy::CaFault;
-use crate::issue::Refusal;
+use crate::issue::{Cause, Refusal};
 use crate::model::{Code, Finding, Hostname, NotOurs};
 
 /// What is shown of a CA's words: the link that ends a pause carries a token of many hundred bytes.
@@ -100,24 +100,26 @@ pub(super) fn about_name(name: &Hostname, problem: &Problem) -> Finding {
 pub(super) fn refusal(directory: &str, names: &[Hostname], error: Error) -> Refusal {
     let whole = |message: String| {
         let findings = vec![Finding::new(Code::OrderFailed, directory, message)];
-        Refusal { findings, names: Vec::new(), retry_after: None, by_ca: false }
+        Refusal { findings, names: Vec::new(), retry_after: None, cause: Cause::Down }
     };
     match error {
         Error::Api(problem) => of_problem(directory, names, &(&problem).into(), None),
         Error::Other(inner) => match inner.downcast::<CaFault>() {
             Ok(fault) => match *fault {
-                CaFault::Problem { problem, status, retry_after } => Refusal {
-                    by_ca: status.is_client_error(),
-                    ..of_problem(directory, names, &problem, retry_after)
-                },
+                CaFault::Problem { problem, status, retry_after } => {
+                    let refusal = of_problem(directory, names, &problem, retry_after);
+                    match status.is_client_error() {
+                        true => refusal,
+                        false => Refusal { cause: Cause::Down, ..refusal },
+                    }
+                }
                 CaFault::Answer { status, retry_after, .. } if status.is_server_error() => {
                     Refusal { retry_after, ..down(directory, &fault.to_string(), true) }
                 }
-                CaFault::Answer { status, retry_after, .. } => Refusal {
-                    by_ca: status.is_client_error(),
-                    retry_after,
-                    ..whole(fault.to_string())
-                },
+                CaFault::Answer { status, retry_after, .. } => {
+                    let cause = if status.is_client_error() { Cause::Ca } else { Cause::Down };
+                    Refusal { cause, retry_after, ..whole(fault.to_string()) }
+                }
                 CaFault::Unreachable(error) => down(directory, &error.to_string(), false),
             },
             Err(other) => {
@@ -135,7 +137,7 @@ pub(super) fn refusal(directory: &str, names: &[Hostname], error: Error) -> Refu
 fn down(directory: &str, why: &str, answered: bool) -> Refusal {
     let down = NotOurs::CaDown { directory, why, answered };
     let findings = vec![Finding::new(down.code(), directory, down.to_string())];
-    Refusal { findings, names: Vec::new(), retry_after: None, by_ca: false }
+    Refusal { findings, names: Vec::new(), retry_after: None, cause: Cause::Down }
 }
 
 /// Whether the library gave up over nonces; asking again signs with a fresh one.
@@ -167,11 +169,12 @@ fn of_problem(
     problem: &Problem,
     retry_after: Option<Duration>,
 ) -> Refusal {
-    let faults: Vec<_> = names
-        .iter()
-        .filter_map(|name| Some((name.clone(), about_name(name, part_about(name, problem)?))))
-        .collect();
-    let (names, mut findings): (Vec<_>, Vec<_>) = faults.into_iter().unzip();
+    let about = |name: &Hostname| Some((name.clone(), part_about(name, problem)?));
+    let faults: Vec<_> = names.iter().filter_map(about).collect();
+    let of_the_ca = |(_, part): &(Hostname, &Problem)| OF_THE_CA.iter().any(|kind| part.is(kind));
+    let cause = if faults.iter().all(of_the_ca) { Cause::Ca } else { Cause::Names };
+    let faults = faults.into_iter().map(|(name, part)| (name.clone(), about_name(&name, part)));
+    let (names, mut findings): (Vec<_>, Vec<_>) = faults.unzip();
     if findings.is_empty() {
         let said = problem.to_string();
         findings.push(match problem.is("rateLimited") {
@@ -185,7 +188,7 @@ fn of_problem(
             }
         });
     }
-    Refusal { findings, names, retry_after, by_ca: true }
+    Refusal { findings, names, retry_after, cause }
 }
 
 /// The part of a problem that is about `name`: its subproblem, or the whole where the type speaks
@@ -226,6 +229,9 @@ const OF_IDENTIFIERS: [&str; 7] = [
     "tls",
 ];
 
+/// Those of them that are about the CA: its policy, or its name in the CAA records.
+const OF_THE_CA: [&str; 3] = ["rejectedIdentifier", "unsupportedIdentifier", "caa"];
+
 #[cfg(test)]
 mod tests {
     use instant_acme::Error;
@@ -247,7 +253,7 @@ mod tests {
         (
             lines.map(|f| format!("{} {}: {}", f.code, f.subject, f.message)).collect(),
             refusal.names.iter().map(ToString::to_string).collect(),
-            refusal.by_ca,
+            refusal.by_ca(),
         )
     }
 

@@ -3,7 +3,8 @@
 
 use std::sync::atomic::Ordering;
 
-use super::{Acme, order};
+use super::Acme;
+use super::order::{Open, Ordering as Orders};
 use crate::config;
 use crate::issue::{Refusal, Solver, Wanted};
 use crate::model::Hostname;
@@ -26,12 +27,12 @@ impl Acme {
         let staging = self.staging.as_ref().filter(|_| !self.useless.load(Ordering::Relaxed));
         let Some(staging) = staging else { return Ok(Vec::new()) };
         let url = &staging.settings.directory;
-        let ordering = order::Ordering { acme: staging, wanted: Wanted::of(names) };
+        let ordering = Orders { acme: staging, wanted: Wanted::of(names) };
         let slot = staging.slots.acquire().await.expect("the semaphore is never closed");
         let validated = ordering.ready(solver).await;
         let mut refusal = match validated {
             Ok(open) => {
-                ordering.give_up(open).await;
+                give_up(open).await;
                 tracing::info!(?names, url, "they pass at the staging directory");
                 return Ok(names.to_vec());
             }
@@ -52,5 +53,17 @@ impl Acme {
             );
         }
         Err(refusal)
+    }
+}
+
+/// Gives up what an order validated: a CA would use it again instead of looking anew. Where that
+/// fails, it does.
+async fn give_up(open: Open) {
+    let mut order = open.order;
+    let mut authorizations = order.authorizations();
+    while let Some(Ok(mut authorization)) = authorizations.next().await {
+        if let Err(error) = authorization.deactivate().await {
+            tracing::debug!("an authorization was not given up: {error}");
+        }
     }
 }

@@ -145,7 +145,7 @@ async fn a_maintenance_page_is_reported_as_one_after_three_tries() {
     let expected = "the CA answered 503 Service Unavailable (HTML): Down for maintenance: its \
                     operator has to bring it back; `mailcert run` tries again by itself";
     assert_eq!(said, expected);
-    assert!(!refusal.by_ca && refusal.names.is_empty());
+    assert!(!refusal.by_ca() && refusal.names.is_empty());
     assert_eq!(mock.times_asked("/order"), 3);
     assert_eq!(mock.times_asked("/dir"), 1, "the directory is asked for once");
 }
@@ -163,7 +163,7 @@ async fn a_ca_that_says_when_to_come_back_is_not_asked_before() {
             "the CA's limit is reached: slow down (urn:ietf:params:acme:error:rateLimited)"
         );
         assert_eq!(refusal.retry_after, Some(Duration::from_secs(3600)));
-        assert_eq!(refusal.by_ca, by_ca);
+        assert_eq!(refusal.by_ca(), by_ca);
         assert_eq!(mock.times_asked("/order"), 1);
     }
 }
@@ -220,7 +220,7 @@ async fn what_cannot_work_is_said_before_anything_is_asked() {
         let acme = mock.acme(|settings| settings.agree_to_terms = agree);
         let (said, refusal) = mock.order(&acme, profile).await;
         assert_eq!(said, expected);
-        assert!(!refusal.by_ca);
+        assert!(!refusal.by_ca());
         assert_eq!(mock.times_asked("/account"), 0);
     }
 }
@@ -282,7 +282,7 @@ async fn an_invalid_order_is_explained_by_its_authorizations() {
         "b.example: the CA refused it: 192.0.2.7: Timeout during connect (urn:ietf:params:acme:error:connection): whoever keeps the firewall or router before this machine has to let TCP port 80 in from everywhere, since the CA asks from several places"
     );
     assert_eq!(refusal.names.len(), 1);
-    assert!(refusal.by_ca);
+    assert!(refusal.by_ca());
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use crate::http::Http;
 use crate::issue::{
     Ca, CaIdentity, Chain, Issued, MemoryCa, Order, Refusal, Solver, Wanted, issue,
 };
-use crate::model::{CertName, Hostname, KeyType, PrivateKey, Timestamp};
+use crate::model::{CertName, Hostname, KeyType, Mark, PrivateKey, Timestamp};
 use crate::store::{Entry, Memory, Store};
 
 /// Nothing is there, and nobody forbids anything.
@@ -79,7 +79,7 @@ fn order(names: &[&str]) -> Order {
 
 async fn run(ca: &dyn Ca, store: &Memory, order: Order, now: Timestamp) -> Result<Issued, Refusal> {
     let certificate = certificate();
-    let book = Book { store, certificate: &certificate, now };
+    let book = Book { store, certificate: &certificate, ca: Mark::of("ca"), now };
     issue(order, ca, &Nothing, &Http::trusting_nobody(), &Nothing, &book).await
 }
 

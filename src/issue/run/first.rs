@@ -2,7 +2,7 @@
 //! directory, and one name for all where nothing can be seen from here.
 
 use super::{ROUNDS, Work};
-use crate::issue::{Ca, Refusal, Solver};
+use crate::issue::{Ca, Cause, Refusal, Solver};
 use crate::model::{Challenge, Code, Finding, Hostname};
 
 /// Names that go first where nothing can be seen from here.
@@ -84,7 +84,8 @@ impl Work {
             self.names.len()
         );
         let findings = vec![Finding::new(Code::OrderFailed, next, message)];
-        let refusal = Refusal { findings, names: Vec::new(), retry_after: None, by_ca: true };
+        let refusal =
+            Refusal { findings, names: Vec::new(), retry_after: None, cause: Cause::Names };
         Err(self.refused(refusal))
     }
 

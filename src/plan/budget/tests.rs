@@ -43,7 +43,7 @@ fn held(certificate: &str, names: &[&str], from: Timestamp, days: i64) -> Held {
 
 /// A budget of which orders for these names brought certificates so long ago.
 fn spent(orders: &[(&str, i64)]) -> Budget {
-    let mut budget = Budget::at(LETS_ENCRYPT, Spent::default(), BTreeSet::new());
+    let mut budget = Budget::at(LETS_ENCRYPT, Spent::default());
     for (host, ago) in orders {
         let at = NOW.minus(hours(*ago));
         let order = budget.order(&certificate(host), &[name(host)], None, at);
@@ -142,7 +142,7 @@ fn an_order_that_lies_at_the_ca_needs_no_room() {
     let mut budget = spent(&orders);
     let hosts = ["new.test".to_owned()];
     assert_eq!(wanted(&budget, &hosts).0, 0);
-    budget.under_way.insert(certificate("new.test"));
+    budget.under_way.insert(certificate("new.test"), BTreeSet::new());
     assert_eq!(wanted(&budget, &hosts), (1, None));
 }
 

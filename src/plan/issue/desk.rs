@@ -8,6 +8,7 @@ use crate::plan::group::free_name;
 use crate::plan::held::{bad_until, best, held_back, last_call};
 use crate::plan::layout::Scene;
 use crate::plan::rights::new_key;
+use crate::plan::turn::Turn;
 use crate::plan::{Draft, Held, HeldVersion, Reason, Wish, rollover};
 
 /// Where orders are decided, one certificate after the other.
@@ -51,11 +52,11 @@ impl<'s, 'a> Desk<'s, 'a> {
         taken.extend(scene.observed.held.iter().map(|held| &held.name));
         let wishes = scene.desired.certificates.iter();
         let homes = wishes.flat_map(|wish| wish.names.iter().map(|host| (host, &wish.name)));
-        let waits = scene.observed.waits.iter().filter(|(_, until)| **until > scene.now);
-        let refused = waits.flat_map(|(name, until)| {
-            let hosts = scene.observed.refused.get(name).into_iter().flatten();
-            hosts.map(move |host| (host, (name, *until)))
+        let waits = scene.observed.refused.iter().filter_map(|(name, hosts)| {
+            let until = scene.blocked(name)?;
+            Some(hosts.iter().map(move |host| (host, (name, until))))
         });
+        let refused = waits.flatten();
         let (homes, refused) = (homes.collect(), refused.collect());
         let (given, numbers) = (BTreeSet::new(), HashMap::new());
         Self { scene, taken, aside, given, numbers, refused, homes }
@@ -122,12 +123,23 @@ impl<'s, 'a> Desk<'s, 'a> {
         let mut names = names;
         names.extend(held.into_iter().flat_map(|held| self.not_yet_elsewhere(wish, held)));
         let full = Order { certificate: wish.name.clone(), names, because };
-        match scene.observed.waits.get(&wish.name).filter(|until| **until > scene.now) {
+        match scene.blocked(&wish.name).or_else(|| self.kept_from_all(&full)) {
             Some(until) => {
                 let shown = held.and_then(|held| scene.choice(held));
-                self.while_waiting(full, base, shown, *until, draft)
+                self.while_waiting(full, base, shown, until, draft)
             }
             None => Some(self.ahead_of_a_retry(&full, base, draft).unwrap_or(full)),
+        }
+    }
+
+    /// Until when no CA takes an order with a name that was refused, where one may take the others.
+    fn kept_from_all(&self, full: &Order) -> Option<Timestamp> {
+        let refused = self.scene.observed.refused.get(&full.certificate)?;
+        let others = full.names.iter().any(|name| !refused.contains(name));
+        let held_up = full.names.iter().any(|name| refused.contains(name));
+        match self.scene.turn(&full.certificate, &full.names) {
+            Turn::Nobody(blocked) if others && held_up && !blocked.all_held => Some(blocked.until),
+            _ => None,
         }
     }
 
@@ -269,7 +281,7 @@ impl<'s, 'a> Desk<'s, 'a> {
         let (taken, given) = (&self.taken, &self.given);
         let is_taken = |name: &CertName| taken.contains(name) || given.contains(name);
         let certificate = free_name(beside, &mut self.numbers, is_taken);
-        let waits = scene.observed.waits.get(&certificate).filter(|until| **until > scene.now);
+        let waits = scene.blocked(&certificate);
         let refused = scene.observed.refused.get(&certificate);
         if waits.is_some() && refused.is_none_or(BTreeSet::is_empty) {
             return None;

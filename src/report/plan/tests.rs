@@ -8,7 +8,7 @@ use super::{outcomes_json, outcomes_text, plan_json, plan_text};
 use crate::model::{
     Because, CertName, Challenge, Code, Finding, Hostname, Sha256, Timestamp, Ways,
 };
-use crate::plan::{Action, Fate, Outcome, Plan, Reason, Step};
+use crate::plan::{Action, Fate, Instead, Outcome, Passed, Plan, Reason, Step};
 use crate::servers::{Part, ServerId};
 
 fn example() -> Plan {
@@ -24,7 +24,8 @@ fn example() -> Plan {
     };
     let ways = hosts.iter().map(|host| ways.of(host)).collect();
     let (certificate, names) = (name.clone(), hosts.clone());
-    let issue = Action::Issue { certificate, names, ways, reuse_key: None, next_key: None };
+    let (reuse_key, next_key, ca) = (None, None, None);
+    let issue = Action::Issue { certificate, names, ways, reuse_key, next_key, ca };
     let part = Part::Certificate(name.clone());
     let install = Action::Install { server: server.clone(), part, version: None };
     let index = Action::Install { server: server.clone(), part: Part::Index, version: None };
@@ -75,6 +76,26 @@ fn a_plan_is_told_in_numbered_steps_with_their_reasons() {
                 lines (hook-missing)
     "#]]
     .assert_eq(&plan_text(&example(), &[]));
+}
+
+#[test]
+fn an_order_at_a_further_ca_says_why_the_first_is_not_asked() {
+    let until = Timestamp::parse("2026-01-02T03:04:05Z").unwrap();
+    for (because, why) in [
+        (Passed::Down(until), "the first CA gave no answer and is left alone until 2026-01-02"),
+        (Passed::Declined(until), "the first CA refused it and is not asked for it until 2026-"),
+        (Passed::UnderWay, "the order is under way there"),
+    ] {
+        let mut plan = example();
+        let Action::Issue { ca, .. } = &mut plan.steps[0].action else { panic!("no order") };
+        *ca = Some(Instead { directory: "https://further.test/dir".to_owned(), because });
+        let value = plan_json(&plan);
+        assert_eq!(value["steps"][0]["ca"], "https://further.test/dir");
+        assert_eq!(value["steps"][1].get("ca"), None);
+        let text = plan_text(&plan, &[]).split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(text.contains("and 1 more at https://further.test/dir because"), "{text}");
+        assert!(text.contains(why), "{text}");
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::model::{Announced, KeyType, NextKey, Renewal};
-use crate::store::FilePrint;
+use crate::store::{Declined, FilePrint};
 
 fn at(seconds: i64) -> Timestamp {
     Timestamp::from_unix(seconds)
@@ -29,12 +29,31 @@ fn proof(version: u32) -> Proof {
 
 fn wait(refusals: u32) -> Wait {
     let (findings, refused) = (Vec::new(), Vec::new());
-    Wait { until: at(99), refusals, findings, refused }
+    Wait { until: at(99), refusals, findings, refused, declined: BTreeMap::new() }
+}
+
+/// Two CAs have refused it for reasons of their own.
+fn declined() -> Wait {
+    let names = vec![Hostname::parse("mx.example.org").unwrap()];
+    let one = |refusals| Declined { until: at(98), refusals, names: names.clone() };
+    let declined = [("one", 1), ("two", 2)].map(|(ca, refusals)| (Mark::of(ca), one(refusals)));
+    Wait { declined: declined.into(), ..wait(2) }
+}
+
+fn hold(ca: &str, tries: u32) -> Entry {
+    let hold = Hold { at: at(1), until: at(99), tries, findings: Vec::new() };
+    Entry::Hold { ca: Mark::of(ca), hold: Some(hold) }
+}
+
+fn origin(version: u32, ca: &str) -> Entry {
+    let certificate = certificate("example.org");
+    Entry::Origin { certificate, version: Version(version), ca: Mark::of(ca) }
 }
 
 fn under_way(url: &str) -> UnderWay {
     let names = vec![Hostname::parse("mx.example.org").unwrap()];
     UnderWay {
+        ca: None,
         url: url.to_owned(),
         account: None,
         wanted: names.clone(),
@@ -96,7 +115,14 @@ fn life() -> Vec<Entry> {
         Entry::Reload { server: "postfix".to_owned(), since: Some(at(4)), at: at(4) },
         Entry::Wait { certificate: name(), wait: Some(wait(1)) },
         Entry::Wait { certificate: name(), wait: None },
-        Entry::Wait { certificate: certificate("b.test"), wait: Some(wait(2)) },
+        Entry::Wait { certificate: certificate("b.test"), wait: Some(declined()) },
+        hold("down", 1),
+        hold("down", 2),
+        hold("well", 1),
+        Entry::Hold { ca: Mark::of("well"), hold: None },
+        origin(2, "first"),
+        origin(2, "further"),
+        origin(4, "first"),
         Entry::Order { certificate: name(), order: Some(under_way("one")) },
         Entry::Order { certificate: name(), order: Some(under_way("two")) },
         Entry::Order { certificate: certificate("b.test"), order: Some(under_way("three")) },
@@ -154,7 +180,14 @@ fn a_later_entry_replaces_the_earlier_one() {
     assert_eq!(diary.owed, BTreeMap::from([("postfix".to_owned(), at(4))]));
     let worked = [("exim".to_owned(), at(2)), ("postfix".to_owned(), at(3))];
     assert_eq!(diary.reloaded, BTreeMap::from(worked));
-    assert_eq!(diary.waits, BTreeMap::from([(certificate("b.test"), wait(2))]));
+    assert_eq!(diary.waits, BTreeMap::from([(certificate("b.test"), declined())]));
+    let tries: Vec<_> = diary.holds.iter().map(|(ca, hold)| (*ca, hold.tries)).collect();
+    assert_eq!(tries, [(Mark::of("down"), 2)]);
+    let origin = |name, version| diary.origin(&certificate(name), Version(version));
+    let (first, further) = (Some(Mark::of("first")), Some(Mark::of("further")));
+    let of_each = [1, 2, 3, 4, 9].map(|version| origin("example.org", version));
+    assert_eq!(of_each, [None, further, further, first, first]);
+    assert_eq!([origin("example.net", 9), origin("example.orga", 9)], [None, None]);
     assert_eq!(diary.orders, BTreeMap::from([(certificate("example.org"), under_way("two"))]));
     let file = (PathBuf::from("/etc/exim4/tls/a.pem"), installed(2));
     assert_eq!(diary.installed, BTreeMap::from([file]));

@@ -64,7 +64,8 @@ async fn seen(zone: &str, holds: bool, known: bool) -> String {
         let keys: Vec<String> =
             pins.keys.iter().map(|key| key.to_string()[..2].to_owned()).collect();
         let unknown = if pins.unknown { " unknown" } else { "" };
-        format!("{} {}{unknown}", pins.owner, keys.join(","))
+        let anchored = if pins.anchored { " CA" } else { "" };
+        format!("{} {}{unknown}{anchored}", pins.owner, keys.join(","))
     });
     let found = seen.findings.iter().map(|found| found.code.to_string());
     pins.chain(found).collect::<Vec<_>>().join("; ")
@@ -95,8 +96,21 @@ async fn only_signed_records_count_at_every_port_and_an_answer_that_fails_is_non
             false,
             "dane.a.test 02",
         ),
-        // A pin of a CA that matches nothing held holds nothing up.
-        (format!("{signed}_25._tcp.mx.a.test TLSA 2 1 1 {R3}"), true, false, "tlsa-retired-ca"),
+        // A pin of a CA that matches nothing held holds nothing up; it keeps other CAs away.
+        (
+            format!("{signed}_25._tcp.mx.a.test TLSA 2 1 1 {R3}"),
+            true,
+            false,
+            "_25._tcp.mx.a.test  CA; tlsa-retired-ca",
+        ),
+        (
+            format!(
+                "{signed}_25._tcp.mx.a.test TLSA 3 1 1 {OTHER}\n_25._tcp.mx.a.test TLSA 0 0 1 {KEY}"
+            ),
+            true,
+            false,
+            "_25._tcp.mx.a.test 02 CA",
+        ),
         // No answer: what is held may be shown, and nothing new.
         (format!("{signed}_tcp.mx.a.test SERVFAIL"), true, false, "_25._tcp.mx.a.test 01 unknown"),
         (format!("{signed}_tcp.mx.a.test SERVFAIL"), false, false, "_25._tcp.mx.a.test  unknown"),

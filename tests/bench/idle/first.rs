@@ -63,6 +63,7 @@ async fn first(machine: &Machine) {
         dns: &zone,
         store: &store,
         ca: &ca,
+        further: Vec::new(),
         solver: &Unasked,
         http: &Http::new(&roots, None).expect("a client"),
         how: how(roots, began),

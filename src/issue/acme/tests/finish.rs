@@ -24,7 +24,7 @@ async fn finished(status: u16, order: &'static str) -> (Result<Chain, (String, b
     let names = [Hostname::parse("mx.a.example").unwrap()];
     let url = format!("http://{}/order/1", mock.at);
     let finished = mock.acme(|_| ()).finish(&url, &names, b"csr").await;
-    (finished.map_err(|refusal| (refusal.sentence(), refusal.by_ca)), mock)
+    (finished.map_err(|refusal| (refusal.sentence(), refusal.by_ca())), mock)
 }
 
 #[tokio::test]

@@ -29,7 +29,7 @@ async fn an_order_that_stays_processing_is_left_to_the_next_run_which_makes_no_o
             "the order is still processing after 0 s; the CA goes on without us"
         );
         // Not the CA's no: the order stays in the book.
-        assert!(!refusal.by_ca && refusal.names.is_empty() && refusal.retry_after.is_none());
+        assert!(!refusal.by_ca() && refusal.names.is_empty() && refusal.retry_after.is_none());
         assert_eq!(mock.times_asked("/fin"), usize::from(first == ready));
         assert_eq!(mock.times_asked("/order"), 0, "no other is ordered");
     }
@@ -84,5 +84,5 @@ async fn a_ca_that_is_not_there_cannot_be_asked() {
             "the CA at http://{closed}/dir cannot be asked: cannot connect to {closed}: Connection refused (os error 111): either its operator has to bring it back, or whoever keeps the firewall has to let this machine reach it; `mailcert run` tries again by itself"
         )
     );
-    assert!(!refusal.by_ca);
+    assert!(!refusal.by_ca());
 }

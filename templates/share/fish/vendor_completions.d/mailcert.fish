@@ -269,6 +269,7 @@ complete -c mailcert -n "__fish_mailcert_using_subcommand revoke" -l json -d 'Sh
 complete -c mailcert -n "__fish_mailcert_using_subcommand revoke" -s v -l verbose -d 'Say more, in the answer and on stderr; twice for everything'
 complete -c mailcert -n "__fish_mailcert_using_subcommand revoke" -s q -l quiet -d 'Say nothing on stderr but errors'
 complete -c mailcert -n "__fish_mailcert_using_subcommand revoke" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c mailcert -n "__fish_mailcert_using_subcommand account" -l ca -d 'The CA, by its directory, where there are fallbacks [default: the first]' -r
 complete -c mailcert -n "__fish_mailcert_using_subcommand account" -l wait -d 'Wait until another mailcert has ended instead of exiting 5, at most this long if SECONDS are given' -r
 complete -c mailcert -n "__fish_mailcert_using_subcommand account" -s c -l config -d 'The configuration file [default: /etc/mailcert/mailcert.toml]' -r -F
 complete -c mailcert -n "__fish_mailcert_using_subcommand account" -l format -d 'How the answer is written' -r -f -a "human\t'For people'
