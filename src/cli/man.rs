@@ -1,5 +1,7 @@
 //! The man pages: from the definitions, with what only a manual says beside them.
 
+mod keys;
+
 use std::io;
 
 use clap::{Command, CommandFactory};
@@ -7,7 +9,8 @@ use clap_mangen::Man;
 
 use super::Cli;
 
-/// One page for the program and one for each command: its file name and its text (roff).
+/// One page for the program, for each command and for the configuration: its file name and its
+/// text (roff).
 ///
 /// # Errors
 /// None in truth: a page is written to memory.
@@ -21,6 +24,7 @@ pub fn pages() -> io::Result<Vec<(String, Vec<u8>)>> {
         let page = command(sub.clone().display_name(name.clone()).bin_name(typed))?;
         pages.push((format!("{name}.1"), page));
     }
+    pages.push(("mailcert.toml.5".to_owned(), keys::page().into_bytes()));
     Ok(pages)
 }
 

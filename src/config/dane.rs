@@ -84,6 +84,7 @@ pub(super) fn dane(root: &Table<'_>) -> Option<Dane> {
 
 /// What the operators of DANE domains use.
 const TTL: u32 = 3600;
-const DANE: &[&str] = &["rfc2136", "exec"];
-const RFC2136: &[&str] = &["server", "zone", "key-name", "key-algorithm", "key-file", "ttl"];
-const EXEC: &[&str] = &["present", "remove", "timeout", "zone", "ttl"];
+pub(super) const DANE: &[&str] = &["rfc2136", "exec"];
+pub(super) const RFC2136: &[&str] =
+    &["server", "zone", "key-name", "key-algorithm", "key-file", "ttl"];
+pub(super) const EXEC: &[&str] = &["present", "remove", "timeout", "zone", "ttl"];

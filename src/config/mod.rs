@@ -12,6 +12,8 @@ mod access;
 mod acme;
 mod challenge;
 mod dane;
+#[cfg(test)]
+mod documented;
 mod eab;
 mod fault;
 mod file_paths;

@@ -36,6 +36,7 @@ mod proxied;
 mod revoke;
 mod revoke_file;
 mod setup;
+mod shipped;
 mod source;
 mod state;
 mod streams;

@@ -66,6 +66,7 @@ fn man_writes_a_page_for_each_command() {
         {dir}/man/mailcert-explain.1
         {dir}/man/mailcert-completions.1
         {dir}/man/mailcert-man.1
+        {dir}/man/mailcert.toml.5
         --- exit 0
     "#]]);
     let page = fs::read_to_string(case.path("man/mailcert-verify.1")).unwrap();
