@@ -37,7 +37,7 @@ pub async fn tell(
 ) -> Vec<Told> {
     let telling = ways(notify).into_iter().filter_map(|way| {
         let news = state.news(&known(way.name()));
-        (!news.is_none()).then(|| async move {
+        (!news.is_none()).then_some(async move {
             let said = way.tell(http, (machine, at), &news).await;
             let failed = |why| Finding::new(Code::NotifyFailed, way.name(), why);
             Told { who: way.name(), known: said.map(|()| news.known()).map_err(failed) }
