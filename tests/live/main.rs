@@ -41,6 +41,7 @@ mod lint;
 mod local;
 mod nothing;
 mod outset;
+mod package;
 mod programs;
 mod renewal;
 mod revoke;
