@@ -3,6 +3,7 @@
 //! It decides nothing (that is `plan`) and prints nothing (that is `app`): progress leaves as
 //! [`Event`] values. Every command of mailcert is a cut through it.
 
+mod absent;
 mod carry_out;
 mod chain;
 mod event;
@@ -207,12 +208,14 @@ pub async fn look(
         means.store.note_all(&told)?;
     }
     let others = wanted::others(means, discovered, &held);
-    let mut desired = wanted::desire(means, discovered, (&held, &others.sourced), &[]);
+    let gone = absent::let_go(means.config, discovered, &held, &diary, now);
+    let having = (held.as_slice(), others.sourced.as_slice());
+    let mut desired = wanted::desire(means, discovered, having, (&[], &gone));
     let reached = wanted::reached(&desired.hosts, &means.machine);
     let (asked, found) = survey::servers(&means.config.servers, &reached).await;
     let mut pinned = rollover::watched(means, (&desired, &asked, &held), &diary).await;
     if !pinned.pins.is_empty() {
-        desired = wanted::desire(means, discovered, (&held, &others.sourced), &pinned.pins);
+        desired = wanted::desire(means, discovered, having, (&pinned.pins, &gone));
     }
     let fix = *mode != Mode::Run;
     let look = Look {
@@ -239,7 +242,7 @@ pub async fn look(
     if rollover::changed(means, &plan, (&desired, &asked, &observed), &diary, &mut pinned).await {
         observed.pins.clone_from(&pinned.pins);
         let having = (observed.held.as_slice(), observed.sourced.as_slice());
-        desired = wanted::desire(means, discovered, having, &observed.pins);
+        desired = wanted::desire(means, discovered, having, (&observed.pins, &gone));
         plan = plan::plan(&desired, &observed, mode, means.how.moment());
     }
     if writes {
@@ -301,6 +304,7 @@ pub async fn discover(
         }
         answers.insert(found.domain.clone(), found);
     }
+    absent::count(means, (&answers, &aged), &diary, notes)?;
     Ok(means.config.domains.iter().filter_map(|domain| answers.remove(&domain.name)).collect())
 }
 
@@ -312,6 +316,7 @@ fn remembered(domain: &Hostname, known: &Remembered) -> Discovered {
         not_offered: Vec::new(),
         undecided: Vec::new(),
         complete: true,
+        authenticated: false,
     }
 }
 

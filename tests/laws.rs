@@ -7,6 +7,7 @@ mod laws {
     pub(crate) mod chance;
     mod exposed;
     mod keys;
+    mod leave;
     pub(crate) mod literal;
     mod lost;
     pub(crate) mod random;
@@ -59,7 +60,9 @@ fn lines(steps: &[Step]) -> String {
 /// Whether nothing is left but to forget old versions, to make a key ahead for what somebody has to
 /// publish, and what nobody consented to.
 fn only_prunes(plan: &Plan, mode: &Mode) -> bool {
-    let prunes = |action: &Action| matches!(action, Action::Prune { .. } | Action::MakeKey { .. });
+    let prunes = |action: &Action| {
+        matches!(action, Action::Prune { .. } | Action::Remove { .. } | Action::MakeKey { .. })
+    };
     plan.steps.iter().all(|step| prunes(&step.action) || !mode.consents_to(&step.action))
 }
 
@@ -85,7 +88,11 @@ fn carried_out_it_leaves_nothing_to_plan() {
         }
         let waited_for: BTreeSet<Hostname> =
             world.observed.refused.values().flatten().cloned().collect();
-        let mut homes = world.desired().certificates;
+        let homes_of = |world: &World| {
+            let desired = world.desired();
+            (desired.certificates, desired.let_go)
+        };
+        let mut homes = homes_of(&world);
         let plan = world.plan(&mode);
         let fates = world.carry_out(&plan, &mode, usize::MAX);
         for (step, fate) in plan.steps.iter().zip(fates) {
@@ -96,8 +103,8 @@ fn carried_out_it_leaves_nothing_to_plan() {
         }
         // Old versions are forgotten when nothing else is to do: that takes one more round.
         let mut rest = world.plan(&mode);
-        while world.desired().certificates != homes {
-            // A host found another home; an old one that nobody wishes any more is not shown.
+        while homes_of(&world) != homes {
+            // A host found another home, or works there now; an old one that nobody wishes any more is not shown.
             // (Nor does it wait any more: what was refused of a certificate says nothing of another.)
             let moves = |step: &Step| match &step.action {
                 Action::Issue { names, .. } => {
@@ -109,7 +116,7 @@ fn carried_out_it_leaves_nothing_to_plan() {
             if rest.steps.iter().any(moves) && !renews_beside_an_adoption(&plan) {
                 return Err(format!("moved for an order: {}", lines(&rest.steps)));
             }
-            homes = world.desired().certificates;
+            homes = homes_of(&world);
             world.carry_out(&rest, &mode, usize::MAX);
             rest = world.plan(&mode);
         }

@@ -112,6 +112,23 @@ pub fn tighten(
     Ok(())
 }
 
+/// Takes a file away that mailcert installed, if nobody changed it since, and forgets it.
+///
+/// # Errors
+/// [`DeployError`] when it is not as it was left, or cannot be removed.
+pub fn remove(path: &Path, store: &dyn Store) -> Result<(), DeployError> {
+    let noted = store.diary()?.installed.get(path).cloned();
+    if print(path)?.is_some() {
+        let bytes = Zeroizing::new(disk::read(path, FILE_LIMIT)?);
+        if noted.is_none_or(|noted| noted.identity != Sha256::of(&bytes)) {
+            return Err(DeployError::gate(path, "not what mailcert installed there: it stays"));
+        }
+        disk::remove(path)?;
+    }
+    store.note(&Entry::Installed { path: path.to_owned(), file: None })?;
+    Ok(())
+}
+
 /// Lets the server's group list the server's directory; who owns it and what others may do there
 /// stays.
 ///

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
-use crate::deploy::{DeployError, adopt, install, tighten};
+use crate::deploy::{DeployError, adopt, install, remove, tighten};
 use crate::disk::{self, Access};
 use crate::model::{Bundle, CertName, Facts, PrivateKey, Sha256, Timestamp, Version};
 use crate::servers::{Content, Exim, Kind, Part, Postfix, Server, ServerId, Want};
@@ -339,4 +339,27 @@ async fn a_file_is_tightened_and_the_diary_still_knows_it() {
     symlink(path, &link).unwrap();
     assert!(tighten(&server, &link, access(0o666), &store).is_err());
     assert_eq!(fs::metadata(path).unwrap().mode() & 0o7777, 0o600);
+}
+
+#[tokio::test]
+async fn only_what_was_installed_and_is_as_it_was_left_is_taken_away() {
+    let folder = tempfile::tempdir().unwrap();
+    let (server, store) = (exim(&folder.path().join("tls")), Memory::default());
+    let facts = keep(&store, "a.test");
+    let own = combined(&server, "a.test", &facts);
+    install(&server, std::slice::from_ref(&own), true, &store, now()).await.unwrap();
+    let bytes = fs::read(&own.path).unwrap();
+    let copy = server.directory.join("copy.pem");
+    disk::replace(&copy, &bytes, Access::PRIVATE).unwrap();
+    assert!(matches!(remove(&copy, &store), Err(DeployError::Gate { .. })), "nobody noted it");
+    disk::replace(&own.path, b"theirs", Access::PRIVATE).unwrap();
+    assert!(matches!(remove(&own.path, &store), Err(DeployError::Gate { .. })), "it was changed");
+    assert!(own.path.exists() && copy.exists());
+
+    disk::replace(&own.path, &bytes, Access::PRIVATE).unwrap();
+    remove(&own.path, &store).unwrap();
+    assert!(!own.path.exists() && copy.exists());
+    assert!(!store.diary().unwrap().installed.contains_key(&own.path));
+    // Killed in between, it is not there any more.
+    remove(&own.path, &store).unwrap();
 }

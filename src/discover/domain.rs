@@ -2,7 +2,9 @@
 //! of these hosts points.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use async_trait::async_trait;
 use futures_util::future::join_all;
 
 use crate::config::Domain;
@@ -10,12 +12,14 @@ use crate::discover::address::{Addresses, Judged, judge};
 use crate::discover::guess::{Guesses, guess};
 use crate::discover::records::{self, Published};
 use crate::discover::{Discovered, Rules};
-use crate::dns::Dns;
+use crate::dns::{Answer, Dns, Kind};
 use crate::model::{Code, Finding, Hostname, Why};
 
 /// Asks everything about one domain. Whatever fails is in the answer.
 pub(super) async fn discover_one(domain: &Domain, dns: &dyn Dns, rules: &Rules<'_>) -> Discovered {
     let name = &domain.name;
+    let vouched = Vouched { dns, authenticated: AtomicBool::new(true) };
+    let dns: &dyn Dns = &vouched;
     let mut published = records::ask(name, dns).await;
     let mut reasons = std::mem::take(&mut published.hosts);
     for host in &domain.hosts {
@@ -54,7 +58,23 @@ pub(super) async fn discover_one(domain: &Domain, dns: &dyn Dns, rules: &Rules<'
     undecided.sort();
     let complete = published.complete();
     let Published { not_offered, .. } = published;
-    Discovered { domain: name.clone(), hosts, findings, not_offered, undecided, complete }
+    let (domain, authenticated) = (name.clone(), vouched.authenticated.load(Ordering::Relaxed));
+    Discovered { domain, hosts, findings, not_offered, undecided, complete, authenticated }
+}
+
+/// Notices whether DNSSEC vouches for every answer.
+struct Vouched<'a> {
+    dns: &'a dyn Dns,
+    authenticated: AtomicBool,
+}
+
+#[async_trait]
+impl Dns for Vouched<'_> {
+    async fn ask(&self, name: &str, kind: Kind) -> Answer {
+        let answer = self.dns.ask(name, kind).await;
+        self.authenticated.fetch_and(answer.authenticated, Ordering::Relaxed);
+        answer
+    }
 }
 
 async fn judge_all(

@@ -39,6 +39,8 @@ pub struct Discovered {
     /// Whether every question about the domain's own records was answered. If not, there may be
     /// hosts that nobody knows of now: every name that is covered for this domain stays covered.
     pub complete: bool,
+    /// Whether DNSSEC vouched for every answer.
+    pub authenticated: bool,
 }
 
 /// How discovery works.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::disk::Access;
 use crate::flow::{Event, Means, Scene, history, rollover};
 use crate::hook;
-use crate::model::{CertName, Code, Finding, Host, Hostname, Sha256, StageMark};
+use crate::model::{CertName, Code, Finding, Host, Hostname, Sha256, StageMark, Version};
 use crate::plan::{
     self, Action, Fate, Held, HeldVersion, Layout, Mode, Observed, Outcome, Seen, Step,
 };
@@ -176,10 +176,35 @@ impl Round<'_> {
             Action::Publish { owner, ttl, add, remove, .. } => {
                 return rollover::publish(self.means, (owner, *ttl), add, remove).await;
             }
+            Action::Remove { path, .. } => deploy::remove(path, store).map_err(text),
             Action::Prune { certificate, version } => {
-                store.forget(certificate, *version).map_err(text)
+                let forgotten = store.forget(certificate, *version).map_err(text);
+                self.forget_the_last(certificate, *version)?;
+                forgotten
             }
         })
+    }
+
+    /// Where the newest version is forgotten, the certificate is over: what the diary says of it
+    /// goes with it.
+    fn forget_the_last(&self, name: &CertName, version: Version) -> Result<(), StoreError> {
+        let held = self.held.iter().find(|held| held.name == *name);
+        let newest = held.and_then(|held| held.versions.last());
+        if newest.is_none_or(|newest| newest.version != version) {
+            return Ok(());
+        }
+        let diary = self.means.store.diary()?;
+        let proofs = diary.proofs.keys().filter(|(_, of)| of.as_ref() == Some(name));
+        let proofs = proofs.map(|(server, certificate)| Entry::Proof {
+            server: server.clone(),
+            certificate: certificate.clone(),
+            proof: None,
+        });
+        let mut notes: Vec<Entry> = proofs.collect();
+        drop(diary);
+        notes.push(Entry::Wait { certificate: name.clone(), wait: None });
+        notes.push(Entry::Told { certificate: name.clone(), told: None });
+        self.means.store.note_all(&notes)
     }
 
     /// Waits until a Dovecot that was told to reload greets again, which it does when its auth

@@ -40,6 +40,7 @@ fn server(action: &Action) -> Option<&ServerId> {
     match action {
         Action::Install { server, .. }
         | Action::Tighten { server, .. }
+        | Action::Remove { server, .. }
         | Action::Open { server }
         | Action::Check { server }
         | Action::Reload { server }

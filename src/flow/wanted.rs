@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::discover::Discovered;
 use crate::flow::Means;
-use crate::model::{Code, Finding, Host, Hostname};
+use crate::model::{Code, DnsId, Finding, Host, Hostname};
 use crate::plan::{self, Action, Desired, Having, Held, Mode, Pins, Plan, Sourced};
 use crate::survey::{self, Others};
 
@@ -19,20 +19,25 @@ pub(super) fn others(means: &Means<'_>, discovered: &[Discovered], held: &[Held]
     survey::sourced(&means.config.sources, hosts, held, &means.how)
 }
 
-/// The certificates wanted for the hosts that were discovered, as far as the pins are known.
+/// The certificates wanted for the hosts that were discovered, as far as the pins are known, and the names on
+/// held ones that may be let go.
 pub(super) fn desire(
     means: &Means<'_>,
     discovered: &[Discovered],
     (held, sourced): (&[Held], &[Sourced]),
-    pins: &[Pins],
+    (pins, gone): (&[Pins], &BTreeSet<DnsId>),
 ) -> Desired {
     let config = means.config;
     let hosts: Vec<Host> =
         discovered.iter().flat_map(|domain| domain.hosts.iter().cloned()).collect();
     let domains: Vec<Hostname> = config.domains.iter().map(|domain| domain.name.clone()).collect();
     let having = Having { held, sourced, pins, now: means.how.moment() };
+    let limit = config.acme.names_per_certificate;
+    let certificates = plan::wishes(&hosts, &domains, having, limit);
+    let let_go = plan::let_go(&certificates, &hosts, &having, gone);
     Desired {
-        certificates: plan::wishes(&hosts, &domains, having, config.acme.names_per_certificate),
+        certificates,
+        let_go,
         orders: config.acme.agree_to_terms,
         ways: config.ways.clone(),
         hosts,

@@ -3,6 +3,7 @@
 //! Nothing here reads a file, a socket, a clock or the environment. What does not parse does not
 //! exist: a [`Hostname`] needs no second check anywhere else.
 
+mod absence;
 mod cert;
 mod challenge;
 mod deed;
@@ -23,6 +24,7 @@ mod timestamp;
 mod tsig;
 mod web_server;
 
+pub use absence::Absence;
 pub use cert::{BadCertName, CertName, Facts, KeyHash, KeyType, Sha256, Version};
 pub use challenge::{AnsweredFrom, Because, Challenge, Way, Ways};
 pub use deed::Deed;

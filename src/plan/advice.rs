@@ -67,6 +67,7 @@ mod tests {
             proofs: BTreeMap::new(),
             stale: BTreeSet::new(),
             doubted: BTreeSet::new(),
+            installed: BTreeSet::new(),
             damaged: BTreeMap::new(),
             shut: false,
             running: true,

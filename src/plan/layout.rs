@@ -131,8 +131,7 @@ impl<'a> Scene<'a> {
         for held in self.observed.held.iter().filter(|held| !held.versions.is_empty()) {
             let version = self.choice(held).or_else(|| self.installed(seen, held));
             let Some(version) = version else { continue };
-            // What nobody wishes any more is shown until it ends.
-            if self.wished.contains_key(&held.name) || version.facts.valid_at(self.now) {
+            if !self.desired.let_go.contains(&held.name) {
                 certificates.insert(&held.name, self.show(held, version));
             }
         }
@@ -145,7 +144,7 @@ impl<'a> Scene<'a> {
         self.without_blocked(seen, self.meant_for(seen, certificates))
     }
 
-    fn show(&self, held: &Held, version: &HeldVersion) -> Shown {
+    pub(super) fn show(&self, held: &Held, version: &HeldVersion) -> Shown {
         Shown {
             name: held.name.clone(),
             version: version.version,

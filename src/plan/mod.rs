@@ -8,9 +8,11 @@ mod group;
 mod held;
 mod issue;
 mod layout;
+mod let_go;
 mod limits;
 mod pins;
 mod prove;
+mod prune;
 mod rights;
 mod rollover;
 mod server;
@@ -21,6 +23,7 @@ pub use budget::{Budget, Schedule, patience};
 pub use damage::Damage;
 pub use held::{due_at, must_stay, version_to_show};
 pub use layout::{Layout, layout};
+pub use let_go::let_go;
 pub use limits::{Limit, Limits};
 pub use pins::Pins;
 pub use rollover::shown_everywhere;
@@ -30,7 +33,6 @@ pub use world::{
     Adoptable, Desired, Edit, FileSeen, Held, HeldVersion, Hook, Observed, Seen, Sourced, Wish,
 };
 
-use std::collections::{BTreeSet, HashSet};
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -186,7 +188,16 @@ pub enum Action {
         /// Which server.
         server: ServerId,
     },
-    /// Forget an old version.
+    /// Take away a file that mailcert installed, which nothing mentions any more.
+    Remove {
+        /// Of which server.
+        server: ServerId,
+        /// The certificate in it.
+        certificate: CertName,
+        /// Which file.
+        path: PathBuf,
+    },
+    /// Forget a version.
     Prune {
         /// Which certificate.
         certificate: CertName,
@@ -205,6 +216,7 @@ impl Action {
             | Self::MakeKey { certificate }
             | Self::Publish { certificate, .. }
             | Self::Install { part: Part::Certificate(certificate), .. }
+            | Self::Remove { certificate, .. }
             | Self::Prune { certificate, .. } => Some(certificate),
             Self::Prove { certificate, .. } => certificate.as_ref(),
             _ => None,
@@ -270,6 +282,8 @@ pub enum Reason {
     KeyOver,
     /// More old versions than are kept.
     Superseded,
+    /// It has ended at this moment, and nobody wants the names on it.
+    Unwanted(Timestamp),
 }
 
 /// What became of a step.
@@ -331,7 +345,8 @@ pub fn plan(desired: &Desired, observed: &Observed, mode: &Mode, now: Timestamp)
         sheet.prove(&scene, &pending, &mut draft);
     }
     rollover::steps(&scene, &mut draft);
-    prune(&scene, &sheets, &mut draft);
+    prune::ended(&scene, &sheets, &mut draft);
+    prune::superseded(&scene, &sheets, &mut draft);
     let Draft { steps, wake, findings, exposed, schedule } = draft;
     Plan { steps, wake, findings, exposed, schedule }
 }
@@ -361,32 +376,6 @@ impl Draft {
     fn look_again_after(&mut self, at: Timestamp, now: Timestamp) {
         if at > now {
             self.look_again(at);
-        }
-    }
-}
-
-/// Forgets what is not kept, of certificates with which nothing else is to be done.
-fn prune(scene: &Scene<'_>, sheets: &[server::Sheet<'_>], draft: &mut Draft) {
-    let shown = sheets.iter().flat_map(|sheet| &sheet.shown);
-    let in_use: HashSet<_> = shown.map(|shown| (&shown.name, shown.version)).collect();
-    let busy: BTreeSet<CertName> =
-        draft.steps.iter().filter_map(|step| step.action.certificate()).cloned().collect();
-    let doubted = |name| scene.observed.servers.iter().any(|seen| seen.doubted.contains(name));
-    for held in scene.observed.held.iter().filter(|held| !busy.contains(&held.name)) {
-        let Some(shown) = scene.choice(held).filter(|_| !doubted(&held.name)) else { continue };
-        // What an order waits for is still to be done, and old versions say whose names are whose.
-        let waits = scene.observed.waits.get(&held.name).copied();
-        if waits.max(held::bad_until(held)).is_some_and(|until| until > scene.now) {
-            continue;
-        }
-        // A key that TLSA names is used again.
-        let wish = scene.wished.get(&held.name);
-        let pinned = wish.and_then(|wish| scene.guard.reuse(held, &wish.names));
-        let old = held::superseded(held, shown.version, scene.desired.keep);
-        let old = old.filter(|version| !in_use.contains(&(&held.name, *version)));
-        for version in old.filter(|version| Some(*version) != pinned) {
-            let action = Action::Prune { certificate: held.name.clone(), version };
-            draft.push(action, Reason::Superseded, Vec::new());
         }
     }
 }

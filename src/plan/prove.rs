@@ -23,7 +23,11 @@ impl Sheet<'_> {
         let without_sni = self.default.iter().filter_map(|name| {
             self.shown.iter().find(|shown| shown.name == *name).map(|shown| (None, shown))
         });
-        let named = self.shown.iter().map(|shown| (Some(shown.name.clone()), shown));
+        // What has ended and nobody wishes is only kept until that is certain.
+        let lives = |shown: &&Shown| {
+            scene.wished.contains_key(&shown.name) || shown.facts.valid_at(scene.now)
+        };
+        let named = self.shown.iter().filter(lives).map(|shown| (Some(shown.name.clone()), shown));
         for (certificate, shown) in named.chain(without_sni) {
             if let Some(because) = self.unproved(scene, certificate.as_ref(), shown, draft) {
                 let needs = self.proof_needs(&because, certificate.as_ref(), shown, pending);

@@ -30,6 +30,8 @@ pub struct Desired {
     /// Certificates that a person wants a new key for, each with the version whose key it is to
     /// replace: the newest one then.
     pub new_keys: BTreeMap<CertName, Version>,
+    /// Held certificates that have ended and that nobody wants any more, for certain.
+    pub let_go: BTreeSet<CertName>,
     /// How many versions of a certificate are kept, at least 1.
     pub keep: usize,
     /// How old a proof may be.
@@ -172,6 +174,8 @@ pub struct Seen {
     pub hook: Hook,
     /// What lies at the paths of its layout. A path that is not here is absent.
     pub files: BTreeMap<PathBuf, FileSeen>,
+    /// Those of them that mailcert installed and nobody touched since.
+    pub installed: BTreeSet<PathBuf>,
     /// What is wrong with files that somebody touched, where their bytes tell.
     pub damaged: BTreeMap<PathBuf, Damage>,
     /// The server has to list its directory and cannot.

@@ -197,6 +197,7 @@ fn word(action: &Action) -> &'static str {
         Action::Reload { .. } => "reload",
         Action::Prove { .. } => "prove",
         Action::Hook { .. } => "hook",
+        Action::Remove { .. } => "remove",
         Action::Prune { .. } => "prune",
     }
 }
@@ -209,7 +210,7 @@ fn subject(action: &Action) -> String {
         | Action::MakeKey { certificate } => certificate.to_string(),
         Action::Publish { owner, .. } => owner.clone(),
         Action::Install { server, part, .. } => format!("{server} {part}"),
-        Action::Tighten { path, .. } => path.display().to_string(),
+        Action::Tighten { path, .. } | Action::Remove { path, .. } => path.display().to_string(),
         Action::Open { server }
         | Action::Check { server }
         | Action::Reload { server }
@@ -258,6 +259,9 @@ fn sentence(action: &Action) -> String {
             format!("prove what {server} shows without SNI")
         }
         Action::Hook { server } => format!("hook our files into the configuration of {server}"),
+        Action::Remove { server, path, .. } => {
+            format!("take {} of {server} away", path.display())
+        }
         Action::Prune { certificate, version } => format!("forget {certificate} version {version}"),
     }
 }
@@ -299,6 +303,9 @@ fn because(step: &Step) -> String {
             "senders that look at TLSA must know the next key before it is shown".to_owned()
         }
         Reason::KeyOver => "every server shows another key, for two TTLs".to_owned(),
+        Reason::Unwanted(end) => {
+            format!("it has ended at {end} and nobody wants the names on it")
+        }
         Reason::Superseded => "more old versions are held than are kept".to_owned(),
     }
 }

@@ -10,8 +10,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    CertName, Clock, Failed, Finding, Host, Hostname, Mark, Ordered, Rollover, RolloverNote,
-    Sha256, Spent, Timestamp, Version,
+    Absence, CertName, Clock, DnsId, Failed, Finding, Host, Hostname, Mark, Ordered, Rollover,
+    RolloverNote, Sha256, Spent, Timestamp, Version,
 };
 use crate::store::Proof;
 use crate::store::record::{Installed, Put, PutBy, Remembered, Told, UnderWay, Wait};
@@ -107,6 +107,13 @@ pub enum Entry {
         /// What was found besides.
         findings: Vec<Finding>,
     },
+    /// A name of a certificate is not wanted any more, as the DNS says, or (`None`) is again.
+    Absent {
+        /// The name.
+        name: DnsId,
+        /// Since how many days.
+        absence: Option<Absence>,
+    },
     /// The CA's directory, as JSON, so that a run with nothing to do asks nothing.
     Directory {
         /// Its URL.
@@ -181,6 +188,8 @@ pub struct Diary {
     pub known: BTreeMap<String, Timestamp>,
     /// What the DNS said, by domain.
     pub discovered: BTreeMap<Hostname, Remembered>,
+    /// Names of certificates that the DNS leaves out.
+    pub absent: BTreeMap<DnsId, Absence>,
     /// CA directories by URL.
     pub directories: BTreeMap<String, (Timestamp, String)>,
     /// What the limits of the CAs count.
@@ -227,6 +236,7 @@ impl Diary {
             Entry::Discovered { domain, at, asked_with, hosts, findings } => {
                 self.discovered.insert(domain, Remembered { at, asked_with, hosts, findings });
             }
+            Entry::Absent { name, absence } => put(&mut self.absent, name, absence),
             Entry::Directory { url, at, body } => {
                 self.directories.insert(url, (at, body));
             }
@@ -252,6 +262,7 @@ impl Diary {
             wait.until = moved(wait.until).min(clock.at.plus(LONGEST_AFTER_JUMP));
         }
         self.rollover.on_clock(by, clock.at);
+        self.absent.values_mut().for_each(|absence| absence.on_clock(by, clock.at));
         for (at, _) in self.bad.values_mut() {
             *at = moved(*at).min(clock.at);
         }
@@ -293,6 +304,8 @@ impl Diary {
             let Remembered { at, asked_with, hosts, findings } = known;
             Entry::Discovered { domain, at, asked_with, hosts, findings }
         });
+        let absent = self.absent.into_iter();
+        let absent = absent.map(|(name, absence)| Entry::Absent { name, absence: Some(absence) });
         let directories = self.directories.into_iter();
         let directories = directories.map(|(url, (at, body))| Entry::Directory { url, at, body });
         // The clock comes first of all: a reading of it moves what lies before it.
@@ -317,6 +330,7 @@ impl Diary {
             .chain(exposed)
             .chain(known)
             .chain(discovered)
+            .chain(absent)
             .chain(directories)
             .chain(spent)
             .chain(presented)

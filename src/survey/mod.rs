@@ -14,6 +14,7 @@ mod files;
 mod find;
 mod gate;
 pub mod live;
+mod lost;
 mod machine;
 mod observe;
 mod postfix;

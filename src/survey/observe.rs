@@ -11,16 +11,16 @@ use crate::model::{
     CertName, Code, Facts, Finding, Host, Hostname, Inspection, Timestamp, Verdict,
 };
 use crate::plan::{
-    self, Adoptable, Budget, Desired, Edit, FileSeen, Held, HeldVersion, Hook, Layout, Observed,
-    Pins, Seen,
+    self, Budget, Desired, Edit, Held, HeldVersion, Hook, Layout, Observed, Pins, Seen,
 };
-use crate::servers::{self, Kind, Part, Server};
+use crate::servers::{self, Kind, Part, Server, Shown};
 use crate::store::{Diary, FilePrint, Kept, Proof};
 use crate::survey::aged::{Group, Thinned, is_settled, look_at, speaks, stands};
 use crate::survey::damage::damaged as damaged_files;
 use crate::survey::live::{self, Known};
-use crate::survey::{Asked, Lying, adoptable, file_print, files_of, unfit};
-use crate::verify::{self, How};
+use crate::survey::lost::lost;
+use crate::survey::{Asked, Lying, file_print, files_of};
+use crate::verify::How;
 
 /// How to look.
 pub struct Look<'a> {
@@ -139,7 +139,7 @@ pub async fn observe(
             .collect(),
         pins: look.pins.clone(),
         exposed: diary.exposed.clone(),
-        adoptable: if lacks(desired, &held) { lost(desired, asked, look) } else { Vec::new() },
+        adoptable: lost(desired, &held, asked, look),
         held,
         servers: Vec::new(),
         sourced: Vec::new(),
@@ -151,37 +151,20 @@ pub async fn observe(
         let lying = files_of(&asked.server, &diary.installed);
         touched.push(self::touched(&asked.server.id.0, &lying, diary));
         let damaged = damaged_files(&asked.server, &lying, diary, look.how.known(), look.now).await;
-        observed.servers.push(Seen { damaged, ..seen(asked, lying.seen, diary) });
+        observed.servers.push(Seen { damaged, ..seen(asked, lying, diary) });
     }
     let proofs =
         look_where_no_proof_stands(desired, &mut observed, asked, &touched, diary, look).await;
     Observation { observed, proofs }
 }
 
-/// Whether the store holds nothing at all, or nothing usable of a certificate that is wanted.
-fn lacks(desired: &Desired, held: &[Held]) -> bool {
-    let usable = held.iter().filter(|held| !held.versions.is_empty());
-    let usable: BTreeSet<&CertName> = usable.map(|held| &held.name).collect();
-    usable.is_empty() || desired.certificates.iter().any(|wish| !usable.contains(&wish.name))
-}
-
-/// What a store that lost something could take over from the servers' directories: pairs that
-/// senders accept.
-fn lost(desired: &Desired, asked: &[Asked], look: &Look<'_>) -> Vec<Adoptable> {
-    let wanted = desired.certificates.iter().flat_map(|wish| wish.names.clone()).collect();
-    // What a directory of the admin's choice holds may be anybody's.
-    let own = asked.iter().filter(|asked| !matches!(asked.server.kind, Kind::Files(_)));
-    let directories = own.map(|asked| asked.server.directory.as_path());
-    adoptable(directories, &wanted, &|bundle| {
-        let facts = verify::facts(bundle).ok()?;
-        unfit(&bundle.chain, &facts, look.how.known(), look.now).is_none().then_some(facts)
-    })
-}
-
-fn seen(asked: &Asked, files: BTreeMap<PathBuf, FileSeen>, diary: &Diary) -> Seen {
+fn seen(asked: &Asked, lying: Lying, diary: &Diary) -> Seen {
     let id = &asked.server.id.0;
+    let ours =
+        |path: &&PathBuf| diary.installed.contains_key(*path) && !lying.touched.contains(*path);
     Seen {
-        files,
+        installed: lying.seen.keys().filter(ours).cloned().collect(),
+        files: lying.seen,
         damaged: BTreeMap::new(),
         shut: is_shut(&asked.server),
         server: asked.server.clone(),
@@ -234,6 +217,7 @@ async fn look_where_no_proof_stands(
     let hosts: BTreeMap<&Hostname, &Host> =
         desired.hosts.iter().map(|host| (&host.host, host)).collect();
     let known = Known { hosts: &hosts, machine: look.machine };
+    let wished: BTreeSet<&CertName> = desired.certificates.iter().map(|wish| &wish.name).collect();
     let mut groups: Vec<Group> = Vec::new();
     for (index, asked) in asked.iter().enumerate() {
         let layout = plan::layout(desired, observed, &observed.servers[index], look.now);
@@ -241,7 +225,9 @@ async fn look_where_no_proof_stands(
         let edited_at = asked.edited_at.as_ref().map(|edits| edits.at);
         let default =
             layout.shown.iter().find(|shown| Some(&shown.name) == layout.default.as_ref());
-        let subjects = layout.shown.iter().map(|shown| (Some(shown.name.clone()), shown));
+        let lives = |shown: &&Shown| wished.contains(&shown.name) || shown.facts.valid_at(look.now);
+        let named = layout.shown.iter().filter(lives);
+        let subjects = named.map(|shown| (Some(shown.name.clone()), shown));
         for (subject, shown) in subjects.chain(default.map(|shown| (None, shown))) {
             let key = (asked.server.id.0.clone(), subject.clone());
             let of_this_run = look.earlier.looked_at.contains(&key);

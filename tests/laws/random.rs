@@ -47,6 +47,7 @@ pub(crate) fn random(chance: &mut Chance) -> World {
         orders: !chance.once_in(10),
         reuse_keys: false,
         new_keys: BTreeMap::new(),
+        let_go: BTreeSet::new(),
         dead: BTreeSet::new(),
         now: Timestamp::from_unix(2_000_000_000),
         issued: 1_000,
@@ -62,6 +63,7 @@ pub(crate) fn random(chance: &mut Chance) -> World {
     wait(chance, &mut world, &names);
     lay_files(chance, &mut world);
     choose_keys(&mut world);
+    let_go(&mut world);
     world
 }
 
@@ -75,6 +77,21 @@ fn choose_keys(world: &mut World) {
         Some((held.name.clone(), newest.version))
     });
     world.new_keys = newest.collect();
+}
+
+/// What is certainly gone is so since today or for long.
+fn let_go(world: &mut World) {
+    let chance = &mut Chance::of((world.observed.held.len() + 8 * world.hosts.len()) as u64);
+    let gone = world.hosts.iter().filter(|host| !host.included && !host.undecided);
+    let gone = gone.filter(|_| !chance.once_in(3)).map(|host| DnsId::Host(host.host.clone()));
+    world.let_go = gone.collect();
+    let wanted = |id: &DnsId| {
+        world.hosts.iter().any(|host| {
+            let wanted = host.included || host.undecided;
+            wanted && *id == DnsId::Host(host.host.clone())
+        })
+    };
+    world.let_go.retain(|id| !wanted(id));
 }
 
 /// Some names, by themselves or by a wildcard.
@@ -209,7 +226,7 @@ fn lay_files(chance: &mut Chance, world: &mut World) {
     for at in 0..world.observed.servers.len() {
         let seen = &world.observed.servers[at];
         let own = layout(&desired, &world.observed, seen, world.now);
-        let mut files = BTreeMap::new();
+        let (mut files, mut installed) = (BTreeMap::new(), BTreeSet::new());
         for want in wants(&seen.server, &own.shown, own.default.as_ref()) {
             let identity = Some(want.identity);
             let (mode, uid, gid) = (want.mode, want.uid, want.gid);
@@ -222,6 +239,7 @@ fn lay_files(chance: &mut Chance, world: &mut World) {
                 5 => continue,
                 _ => FileSeen::Regular { identity, mode, uid, gid },
             };
+            installed.insert(want.path.clone());
             files.insert(want.path, file);
         }
         let mut proofs = BTreeMap::new();
@@ -242,7 +260,7 @@ fn lay_files(chance: &mut Chance, world: &mut World) {
             }
         }
         let seen = &mut world.observed.servers[at];
-        (seen.files, seen.proofs) = (files, proofs);
+        (seen.files, seen.installed, seen.proofs) = (files, installed, proofs);
         (seen.stale, seen.doubted) = (stale, doubted);
     }
 }

@@ -32,6 +32,7 @@ pub(crate) fn server(id: &str, kind: Kind, service: Service) -> Seen {
         },
         hook: Hook::There,
         files: BTreeMap::new(),
+        installed: BTreeSet::new(),
         damaged: BTreeMap::new(),
         shut: false,
         owed: false,

@@ -10,7 +10,8 @@ use mailcert::model::{
 };
 use mailcert::plan::{
     Action, Desired, Fate, FileSeen, Having, Held, HeldVersion, Hook, Mode, Observed, Plan, Seen,
-    Step, Wish, layout, must_stay, opens_anew, plan, shown_everywhere, version_to_show, wishes,
+    Step, Wish, layout, let_go, must_stay, opens_anew, plan, shown_everywhere, version_to_show,
+    wishes,
 };
 use mailcert::servers::{Kind, Part, ServerId, needs_reload, wants};
 
@@ -37,6 +38,8 @@ pub(crate) struct World {
     pub(crate) orders: bool,
     pub(crate) reuse_keys: bool,
     pub(crate) new_keys: BTreeMap<CertName, Version>,
+    /// Names that nobody wants any more, for certain.
+    pub(crate) let_go: BTreeSet<DnsId>,
     /// Names that the CA refuses.
     pub(crate) dead: BTreeSet<Hostname>,
     pub(crate) now: Timestamp,
@@ -55,9 +58,13 @@ impl World {
     pub(crate) fn desired(&self) -> Desired {
         // In every world the IMAP hosts take another challenge than the others.
         let imap = self.hosts.iter().filter(|host| host.host.as_str().starts_with("imap."));
+        let certificates = self.wishes(&self.hosts);
+        let Observed { held, sourced, pins, .. } = &self.observed;
+        let having = Having { held, sourced, pins, now: self.now };
         Desired {
+            let_go: let_go(&certificates, &self.hosts, &having, &self.let_go),
             hosts: self.hosts.clone(),
-            certificates: self.wishes(&self.hosts),
+            certificates,
             orders: self.orders,
             ways: Ways {
                 listed: imap.map(|host| (host.host.clone(), Challenge::Dns01)).collect(),
@@ -276,6 +283,10 @@ impl World {
                 seen.hook = Hook::There;
                 seen.proofs.clear();
             }
+            Action::Remove { server, path, .. } => {
+                self.seen(server).installed.remove(path);
+                self.seen(server).files.remove(path);
+            }
             Action::Prune { certificate, version } => {
                 for held in self.observed.held.iter_mut().filter(|held| held.name == *certificate) {
                     held.versions.retain(|own| own.version != *version);
@@ -370,6 +381,7 @@ impl World {
         for want in files.into_iter().filter(|want| want.part == *part) {
             let (mode, uid, gid) = (want.mode, want.uid, want.gid);
             let file = FileSeen::Regular { identity: Some(want.identity), mode, uid, gid };
+            seen.installed.insert(want.path.clone());
             seen.files.insert(want.path, file);
         }
         match part {

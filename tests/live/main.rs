@@ -37,6 +37,7 @@ mod instances;
 mod interrupted;
 mod keys;
 mod killed;
+mod leave;
 mod lint;
 mod local;
 mod nothing;

@@ -168,6 +168,7 @@ impl<'a> Machine<'a> {
             reuse_keys: false,
             new_keys: BTreeMap::new(),
             keep: 3,
+            let_go: BTreeSet::new(),
             prove_every: Duration::from_secs(20 * 3_600),
         };
         let mut budget = Budget::at(DIRECTORY, self.diary.spent.clone(), BTreeSet::new());

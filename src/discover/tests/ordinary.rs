@@ -148,3 +148,20 @@ cases! {
               no-such-host: gone.example.org: gone.example.org does not exist in the DNS (NXDOMAIN): add A and AAAA records, or remove what names it
         "#]];
 }
+
+#[tokio::test]
+async fn an_answer_is_authenticated_where_dnssec_vouches_for_all_of_it() {
+    let signed = "a.test secure\na.test MX 10 mx.a.test\nmx.a.test A 192.0.2.7\n";
+    for (text, expected) in [
+        (signed.to_owned(), true),
+        (signed.replace("a.test secure\n", ""), false),
+        // One host elsewhere that nobody vouches for.
+        (format!("{signed}a.test MX 20 mx.b.test\nmx.b.test A 192.0.2.7\n"), false),
+        // What is not there is vouched for as well.
+        (signed.replace("mx.a.test A", "other.a.test A"), true),
+    ] {
+        let zone = crate::dns::Zone::parse(&text).unwrap();
+        let answers = super::ask(&[super::domain("a.test")], &zone, true).await;
+        assert_eq!(answers[0].authenticated, expected, "{text}");
+    }
+}

@@ -64,6 +64,12 @@ fn told(second: i64) -> Told {
     Told { version: Version(1), asked, again, renewal: Some(renewal) }
 }
 
+fn absent(name: &str, days: Option<u32>) -> Entry {
+    let domain = Hostname::parse("a.test").unwrap();
+    let absence = days.map(|days| Absence { domain, days, last: at(days.into()), sure: false });
+    Entry::Absent { name: DnsId::parse(name).unwrap(), absence }
+}
+
 fn announced(second: i64) -> Entry {
     let (owner, key) = ("_25._tcp.mx.example.org".to_owned(), Sha256::of(b"next"));
     let announced = Announced { since: None, looked: at(second), ttl: 60, ours: true, gone: None };
@@ -95,6 +101,10 @@ fn life() -> Vec<Entry> {
         Entry::Order { certificate: name(), order: Some(under_way("two")) },
         Entry::Order { certificate: certificate("b.test"), order: Some(under_way("three")) },
         Entry::Order { certificate: certificate("b.test"), order: None },
+        absent("mx.a.test", Some(1)),
+        absent("mx.a.test", Some(2)),
+        absent("*.b.test", Some(3)),
+        absent("*.b.test", None),
         Entry::Told { certificate: name(), told: Some(told(1)) },
         Entry::Told { certificate: name(), told: Some(told(2)) },
         Entry::Told { certificate: certificate("b.test"), told: Some(told(3)) },

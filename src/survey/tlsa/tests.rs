@@ -143,6 +143,7 @@ async fn nobody_is_asked_for_hosts_of_which_nothing_changes() {
         new_keys: BTreeMap::new(),
         key_type: KeyType::EcdsaP256,
         keep: 2,
+        let_go: BTreeSet::new(),
         prove_every: Duration::from_secs(60),
     };
     assert!(look.watched(&desired).await.asked.is_empty());

@@ -46,7 +46,7 @@ impl World {
     }
 
     /// A pair for these names that ends so many days from now, of a CA that is trusted.
-    pub(super) fn pair(&self, names: &[&str], days: i64) -> Pair {
+    pub(crate) fn pair(&self, names: &[&str], days: i64) -> Pair {
         self.trusted_authority().pair(names, days)
     }
 
@@ -66,7 +66,7 @@ impl World {
 
     /// Puts a pair in place of the newest version that mailcert holds, as if it had been issued
     /// long ago.
-    pub(super) fn keep(&self, certificate: &str, pair: &Pair) {
+    pub(crate) fn keep(&self, certificate: &str, pair: &Pair) {
         let version = self.kept(certificate);
         self.put(&format!("{version}/key.pem"), &pair.key);
         self.put(&format!("{version}/chain.pem"), &(pair.leaf.clone() + &pair.middle));
