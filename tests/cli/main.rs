@@ -14,6 +14,7 @@ mod batch;
 mod case;
 mod challenges;
 mod configuration;
+mod cron;
 mod discover;
 mod dns01;
 mod exposition;
