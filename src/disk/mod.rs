@@ -9,7 +9,9 @@ mod file;
 mod tree;
 
 pub use directory::{Ensured, ensure_directory, open_directory_to, sweep};
-pub use file::{Look, Shape, append, holds, look, read, read_front, remove, replace, tighten};
+pub use file::{
+    Look, Shape, append, holds, look, open, read, read_front, remove, replace, tighten,
+};
 pub use tree::{Aside, create_tree, remove_tree};
 
 use std::io;
@@ -44,7 +46,7 @@ pub enum Replaced {
 
 /// A write that did not happen; what was there is still there.
 #[derive(Debug, thiserror::Error)]
-#[error("{}: {what}: {source}", path.display())]
+#[error("{}: {what}: {source}{}", path.display(), hint(path, source))]
 pub struct DiskError {
     /// Which file.
     pub path: PathBuf,
@@ -64,6 +66,18 @@ impl DiskError {
     #[must_use]
     pub fn is_missing(&self) -> bool {
         self.source.kind() == io::ErrorKind::NotFound
+    }
+}
+
+/// What lets systemd's unit write elsewhere: nothing else makes a file system read-only so often.
+fn hint(path: &Path, error: &io::Error) -> String {
+    match (error.kind(), path.parent()) {
+        (io::ErrorKind::ReadOnlyFilesystem, Some(directory)) => format!(
+            "; if systemd ran this, `systemctl edit mailcert.service` has to say [Service] \
+             ReadWritePaths={}",
+            directory.display()
+        ),
+        _ => String::new(),
     }
 }
 

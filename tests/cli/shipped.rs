@@ -31,6 +31,37 @@ fn the_shipped_pages_and_completions_are_those_of_the_program() {
     }
 }
 
+/// The RPM's list and Debian's name the same files, all of which are there; and every page and
+/// completion is in them.
+#[test]
+fn both_packages_ship_the_same_files() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let manifest = fs::read_to_string(root.join("Cargo.toml")).unwrap();
+    let manifest: toml::Table = manifest.parse().unwrap();
+    let metadata = &manifest["package"]["metadata"];
+    let assets = |of: &str| metadata[of]["assets"].as_array().unwrap().clone();
+    let deb: Vec<String> = assets("deb").iter().map(|one| text(&one[0])).collect();
+    let rpm = assets("generate-rpm");
+    let mut rpm: Vec<String> = rpm.iter().map(|one| text(&one["source"])).collect();
+    rpm.retain(|source| source != "LICENSE-*"); // Debian's `copyright` has them
+    assert_eq!(deb, rpm);
+    for source in deb.iter().filter(|source| !source.starts_with("target/")) {
+        let (place, name) = source.rsplit_once('/').unwrap_or((".", source));
+        let (before, after) = name.split_once('*').unwrap_or((name, ""));
+        let files = root.join(place).read_dir().unwrap().map(|one| one.unwrap().file_name());
+        let mut names = files.map(|name| name.into_string().unwrap());
+        assert!(names.any(|name| name.starts_with(before) && name.ends_with(after)), "{source}");
+    }
+    for name in written().keys() {
+        let place = format!("templates/share/{}/", name.parent().unwrap().display());
+        assert!(deb.iter().any(|source| source.starts_with(&place)), "{place} is in no package");
+    }
+}
+
+fn text(value: &toml::Value) -> String {
+    value.as_str().unwrap().to_owned()
+}
+
 /// Each file at its place below /usr/share.
 fn written() -> BTreeMap<PathBuf, String> {
     let case = Case::new();

@@ -15,6 +15,7 @@ mod farm;
 #[expect(dead_code, reason = "the live tests need its good servers only")]
 mod mail;
 mod mailcert;
+mod sandbox;
 mod tree;
 #[path = "../world/mod.rs"]
 mod world;
@@ -42,6 +43,7 @@ mod lint;
 mod local;
 mod nothing;
 mod outset;
+mod package;
 mod programs;
 mod renewal;
 mod revoke;
@@ -53,5 +55,6 @@ mod syscalls;
 mod tlsa;
 mod transaction;
 mod trixie;
+mod unit;
 mod verify;
 mod web;
