@@ -20,7 +20,7 @@ use crate::discover;
 use crate::dns::{Asker, Resolver};
 use crate::flow::{Event, Means};
 use crate::http::Http;
-use crate::issue::{Acme, Solver};
+use crate::issue::{self, Acme, Solver};
 use crate::model::{CertName, Finding, Hostname, Timestamp, Version};
 use crate::source;
 use crate::store::{Entry, Files, Lock, Store as _};
@@ -222,6 +222,11 @@ impl Session {
         let http = Http::new(&roots, environment::proxy().as_ref()).map_err(Failure::usage)?;
         let settings = config::Acme { directory, ..self.config.acme.clone() };
         Ok(Acme::new(&settings, http, self.store.clone(), self.now))
+    }
+
+    /// What is known against the profile of the configuration.
+    pub(super) fn profile_unoffered(&self) -> Vec<Finding> {
+        issue::profile_unoffered(&*self.store, &self.config.acme).into_iter().collect()
     }
 
     /// The same, for the flow.

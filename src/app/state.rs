@@ -93,6 +93,7 @@ pub(super) async fn check(
     findings.extend(around);
     findings.extend(survey::unsearchable_places(&session.config.sources));
     findings.extend(forwarding::check(session).await?);
+    findings.extend(session.profile_unoffered());
     let unpublished = challenges::missing_records(session).await?;
     let work = work || !unpublished.is_empty();
     let failed = findings.iter().any(|finding| finding.level == Level::Fail);

@@ -20,7 +20,9 @@ mod solvers;
 mod taken;
 mod webroot;
 
-pub use acme::{AccountSeen, Acme, Directory, Meta, Registered, Standing, persistent_value};
+pub use acme::{
+    AccountSeen, Acme, Directory, Meta, Registered, Standing, persistent_value, profile_unoffered,
+};
 pub use alpn::Alpn;
 pub use book::{Book, FORGOTTEN};
 pub use caa::{Caa, check as check_caa};

@@ -14,7 +14,7 @@ mod spy;
 mod staging;
 
 pub use account::{AccountSeen, Registered, Standing};
-pub use directory::{Directory, Meta};
+pub use directory::{Directory, Meta, profile_unoffered};
 pub use persist::persistent_value;
 
 use std::collections::BTreeMap;
