@@ -9,7 +9,7 @@ use crate::flow::{Means, Scene};
 use crate::issue::{
     self, Ca, CaIdentity, Chain, Issued, Refusal, Solver, Suggested, Unsaid, Wanted,
 };
-use crate::model::{CertName, Hostname};
+use crate::model::{CertName, DnsId};
 use crate::plan::Budget;
 use crate::store::{Diary, Entry, StoreError};
 
@@ -28,7 +28,7 @@ pub(super) fn budget(means: &Means<'_>, diary: &Diary) -> Budget {
 pub(super) async fn counted(
     means: &Means<'_>,
     scene: &Scene,
-    (certificate, names): (&CertName, &[Hostname]),
+    (certificate, names): (&CertName, &[DnsId]),
     (asked, ca): (impl Future<Output = Result<Issued, Refusal>>, &Counting<'_>),
 ) -> Result<Result<Issued, Refusal>, StoreError> {
     let budget = &scene.observed.budget;
@@ -53,7 +53,7 @@ pub(super) async fn counted(
 /// its staging directory, is none of them.
 pub(super) struct Counting<'a> {
     ca: &'a dyn Ca,
-    failed: Mutex<Vec<Hostname>>,
+    failed: Mutex<Vec<DnsId>>,
 }
 
 impl<'a> Counting<'a> {
@@ -61,7 +61,7 @@ impl<'a> Counting<'a> {
         Self { ca, failed: Mutex::default() }
     }
 
-    fn failed(&self) -> Vec<Hostname> {
+    fn failed(&self) -> Vec<DnsId> {
         self.failed.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -82,7 +82,7 @@ impl Ca for Counting<'_> {
         self.count(self.ca.order(wanted, solver).await)
     }
 
-    async fn finish(&self, url: &str, names: &[Hostname], csr: &[u8]) -> Result<Chain, Refusal> {
+    async fn finish(&self, url: &str, names: &[DnsId], csr: &[u8]) -> Result<Chain, Refusal> {
         self.count(self.ca.finish(url, names, csr).await)
     }
 
@@ -90,15 +90,11 @@ impl Ca for Counting<'_> {
         self.ca.alternate(url).await
     }
 
-    async fn scout(&self, name: &Hostname, solver: &dyn Solver) -> Result<(), Refusal> {
+    async fn scout(&self, name: &DnsId, solver: &dyn Solver) -> Result<(), Refusal> {
         self.count(self.ca.scout(name, solver).await)
     }
 
-    async fn rehearse(
-        &self,
-        names: &[Hostname],
-        solver: &dyn Solver,
-    ) -> Result<Vec<Hostname>, Refusal> {
+    async fn rehearse(&self, names: &[DnsId], solver: &dyn Solver) -> Result<Vec<DnsId>, Refusal> {
         self.ca.rehearse(names, solver).await
     }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::issue::Refusal;
-use crate::model::{Code, Finding, Hostname, Timestamp, again_at};
+use crate::model::{Code, DnsId, Finding, Timestamp, again_at};
 use crate::plan::patience;
 use crate::store::Wait;
 
@@ -15,7 +15,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(7 * 86_400);
 /// a name. What is held lives for `left`: a short life is not waited away. With it comes what was refused, in one line.
 pub(super) fn after(
     before: Option<Wait>,
-    asked: &[Hostname],
+    asked: &[DnsId],
     refusal: Option<Refusal>,
     (now, left): (Timestamp, Duration),
 ) -> (Option<Wait>, String) {
@@ -41,10 +41,10 @@ pub(super) fn after(
 }
 
 /// What of a wait is about the refused names that are kept.
-fn only(mut wait: Wait, keep: impl Fn(&Hostname) -> bool) -> Wait {
+fn only(mut wait: Wait, keep: impl Fn(&DnsId) -> bool) -> Wait {
     wait.refused.retain(keep);
-    let refused = &wait.refused;
-    wait.findings.retain(|found| refused.iter().any(|name| name.as_str() == found.subject));
+    let refused: Vec<String> = wait.refused.iter().map(ToString::to_string).collect();
+    wait.findings.retain(|found| refused.contains(&found.subject));
     wait
 }
 
@@ -66,11 +66,11 @@ mod tests {
     const NOW: Timestamp = Timestamp::from_unix(1_790_000_000);
     const LONG: Duration = Duration::from_secs(90 * 86_400);
 
-    fn host(name: &str) -> Hostname {
-        Hostname::parse(name).unwrap()
+    fn host(name: &str) -> DnsId {
+        DnsId::parse(name).unwrap()
     }
 
-    fn hosts(names: &[&str]) -> Vec<Hostname> {
+    fn hosts(names: &[&str]) -> Vec<DnsId> {
         names.iter().map(|name| host(name)).collect()
     }
 
@@ -86,7 +86,7 @@ mod tests {
     /// The names still refused, how many times, who is spoken of, and for how many minutes.
     fn text(wait: Option<Wait>) -> String {
         let Some(wait) = wait else { return "none".to_owned() };
-        let refused: Vec<&str> = wait.refused.iter().map(Hostname::as_str).collect();
+        let refused: Vec<String> = wait.refused.iter().map(ToString::to_string).collect();
         let said: Vec<&str> = wait.findings.iter().map(|found| found.subject.as_str()).collect();
         let minutes = wait.until.since(NOW).as_secs() / 60;
         format!("{} x{} of {} for {minutes}", refused.join(","), wait.refusals, said.join(","))

@@ -7,8 +7,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use crate::model::{
-    CertName, Code, DnsId, Facts, Failed, Finding, Hostname, Level, Mark, Ordered, Spent,
-    Timestamp, Weight,
+    CertName, Code, DnsId, Facts, Failed, Finding, Level, Mark, Ordered, Spent, Timestamp, Weight,
 };
 use crate::plan::held::due_at;
 use crate::plan::limits::{Limit, Limits};
@@ -74,7 +73,7 @@ impl Budget {
     pub fn order(
         &self,
         certificate: &CertName,
-        names: &[Hostname],
+        names: &[DnsId],
         held: Option<&Held>,
         at: Timestamp,
     ) -> Ordered {
@@ -85,21 +84,21 @@ impl Budget {
 
     /// What is to be noted when a certificate came: of which CA, for which set of names.
     #[must_use]
-    pub fn came(&self, names: &[Hostname]) -> (Mark, Mark) {
+    pub fn came(&self, names: &[DnsId]) -> (Mark, Mark) {
         (self.ca, set(names))
     }
 
     /// What is to be noted when names could not be validated.
     #[must_use]
-    pub fn failure(&self, names: &[Hostname], at: Timestamp) -> Failed {
-        let names = names.iter().map(|name| Mark::of(name.as_str())).collect();
+    pub fn failure(&self, names: &[DnsId], at: Timestamp) -> Failed {
+        let names = names.iter().map(|name| Mark::of(&name.to_string())).collect();
         Failed { at, ca: self.ca, names }
     }
 
     pub(super) fn claim(
         &self,
         certificate: &CertName,
-        names: &[Hostname],
+        names: &[DnsId],
         held: Option<&Held>,
         because: &Reason,
     ) -> Option<Claim> {
@@ -112,7 +111,7 @@ impl Budget {
             _ => None,
         };
         let domains = if weight == Weight::New { domains(names) } else { Vec::new() };
-        let names_of = |name: &Hostname| Mark::of(name.as_str());
+        let names_of = |name: &DnsId| Mark::of(&name.to_string());
         let failing = self.limits.failures.is_some() && self.spent.failed(self.ca).next().is_some();
         let marks = if failing { names.iter().map(names_of).collect() } else { Vec::new() };
         let newest = held.and_then(|held| held.versions.last());
@@ -120,14 +119,10 @@ impl Budget {
         Some(Claim { weight, set: set(names), domains, names: marks, end, due })
     }
 
-    fn weight(&self, certificate: &CertName, names: &[Hostname], held: Option<&Held>) -> Weight {
+    fn weight(&self, certificate: &CertName, names: &[DnsId], held: Option<&Held>) -> Weight {
         let same = |facts: &Facts| {
-            let wanted: BTreeSet<&str> = names.iter().map(Hostname::as_str).collect();
-            facts.names.len() == wanted.len()
-                && facts.names.iter().all(|id| match id {
-                    DnsId::Host(name) => wanted.contains(name.as_str()),
-                    DnsId::Wildcard(_) => false,
-                })
+            let wanted: BTreeSet<&DnsId> = names.iter().collect();
+            facts.names.len() == wanted.len() && facts.names.iter().all(|id| wanted.contains(id))
         };
         let renews = held.is_some_and(|held| held.versions.iter().any(|old| same(&old.facts)));
         match renews {
@@ -374,14 +369,17 @@ pub fn patience(left: Duration) -> Option<Duration> {
 }
 
 /// The registered domains of these names, each once.
-fn domains(names: &[Hostname]) -> Vec<Mark> {
-    let of = |name: &Hostname| Mark::of(psl::domain_str(name.as_str()).unwrap_or(name.as_str()));
+fn domains(names: &[DnsId]) -> Vec<Mark> {
+    let of = |name: &DnsId| {
+        let name = name.domain().as_str();
+        Mark::of(psl::domain_str(name).unwrap_or(name))
+    };
     names.iter().map(of).collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 /// The mark of a set of names, whatever their order.
-fn set(names: &[Hostname]) -> Mark {
-    let names: BTreeSet<&str> = names.iter().map(Hostname::as_str).collect();
+fn set(names: &[DnsId]) -> Mark {
+    let names: BTreeSet<String> = names.iter().map(ToString::to_string).collect();
     Mark::of(&names.into_iter().collect::<Vec<_>>().join(" "))
 }
 

@@ -5,7 +5,7 @@ mod desk;
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use crate::model::{CertName, DnsId, Facts, Hostname, NextKey, Sha256, Timestamp, Version};
+use crate::model::{CertName, DnsId, Facts, NextKey, Sha256, Timestamp, Version};
 use crate::plan::group::free_name;
 use crate::plan::held::{Adoptables, due_at};
 use crate::plan::issue::desk::Desk;
@@ -18,7 +18,7 @@ const ASSUMED_LIFE: Duration = Duration::from_secs(90 * 24 * 60 * 60);
 /// One order that is to be placed.
 struct Order {
     certificate: CertName,
-    names: Vec<Hostname>,
+    names: Vec<DnsId>,
     because: Reason,
 }
 
@@ -125,7 +125,7 @@ fn place(scene: &Scene<'_>, order: Order) -> (Step, Pending) {
         .and_then(|held| held.versions.iter().find(|version| Some(version.version) == reuse_key));
     let unknown = Sha256([0; 32]);
     let facts = Facts {
-        names: names.iter().cloned().map(DnsId::Host).collect(),
+        names: names.clone(),
         not_before: scene.now,
         not_after: scene.now.plus(ASSUMED_LIFE),
         issuer: String::new(),
@@ -150,7 +150,7 @@ fn place(scene: &Scene<'_>, order: Order) -> (Step, Pending) {
 fn rolled<'a>(
     scene: &Scene<'a>,
     held: &Held,
-    names: &[Hostname],
+    names: &[DnsId],
     because: &Reason,
 ) -> Option<&'a NextKey> {
     let is_asked = matches!(because, Reason::KeyType | Reason::Exposed | Reason::NewKey);
@@ -160,7 +160,7 @@ fn rolled<'a>(
 /// The version whose key is used again, unless a person wants a new one: one that TLSA pins; else,
 /// where that is configured, or where a server keeps key and chain in two files, the last one, so
 /// that nobody reads a key beside another's chain.
-fn reused(scene: &Scene<'_>, held: &Held, names: &[Hostname], because: &Reason) -> Option<Version> {
+fn reused(scene: &Scene<'_>, held: &Held, names: &[DnsId], because: &Reason) -> Option<Version> {
     if scene.wants_new_key(held) {
         return None;
     }

@@ -102,9 +102,16 @@ impl<'a> Guard<'a> {
     /// The pins of these hosts.
     pub(super) fn of_hosts<'s>(
         &'s self,
-        names: &'s [Hostname],
+        names: &'s [DnsId],
     ) -> impl Iterator<Item = &'a Pins> + 's {
-        names.iter().filter_map(|name| self.exact.get(name.as_str())).flatten().copied()
+        names.iter().filter_map(|name| self.at(name)).flatten().copied()
+    }
+
+    fn at(&self, name: &DnsId) -> Option<&Vec<&'a Pins>> {
+        match name {
+            DnsId::Host(host) => self.exact.get(host.as_str()),
+            DnsId::Wildcard(domain) => self.below.get(domain.as_str()),
+        }
     }
 
     /// Whether something is pinned for a host this certificate covers.
@@ -117,20 +124,20 @@ impl<'a> Guard<'a> {
         self.on(facts).all(|pins| pins.allows(facts))
     }
 
-    /// Whether something is pinned for this host.
-    pub(super) fn has(&self, host: &Hostname) -> bool {
-        self.exact.contains_key(host.as_str())
+    /// Whether something is pinned for this host, or for one below this wildcard.
+    pub(super) fn has(&self, name: &DnsId) -> bool {
+        self.at(name).is_some()
     }
 
     /// Whether the pins of these hosts, of which there are some, all name this key.
-    pub(super) fn name(&self, key: &KeyHash, names: &[Hostname]) -> bool {
+    pub(super) fn name(&self, key: &KeyHash, names: &[DnsId]) -> bool {
         let mut pins = self.of_hosts(names).peekable();
         pins.peek().is_some() && pins.all(|pins| pins.names(key))
     }
 
     /// The held version whose key a new one for these names must use again: the newest that the
     /// pins of all of them name.
-    pub(super) fn reuse(&self, held: &Held, names: &[Hostname]) -> Option<Version> {
+    pub(super) fn reuse(&self, held: &Held, names: &[DnsId]) -> Option<Version> {
         let named = |version: &&HeldVersion| self.name(&version.facts.spki, names);
         held.versions.iter().rev().find(named).map(|version| version.version)
     }

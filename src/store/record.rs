@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::disk::Look;
 use crate::model::{
-    Finding, Host, Hostname, KeyHash, KeyType, Renewal, Sha256, Timestamp, Version,
+    DnsId, Finding, Host, Hostname, KeyHash, KeyType, Renewal, Sha256, Timestamp, Version,
 };
 
 /// What a stat says of an installed file: equal prints mean an untouched file.
@@ -60,7 +60,7 @@ pub struct Wait {
     /// What was said, one finding for each name or for the order.
     pub findings: Vec<Finding>,
     /// The names that were refused; the others may be ordered without them.
-    pub refused: Vec<Hostname>,
+    pub refused: Vec<DnsId>,
 }
 
 /// What a CA said of the renewal of a certificate, and until when it is not asked again.
@@ -114,11 +114,11 @@ pub struct UnderWay {
     /// The account that made it, where the CA has accounts.
     pub account: Option<String>,
     /// The names the plan asked for, sorted.
-    pub wanted: Vec<Hostname>,
+    pub wanted: Vec<DnsId>,
     /// The names that were ordered.
-    pub names: Vec<Hostname>,
+    pub names: Vec<DnsId>,
     /// The others, and why each was left out.
-    pub left_out: Vec<(Hostname, Finding)>,
+    pub left_out: Vec<(DnsId, Finding)>,
     /// The profile.
     pub profile: Option<String>,
     /// The kind of its key.

@@ -57,3 +57,4 @@ mod trixie;
 mod unit;
 mod verify;
 mod web;
+mod wildcard;

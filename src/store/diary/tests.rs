@@ -1,7 +1,7 @@
 //! A life of entries, added up, folded and read back.
 
 use super::*;
-use crate::model::{Announced, KeyType, NextKey, Renewal};
+use crate::model::{Announced, DnsId, KeyType, NextKey, Renewal};
 use crate::store::FilePrint;
 
 fn at(seconds: i64) -> Timestamp {
@@ -33,7 +33,7 @@ fn wait(refusals: u32) -> Wait {
 }
 
 fn under_way(url: &str) -> UnderWay {
-    let names = vec![Hostname::parse("mx.example.org").unwrap()];
+    let names = vec![DnsId::parse("mx.example.org").unwrap()];
     UnderWay {
         url: url.to_owned(),
         account: None,
