@@ -10,7 +10,8 @@ use toml::de::DeTable;
 use super::fault::{Faults, Log, Note, Source, Trouble, shown};
 use super::raw::{self, Table};
 use super::{
-    Config, Discover, Domain, RootChoice, Verify, acme, builtin, challenge, dane, servers, value,
+    Config, Discover, Domain, RootChoice, Verify, acme, builtin, challenge, dane, notify, servers,
+    value,
 };
 use crate::model::Hostname;
 
@@ -140,6 +141,7 @@ fn config(root: &Table<'_>) -> Config {
             .and_then(|state| state.text("directory", value::directory))
             .unwrap_or(default.state),
         verify: verify(root, default.verify),
+        notify: notify::notify(root),
         domains,
         servers: servers::servers(root),
     }
