@@ -16,6 +16,7 @@ mod session;
 mod setup;
 mod signals;
 mod state;
+mod tell;
 mod texts;
 mod work;
 
@@ -146,6 +147,7 @@ async fn command(cli: Cli) -> Result<u8, Failure> {
                 let session = new_key::wanted(session, &typed.new_key).await?;
                 return work::plan(&session, Fresh::Remembered, &Mode::Run, &output, notes).await;
             }
+            let output = output.measured_in(typed.metrics);
             work::run(session, &typed.new_key, &output, notes).await
         }
         Command::Fix(typed) => {

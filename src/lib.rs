@@ -14,6 +14,7 @@ pub mod http;
 pub mod issue;
 pub mod local;
 pub mod model;
+pub mod notify;
 pub mod plan;
 pub mod report;
 pub mod servers;

@@ -33,6 +33,7 @@ const IMPORTS: &[(&str, &str)] = &[
     ("hook", "model servers disk command store"),
     ("verify", "model dns http trust"),
     ("local", "model command trust verify"),
+    ("notify", "model config command http report"),
     ("report", "model plan servers local"),
 ];
 

@@ -29,6 +29,14 @@ pub(super) fn clock() -> Option<Clock> {
     Some(Clock { boot: Mark::of(boot.trim()), up, at: now().0 })
 }
 
+/// What this machine calls itself.
+pub(super) fn machine() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let plain = |c: &char| c.is_ascii_alphanumeric() || ".-_".contains(*c);
+    let name: String = name.trim().chars().filter(plain).collect();
+    if name.is_empty() { "this machine".to_owned() } else { name }
+}
+
 /// The user this process acts as.
 pub(super) fn caller() -> u32 {
     rustix::process::geteuid().as_raw()

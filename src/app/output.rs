@@ -7,12 +7,14 @@ mod progress;
 mod stream;
 
 use std::io::{BufRead, BufWriter, ErrorKind, IsTerminal, Write};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anstyle::{AnsiColor, Style};
 
 use crate::app::environment;
 use crate::cli::{Color, Format, Global};
+use crate::disk::{self, Access};
 use crate::model::Verdict;
 use crate::report::{self, Body, Detail, Report, Verified, nagios};
 
@@ -26,6 +28,8 @@ pub(super) struct Output {
     format: Format,
     detail: Detail,
     coloured: bool,
+    /// Where Prometheus reads the answer, too.
+    metrics: Option<PathBuf>,
 }
 
 impl Output {
@@ -40,7 +44,12 @@ impl Output {
             Color::Never => false,
             Color::Auto => std::io::stdout().is_terminal() && environment::wants_colour(),
         };
-        Self { format: global.format(), detail, coloured }
+        Self { format: global.format(), detail, coloured, metrics: None }
+    }
+
+    /// The same, where what is measured is written to this file as well.
+    pub(super) fn measured_in(self, metrics: Option<PathBuf>) -> Self {
+        Self { metrics, ..self }
     }
 
     /// Whether a program reads the answer: then stdout is for nothing else.
@@ -89,6 +98,11 @@ impl Output {
     /// # Errors
     /// [`Failure::Work`] when it cannot be written.
     pub(super) fn answer(&self, report: &Report) -> Result<(), Failure> {
+        self.told(report)?;
+        self.metrics.as_deref().map_or(Ok(()), |file| measured(file, report))
+    }
+
+    fn told(&self, report: &Report) -> Result<(), Failure> {
         match (&report.body, self.format) {
             (Body::Verify(_), _) => Stream::new(self).whole(report),
             (_, Format::Prometheus) => {
@@ -147,6 +161,21 @@ impl Output {
         if !self.quiet() {
             say(text);
         }
+    }
+}
+
+/// Writes what a report measures to a file that others read at any moment: whole or not at all.
+fn measured(file: &Path, report: &Report) -> Result<(), Failure> {
+    let mut text = Vec::new();
+    report::prometheus::write(report, &mut text).map_err(|error| Failure::work(why(&error)))?;
+    // node_exporter has no need to be root.
+    let everybody = Access { mode: 0o644, uid: None, gid: None };
+    let written = std::path::absolute(file)
+        .map_err(|error| why(&error))
+        .and_then(|file| disk::replace(&file, &text, everybody).map_err(|error| error.to_string()));
+    match written {
+        Ok(_) => Ok(()),
+        Err(why) => Err(Failure::work(format_args!("--metrics {}: {why}", file.display()))),
     }
 }
 

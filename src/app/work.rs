@@ -4,7 +4,7 @@ mod fix;
 
 use crate::app::output::{Output, Progress};
 use crate::app::session::Session;
-use crate::app::{Failure, challenges, new_key};
+use crate::app::{Failure, challenges, new_key, tell};
 use crate::config;
 use crate::flow::{self, Done, Fresh, Notes};
 use crate::model::{CertName, Code, Deed, Finding, Hostname, Level, Verdict, Version};
@@ -184,7 +184,11 @@ async fn work(
     let stopped = session.stopped();
     let code = if stopped { 1 } else { exit_code(&done, looked_at, session.strict) };
     let Done { outcomes, wake, findings, .. } = done;
-    let findings = [before.notes, findings, fix::silent(&before.asked, &verified)].concat();
+    let mut findings = [before.notes, findings, fix::silent(&before.asked, &verified)].concat();
+    // What a person at the terminal began, the answer tells; a run that was stopped knows too little.
+    if *mode == Mode::Run && !stopped {
+        findings.extend(tell::tell(session, &findings, &outcomes, &verified).await?);
+    }
     let body = Body::Run {
         before: before.verified.map(Box::new),
         outcomes,

@@ -201,6 +201,9 @@ pub struct Run {
     /// Fail for what is wrong elsewhere, too: a broken domain, a backup MX
     #[arg(long)]
     pub strict: bool,
+    /// Write what came of it to FILE as well, for Prometheus' textfile collector
+    #[arg(long, value_name = "FILE", conflicts_with = "dry_run")]
+    pub metrics: Option<PathBuf>,
     /// How long another mailcert is waited for.
     #[command(flatten)]
     pub patience: Patience,

@@ -19,6 +19,7 @@ mod fault;
 mod file_paths;
 mod files;
 pub mod init;
+mod notify;
 mod profile;
 mod raw;
 mod read;
@@ -35,6 +36,7 @@ pub use eab::ExternalAccount;
 pub(crate) use fault::nearest;
 pub use fault::{Fault, Faults, Note};
 pub use file_paths::{FilePaths, FilePattern};
+pub use notify::Notify;
 pub use read::{decode, read};
 pub use typed::{acme_directory, contact};
 
@@ -68,6 +70,7 @@ pub fn builtin() -> Config {
         machine: None,
         state: PathBuf::from("/var/lib/mailcert"),
         verify: Verify { roots: RootChoice::Mozilla, profile: Profile::Gmail, every },
+        notify: None,
         domains: Vec::new(),
         servers: Vec::new(),
     }
@@ -100,6 +103,8 @@ pub struct Config {
     pub state: PathBuf,
     /// How the verifier judges.
     pub verify: Verify,
+    /// Who is told when something needs a person.
+    pub notify: Option<Notify>,
     /// The mail domains, in the order of the file.
     pub domains: Vec<Domain>,
     /// The server tables, in the order postfix, exim, dovecot, files, each in the order of

@@ -1,7 +1,6 @@
 //! The file as it stands: the keys of every table, and readers of values with their places.
 //!
-//! Not serde: it stops at the first problem, and the admin is to see all of them at once. The
-//! reader says what is unknown or of a wrong type; what a value means is decided elsewhere.
+//! Not serde, which stops at the first problem: the admin is to see all of them at once. What a value means is decided elsewhere.
 
 use std::ops::Range;
 
@@ -20,6 +19,7 @@ pub(super) const ROOT: &[&str] = &[
     "machine",
     "state",
     "verify",
+    "notify",
     "domain",
     "postfix",
     "exim",

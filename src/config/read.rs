@@ -10,8 +10,8 @@ use toml::de::DeTable;
 use super::fault::{Faults, Log, Note, Source, Trouble, shown};
 use super::raw::{self, Table, Value};
 use super::{
-    Config, Discover, Domain, RootChoice, Verify, acme, builtin, challenge, dane, servers, value,
-    wildcard,
+    Config, Discover, Domain, RootChoice, Verify, acme, builtin, challenge, dane, notify, servers,
+    value, wildcard,
 };
 use crate::model::{DnsId, Hostname};
 
@@ -141,6 +141,7 @@ fn config(root: &Table<'_>) -> Config {
             .and_then(|state| state.text("directory", value::directory))
             .unwrap_or(default.state),
         verify: verify(root, default.verify),
+        notify: notify::notify(root),
         domains,
         servers: servers::servers(root),
     }

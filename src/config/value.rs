@@ -176,7 +176,8 @@ pub(super) fn contact(text: &str) -> Result<String, Trouble> {
     mail_address(address).map(|address| format!("mailto:{address}")).ok_or_else(trouble)
 }
 
-fn mail_address(text: &str) -> Option<String> {
+/// A mail address (RFC 5321), its domain in lower case; `None` where it is none.
+pub(super) fn mail_address(text: &str) -> Option<String> {
     let (local, domain) = text.split_once('@')?;
     let plain = |c: char| c.is_ascii_alphanumeric() || ".!#$&'*+-/=^_`{|}~".contains(c);
     let domain = Hostname::from_typed(domain).ok()?;

@@ -99,8 +99,11 @@ pub fn read_front(path: &Path, limit: usize) -> Result<(Vec<u8>, u64), DiskError
     Ok((bytes, size))
 }
 
-/// A regular file for reading, and its size.
-fn open(path: &Path) -> Result<(File, u64), DiskError> {
+/// Opens a regular file for reading, and says how large it is; a link is refused.
+///
+/// # Errors
+/// As [`read`], but the size does not matter.
+pub fn open(path: &Path) -> Result<(File, u64), DiskError> {
     let failed = |error: io::Error| DiskError::new(path, "read", error);
     // Non-blocking: a pipe in the file's place must not hold us up.
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;

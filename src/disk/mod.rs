@@ -9,7 +9,9 @@ mod file;
 mod tree;
 
 pub use directory::{Ensured, ensure_directory, open_directory_to, sweep};
-pub use file::{Look, Shape, append, holds, look, read, read_front, remove, replace, tighten};
+pub use file::{
+    Look, Shape, append, holds, look, open, read, read_front, remove, replace, tighten,
+};
 pub use tree::{Aside, create_tree, remove_tree};
 
 use std::io;

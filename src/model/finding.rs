@@ -273,6 +273,8 @@ codes! {
     DefaultUncovered = "default-uncovered", Warn;
     /// Installing or reloading did not work.
     StepFailed = "step-failed", Fail;
+    /// Who is to be told of a problem could not be told.
+    NotifyFailed = "notify-failed", Warn;
     /// A new certificate made a name worse and was taken back.
     RolledBack = "rolled-back", Fail;
     /// A part of the configuration whose feature is not there yet.

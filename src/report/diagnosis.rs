@@ -67,7 +67,7 @@ fn problems(verified: &Verified, detail: Detail) -> String {
 }
 
 /// The findings, worst first; of one code only some, since a machine of many domains has many.
-fn list(findings: &[&Finding], detail: Detail) -> String {
+pub(super) fn list(findings: &[&Finding], detail: Detail) -> String {
     let mut sorted = findings.to_vec();
     sorted.sort_by(|a, b| b.level.cmp(&a.level).then_with(|| a.cmp(b)));
     sorted.dedup();

@@ -15,6 +15,7 @@ pub mod json;
 pub mod jsonl;
 mod local;
 pub mod nagios;
+pub mod notice;
 mod plan;
 mod policies;
 pub mod prometheus;

@@ -154,6 +154,13 @@ pub enum Entry {
     Rollover(RolloverNote),
     /// What the clock said: it may have jumped.
     Clock(Clock),
+    /// Somebody was told what needs a person.
+    Notified {
+        /// Who: `mail`, `webhook`, `command`.
+        who: String,
+        /// What needs a person still, as far as they know.
+        open: Vec<Finding>,
+    },
     /// Something that was worth telling: earlier versions wrote it here. It counts for nothing.
     Event {
         /// When.
@@ -198,6 +205,8 @@ pub struct Diary {
     pub rollover: Rollover,
     /// TXT records that are ours, by name and text.
     pub presented: BTreeMap<(String, String), Put>,
+    /// What those who are told know to need a person.
+    pub notified: BTreeMap<String, Vec<Finding>>,
 }
 
 /// A clock that jumped, or may have across a boot, makes no wait longer than this: that of an order
@@ -248,6 +257,9 @@ impl Diary {
             Entry::Presented { zone, record, value, since, by } => {
                 let there = since.map(|since| Put { zone, since, by });
                 put(&mut self.presented, (record, value), there);
+            }
+            Entry::Notified { who, open } => {
+                put(&mut self.notified, who, (!open.is_empty()).then_some(open));
             }
             Entry::Event { .. } => {}
         }
@@ -317,6 +329,8 @@ impl Diary {
             let Put { zone, since, by } = there;
             Entry::Presented { zone, record, value, since: Some(since), by }
         });
+        let notified = self.notified.into_iter();
+        let notified = notified.map(|(who, open)| Entry::Notified { who, open });
         let rollover = self.rollover.into_notes().map(Entry::Rollover);
         clock
             .chain(worked)
@@ -335,6 +349,7 @@ impl Diary {
             .chain(spent)
             .chain(presented)
             .chain(rollover)
+            .chain(notified)
     }
 }
 

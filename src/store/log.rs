@@ -1,9 +1,10 @@
-//! A text of one JSON object a line: appended to, read whole, folded together when it has grown.
+//! A text of one JSON object a line: appended to, read line by line, folded together when it has grown.
 //!
 //! The first line says which schema the others are in. A last line without its newline was cut
 //! off and is an entry that never was: every earlier one was on the disk before it was begun. Any
 //! other line that does not parse is damage, and refused.
 
+use std::io::{self, BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
@@ -49,18 +50,27 @@ impl Log {
         &self,
         mut take: impl FnMut(T),
     ) -> Result<(), StoreError> {
-        let bytes = match disk::read(&self.path, LIMIT) {
+        let (file, size) = match disk::open(&self.path) {
             Err(error) if error.is_missing() => return Ok(()),
-            Err(error) => return Err(unreadable(&self.path, error)),
-            Ok(bytes) => bytes,
+            found => found.map_err(|error| unreadable(&self.path, error))?,
         };
-        // What follows the last newline was cut off.
-        let mut lines = bytes.split_inclusive(|&byte| byte == b'\n').filter_map(whole_line);
-        let Some(head) = lines.next() else { return Ok(()) };
-        self.head(head)?;
-        for (number, line) in lines.enumerate() {
+        if size > LIMIT {
+            return Err(self.broken(format!("{size} bytes, expected at most {LIMIT}")));
+        }
+        // Line by line: the text of 10,000 domains is larger than what it says.
+        let mut file = BufReader::new(file.take(size));
+        let mut line = Vec::new();
+        for number in 1_usize.. {
+            line.clear();
+            file.read_until(b'\n', &mut line).map_err(|source| self.unread(source))?;
+            // What follows the last newline was cut off.
+            let Some(line) = line.strip_suffix(b"\n") else { break };
+            if number == 1 {
+                self.head(line)?;
+                continue;
+            }
             let entry = serde_json::from_slice(line);
-            take(entry.map_err(|error| self.broken(format!("line {}: {error}", number + 2)))?);
+            take(entry.map_err(|error| self.broken(format!("line {number}: {error}")))?);
         }
         Ok(())
     }
@@ -116,14 +126,14 @@ impl Log {
         Ok(head)
     }
 
+    fn unread(&self, source: io::Error) -> StoreError {
+        StoreError::Read { path: self.path.clone(), source }
+    }
+
     fn broken(&self, found: String) -> StoreError {
         let expected = format!("one JSON object a line in schema {SCHEMA}");
         StoreError::Schema { path: self.path.clone(), found, expected }
     }
-}
-
-fn whole_line(line: &[u8]) -> Option<&[u8]> {
-    line.strip_suffix(b"\n")
 }
 
 fn line<T: Serialize>(entry: &T) -> Vec<u8> {

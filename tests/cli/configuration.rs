@@ -67,8 +67,8 @@ fn all_problems_of_a_file_are_told_at_once() {
           |
         5 | [[domian]]
           |   ^^^^^^ expected one of `acme`, `challenge`, `dane`, `source`, `dns`,
-          |          `discover`, `machine`, `state`, `verify`, `domain`, `postfix`,
-          |          `exim`, `dovecot`, `files`
+          |          `discover`, `machine`, `state`, `verify`, `notify`, `domain`,
+          |          `postfix`, `exim`, `dovecot`, `files`
           |
           = help: did you mean `domain`?
         --- exit 2

@@ -28,6 +28,7 @@ mod lint;
 mod local;
 mod mail;
 mod new_key;
+mod notify;
 mod nowhere;
 mod others;
 mod plan;

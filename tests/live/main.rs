@@ -40,6 +40,7 @@ mod killed;
 mod leave;
 mod lint;
 mod local;
+mod moved;
 mod nothing;
 mod outset;
 mod package;

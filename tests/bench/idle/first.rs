@@ -15,11 +15,11 @@ use mailcert::flow::{self, Means};
 use mailcert::http::Http;
 use mailcert::issue::{MemoryCa, Solver};
 use mailcert::model::{
-    CertName, CertificateSeen, DnsId, Facts, Inspection, Service, Sha256, StageMark, Stages,
-    Timestamp, Tls, Verdict, Version,
+    CertName, CertificateSeen, DnsId, Facts, Inspection, Renewal, Service, Sha256, StageMark,
+    Stages, Timestamp, Tls, Verdict, Version,
 };
 use mailcert::plan::Mode;
-use mailcert::store::{Entry, Files, Proof, Store};
+use mailcert::store::{Entry, Files, Proof, Store, Told};
 use mailcert::trust::Roots;
 use mailcert::verify::{self, Extras, How};
 
@@ -138,7 +138,17 @@ fn prove(machine: &Machine, store: &Files, now: Timestamp) {
     };
     let named = kept.iter().map(|kept| entry(Some(kept.name.clone()), &kept.versions[0]));
     let without_sni = entry(None, &kept[0].versions[0]);
-    store.note_all(&named.chain([without_sni]).collect::<Vec<_>>()).expect("noted");
+    // As a CA answered that speaks of renewals: each of them, to be asked again in six hours.
+    let told = kept.iter().map(|kept| {
+        let (version, facts) = &kept.versions[0];
+        let start = facts.not_after.minus(Duration::from_secs(30 * 86_400));
+        let end = start.plus(Duration::from_secs(2 * 86_400));
+        let renewal = Some(Renewal { start, end, explanation: None });
+        let again = now.plus(Duration::from_secs(6 * 3_600));
+        let told = Some(Told { version: *version, asked: now, again, renewal });
+        Entry::Told { certificate: kept.name.clone(), told }
+    });
+    store.note_all(&named.chain([without_sni]).chain(told).collect::<Vec<_>>()).expect("noted");
 }
 
 fn inspection(

@@ -116,6 +116,7 @@ complete -c mailcert -n "__fish_mailcert_using_subcommand plan" -s v -l verbose 
 complete -c mailcert -n "__fish_mailcert_using_subcommand plan" -s q -l quiet -d 'Say nothing on stderr but errors'
 complete -c mailcert -n "__fish_mailcert_using_subcommand plan" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mailcert -n "__fish_mailcert_using_subcommand run" -l new-key -d 'Order a certificate with a new key for NAME now, and show it; may be repeated' -r
+complete -c mailcert -n "__fish_mailcert_using_subcommand run" -l metrics -d 'Write what came of it to FILE as well, for Prometheus\' textfile collector' -r -F
 complete -c mailcert -n "__fish_mailcert_using_subcommand run" -l wait -d 'Wait until another mailcert has ended instead of exiting 5, at most this long if SECONDS are given' -r
 complete -c mailcert -n "__fish_mailcert_using_subcommand run" -s c -l config -d 'The configuration file [default: /etc/mailcert/mailcert.toml]' -r -F
 complete -c mailcert -n "__fish_mailcert_using_subcommand run" -l format -d 'How the answer is written' -r -f -a "human\t'For people'
