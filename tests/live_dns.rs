@@ -358,6 +358,7 @@ async fn answers(resolver: &Resolver) -> String {
     let domains = ["signed.test", "bogus.test", "plain.test"].map(|name| Domain {
         name: Hostname::parse(name).unwrap(),
         hosts: vec![],
+        wildcards: Vec::new(),
         exclude: vec![],
     });
     let machine: [IpAddr; 1] = ["127.0.22.25".parse().unwrap()];

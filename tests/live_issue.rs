@@ -28,7 +28,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use mailcert::http::Http;
 use mailcert::issue::{Acme, Ca as _, Issued, Listener, Order, Refusal, issue};
-use mailcert::model::{Hostname, KeyType, Timestamp};
+use mailcert::model::{DnsId, KeyType, Timestamp};
 use mailcert::trust::Roots;
 use mailcert::verify::judge::{facts_of_chain, top_issuer};
 
@@ -138,7 +138,7 @@ impl World {
     }
 
     async fn issue(&self, acme: &Acme, names: &[&str], unseen: &[&str]) -> Result<Issued, Refusal> {
-        let names = names.iter().map(|name| Hostname::parse(name).unwrap()).collect();
+        let names = names.iter().map(|name| DnsId::parse(name).unwrap()).collect::<Vec<_>>();
         let order = Order::of(names, KeyType::EcdsaP256);
         let unseen = unseen.iter().map(|name| (*name).to_owned()).collect();
         let dns = Here { address: self.address, unseen };
@@ -256,7 +256,7 @@ async fn twenty_orders_at_once_share_listener_and_account() {
     let book = world.store.book();
     let orders = (0..20).map(|number| {
         let names = ["mx", "imap"].map(|label| format!("{label}.d{number}.example"));
-        let names = names.iter().map(|name| Hostname::parse(name).unwrap()).collect();
+        let names = names.iter().map(|name| DnsId::parse(name).unwrap()).collect::<Vec<_>>();
         let order = Order::of(names, KeyType::EcdsaP384);
         issue(order, &acme, &dns, &http, &listener, &book)
     });
@@ -299,7 +299,7 @@ async fn a_name_the_ca_blocks_does_not_hold_up_the_others() {
     let alone = world.issue(&world.acme(), &["mx.blocked.example"], &[]).await;
     let refusal = alone.err().expect("the CA blocks it");
     assert!(refusal.by_ca());
-    assert_eq!(refusal.names[0].as_str(), "mx.blocked.example");
+    assert_eq!(refusal.names[0].to_string(), "mx.blocked.example");
 }
 
 #[tokio::test]
@@ -314,7 +314,7 @@ async fn a_name_whose_answer_the_ca_does_not_find_is_left_out() {
         must_stay: Vec::new(),
         sake: Vec::new(),
         failed: Vec::new(),
-        names: names.iter().map(|name| Hostname::parse(name).unwrap()).collect(),
+        names: names.iter().map(|name| DnsId::parse(name).unwrap()).collect(),
         key_type: KeyType::EcdsaP256,
         key: None,
         profile: None,
@@ -353,12 +353,12 @@ struct Forgetful {
 
 #[async_trait]
 impl mailcert::issue::Solver for Forgetful {
-    async fn present(&self, host: &Hostname, token: &str, answer: &str) -> Result<(), String> {
-        let forgotten = self.forgets.contains(&host.as_str());
+    async fn present(&self, host: &DnsId, token: &str, answer: &str) -> Result<(), String> {
+        let forgotten = self.forgets.contains(&host.domain().as_str());
         self.inner.present(host, token, if forgotten { "something else" } else { answer }).await
     }
 
-    async fn clear(&self, host: &Hostname, token: &str) {
+    async fn clear(&self, host: &DnsId, token: &str) {
         self.inner.clear(host, token).await;
     }
 }
@@ -383,7 +383,7 @@ async fn a_web_server_can_serve_the_answers() {
     let root = tempfile::tempdir().unwrap();
     serve_files(world.address, root.path().to_owned());
     let webroot = mailcert::issue::Webroot::new(root.path().to_owned(), "webroot");
-    let names = vec![Hostname::parse("mx.a.example").unwrap()];
+    let names = vec![DnsId::parse("mx.a.example").unwrap()];
     let order = Order::of(names, KeyType::EcdsaP256);
     let dns = Here { address: world.address, unseen: Vec::new() };
     let issued =
@@ -397,7 +397,7 @@ async fn a_web_server_can_serve_the_answers() {
 #[ignore = "starts Pebble; tests/run runs it"]
 async fn a_profile_the_ca_does_not_offer_is_refused_early() {
     let world = World::start(26, &[], &[]);
-    let names = vec![Hostname::parse("mx.a.example").unwrap()];
+    let names = vec![DnsId::parse("mx.a.example").unwrap()];
     let profile = Some("shortlived".to_owned());
     let order = Order { profile, ..Order::of(names, KeyType::EcdsaP256) };
     let dns = Here { address: world.address, unseen: Vec::new() };

@@ -26,8 +26,12 @@ pub(super) async fn config(typed: &cli::Fix, output: &Output) -> Result<Config, 
         [] => claimed(&machine).await,
         names => named(names),
     };
-    let plain =
-        |name: &Hostname| Domain { name: name.clone(), hosts: Vec::new(), exclude: Vec::new() };
+    let plain = |name: &Hostname| Domain {
+        name: name.clone(),
+        hosts: Vec::new(),
+        wildcards: Vec::new(),
+        exclude: Vec::new(),
+    };
     let candidates: Vec<Domain> = claimed.names.keys().map(plain).collect();
     let progress = Progress::new(output.quiet());
     progress.tell(&Event::Discovering(candidates.len()));
@@ -172,7 +176,7 @@ impl Chosen {
 }
 
 fn domain(name: &Hostname) -> Domain {
-    Domain { name: name.clone(), hosts: Vec::new(), exclude: Vec::new() }
+    Domain { name: name.clone(), hosts: Vec::new(), wildcards: Vec::new(), exclude: Vec::new() }
 }
 
 /// Whether it is a host and no mail domain: the DNS names no mail host for it but itself.

@@ -9,7 +9,7 @@ use crate::app::session::Session;
 use crate::config::{Config, Dane, Dns01, Rfc2136, Writer};
 use crate::dns::Resolver;
 use crate::issue::{self, Alpn, Records, Solvers};
-use crate::model::{Challenge, Finding, Hostname, Timestamp};
+use crate::model::{Challenge, DnsId, Finding, Hostname, Timestamp};
 use crate::store::{Files, Store as _};
 use crate::verify;
 
@@ -65,8 +65,11 @@ pub(super) async fn missing_records(session: &Session) -> Result<Vec<Finding>, F
     let listed = config.ways.listed.keys();
     let names: BTreeSet<Hostname> = stated.chain(found).chain(listed).cloned().collect();
     drop(diary);
-    let takes = |name: &Hostname| config.ways.of(name).challenge == Challenge::Dns01;
-    Ok(issue::missing_records(serve, &session.dns, names.into_iter().filter(takes)).await)
+    let takes =
+        |name: &Hostname| config.ways.of(&DnsId::Host(name.clone())).challenge == Challenge::Dns01;
+    let wild = config.domains.iter().flat_map(|domain| &domain.wildcards).cloned();
+    let names: BTreeSet<Hostname> = names.into_iter().filter(takes).chain(wild).collect();
+    Ok(issue::missing_records(serve, &session.dns, names).await)
 }
 
 /// The text of the record for dns-persist-01, as far as the store knows it. A store that cannot be

@@ -8,14 +8,15 @@ use crate::app::Failure;
 use crate::app::session::Session;
 use crate::flow::{self, Fresh, Notes};
 use crate::issue::{Seen, preflight};
-use crate::model::{AnsweredFrom, Challenge, Code, Finding, Hostname};
+use crate::model::{AnsweredFrom, Challenge, Code, DnsId, Finding, Hostname};
 
 /// What is wrong with the way to our listener, where it is not at port 80 itself.
 pub(super) async fn check(session: &Session) -> Result<Vec<Finding>, Failure> {
     let means = session.means(&|_| ());
     let forwarded = |host: &Hostname| {
-        let way = session.config.ways.of(host);
-        let from = means.solver.answered_from(host);
+        let name = DnsId::Host(host.clone());
+        let way = session.config.ways.of(&name);
+        let from = means.solver.answered_from(&name);
         way.challenge == Challenge::Http01 && matches!(from, AnsweredFrom::Behind(_))
     };
     let domains = session.config.domains.iter();

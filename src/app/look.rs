@@ -130,7 +130,12 @@ impl<'a> World<'a> {
 
     /// A domain with its table where the configuration has one.
     pub(super) fn domain(&self, name: &Hostname) -> Domain {
-        let plain = || Domain { name: name.clone(), hosts: Vec::new(), exclude: Vec::new() };
+        let plain = || Domain {
+            name: name.clone(),
+            hosts: Vec::new(),
+            wildcards: Vec::new(),
+            exclude: Vec::new(),
+        };
         self.known.get(name).map_or_else(plain, |domain| (*domain).clone())
     }
 

@@ -21,7 +21,7 @@ use crate::discover;
 use crate::dns::{Asker, Resolver};
 use crate::flow::{Event, Means};
 use crate::http::Http;
-use crate::issue::{Acme, Ca, Solver};
+use crate::issue::{self, Acme, Ca, Solver};
 use crate::model::{CertName, Finding, Hostname, Timestamp, Version};
 use crate::source;
 use crate::store::{Entry, Files, Lock, Store as _};
@@ -212,6 +212,12 @@ impl Session {
     /// [`Failure::Locked`] when another mailcert holds it.
     pub(super) async fn lock(&self, output: &Output) -> Result<Lock, Failure> {
         lock::lock(&*self.store, self.patience, output.quiet()).await
+    }
+
+    /// What is known against the profiles of the configuration.
+    pub(super) fn profile_unoffered(&self) -> Vec<Finding> {
+        let all = self.config.authorities();
+        all.filter_map(|ca| issue::profile_unoffered(&*self.store, ca)).collect()
     }
 
     /// The same, for the flow.

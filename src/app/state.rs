@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::app::session::Session;
 use crate::app::{Failure, Output, challenges, forwarding};
-use crate::model::{Code, Finding, Hostname, Level, Mark, Verdict};
+use crate::model::{Code, DnsId, Finding, Hostname, Level, Mark, Verdict};
 use crate::plan::{self, Held, HeldVersion, Hook};
 use crate::report::{Body, CertificateRow, RenewBecause, Report, ServerRow, hook_word};
 use crate::store::{Diary, Store};
@@ -105,6 +105,7 @@ pub(super) async fn check(
     findings.extend(around);
     findings.extend(survey::unsearchable_places(&session.config.sources));
     findings.extend(forwarding::check(session).await?);
+    findings.extend(session.profile_unoffered());
     let unpublished = challenges::missing_records(session).await?;
     let work = work || !unpublished.is_empty();
     let failed = findings.iter().any(|finding| finding.level == Level::Fail);
@@ -131,8 +132,10 @@ async fn around(session: &Session, asked: &[Asked]) -> Result<Vec<Finding>, Fail
     let diary = session.store.diary().map_err(Failure::store)?;
     findings.extend(survey::of_held(&kept, &*session.store, &judge));
     let domains: Vec<Hostname> = config.domains.iter().map(|d| d.name.clone()).collect();
-    let hosts: Vec<Hostname> = config.domains.iter().flat_map(|d| d.hosts.clone()).collect();
-    findings.extend(survey::unasked(&kept, &diary, &domains, &hosts));
+    let hosts = config.domains.iter().flat_map(|d| d.hosts.iter().cloned().map(DnsId::Host));
+    let wild = config.domains.iter().flat_map(|d| &d.wildcards).cloned().map(DnsId::Wildcard);
+    let names: Vec<DnsId> = hosts.chain(wild).collect();
+    findings.extend(survey::unasked(&kept, &diary, &domains, &names));
     Ok(findings)
 }
 

@@ -8,7 +8,7 @@ use crate::app::{Failure, challenges, new_key, tell};
 use crate::config;
 use crate::flow::{self, Done, Fresh, Notes};
 use crate::model::{CertName, Code, Deed, Finding, Hostname, Level, Verdict, Version};
-use crate::plan::{Held, Mode, Plan};
+use crate::plan::{Action, Held, Mode, Plan, Step};
 use crate::report::{Body, Report, Verified};
 use crate::store::{Entry, Store};
 use crate::survey::{self, Asked};
@@ -48,8 +48,10 @@ pub(super) async fn plan(
         (true, true) => 1,
         (true, false) => 0,
     };
+    let orders = |step: &Step| matches!(step.action, Action::Issue { .. });
+    let unoffered = scene.plan.steps.iter().any(orders).then(|| session.profile_unoffered());
     let plan = Plan { findings: Vec::new(), ..scene.plan };
-    let findings = [notes, scene.findings].concat();
+    let findings = [notes, scene.findings, unoffered.unwrap_or_default()].concat();
     output.answer(&Report::new("plan", Body::Plan(plan), findings))?;
     Ok(code)
 }

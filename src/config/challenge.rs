@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use super::fault::Trouble;
 use super::raw::{self, Table};
-use super::{Dns01, Http01, value};
+use super::{Dns01, Http01, value, wildcard};
 use crate::model::{Because, Challenge, Hostname, Ways};
 
 pub(super) mod dns01;
@@ -21,11 +21,15 @@ pub(super) struct Challenges {
     pub(super) ways: Ways,
 }
 
-/// `[challenge]`.
-pub(super) fn challenges(root: &Table<'_>) -> Challenges {
+/// `[challenge]`; `wildcards` of the domains take dns-01, which has to be there for them.
+pub(super) fn challenges(root: &Table<'_>, wildcards: &[raw::Value<'_>]) -> Challenges {
     let Some(challenge) = root.table("challenge", raw::CHALLENGE) else {
+        wildcard::unanswered(wildcards);
         return Challenges::default();
     };
+    if challenge.value("dns-01").is_none() {
+        wildcard::unanswered(wildcards);
+    }
     let http01 = challenge.value("http-01").is_some();
     let mut claims = Vec::new();
     let tls_alpn01 = challenge.table("challenge.tls-alpn-01", raw::TLS_ALPN_01).map(|table| {
@@ -36,7 +40,10 @@ pub(super) fn challenges(root: &Table<'_>) -> Challenges {
     if let Some(table) = challenge.table("challenge.dns-01", raw::DNS_01) {
         let claim = Claim::of(&table, Challenge::Dns01);
         dns01 = dns01::dns01(&table);
-        claims.extend(dns01.is_some().then_some(claim));
+        // Beside another kind it may be there for wildcards alone.
+        let others = http01 || tls_alpn01.is_some();
+        let for_wildcards = claim.hosts.is_none() && others && !wildcards.is_empty();
+        claims.extend((dns01.is_some() && !for_wildcards).then_some(claim));
     }
     Challenges {
         http01: challenge
@@ -100,7 +107,7 @@ mod tests {
     use std::path::Path;
 
     use crate::config::{Config, decode, read};
-    use crate::model::Hostname;
+    use crate::model::DnsId;
 
     fn parsed(challenges: &str) -> Result<Config, String> {
         let text = format!(
@@ -134,7 +141,7 @@ mod tests {
             (&both, "imap.example.org", "tls-alpn-01, since no other [challenge] names it"),
         ] {
             let config = parsed(challenges).unwrap();
-            let way = config.ways.of(&Hostname::parse(host).unwrap());
+            let way = config.ways.of(&DnsId::parse(host).unwrap());
             let said = format!("{}, since {}", way.challenge, way.why());
             assert_eq!(said, expected, "{challenges}");
         }

@@ -26,6 +26,7 @@ mod read;
 mod servers;
 mod typed;
 mod value;
+mod wildcard;
 
 pub use access::{others_may_read, unsafe_access};
 pub use challenge::dns01::{Dns01, Exec, Rfc2136, Serve, Writer};
@@ -212,6 +213,8 @@ pub struct Domain {
     pub name: Hostname,
     /// Hosts besides those found in the DNS.
     pub hosts: Vec<Hostname>,
+    /// Domains of wildcards among `hosts`: `example.org` stands for `*.example.org`.
+    pub wildcards: Vec<Hostname>,
     /// Hosts never to include.
     pub exclude: Vec<Hostname>,
 }

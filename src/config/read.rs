@@ -8,12 +8,12 @@ use std::time::Duration;
 use toml::de::DeTable;
 
 use super::fault::{Faults, Log, Note, Source, Trouble, shown};
-use super::raw::{self, Table};
+use super::raw::{self, Table, Value};
 use super::{
     Config, Discover, Domain, RootChoice, Verify, acme, builtin, challenge, dane, notify, servers,
-    value,
+    value, wildcard,
 };
-use crate::model::Hostname;
+use crate::model::{DnsId, Hostname};
 
 /// Reads a configuration. `path` is only named in messages. `file` reads a file the configuration
 /// names (`ca-file`, `roots`) and returns its text, or why not as a short phrase.
@@ -115,7 +115,7 @@ fn said(message: &str) -> (&str, &str) {
 
 fn config(root: &Table<'_>) -> Config {
     let default = builtin();
-    let domains = domains(root);
+    let (domains, wildcards) = domains(root);
     if domains.is_empty() && root.value("domain").is_none() {
         root.log.note(
             None,
@@ -124,7 +124,7 @@ fn config(root: &Table<'_>) -> Config {
         );
     }
     let sources = sources(root);
-    let challenge = challenge::challenges(root);
+    let challenge = challenge::challenges(root, &wildcards);
     let (acme, fallbacks) = acme::acme(root, !domains.is_empty(), sources.is_some());
     Config {
         acme,
@@ -237,11 +237,20 @@ fn verify(root: &Table<'_>, default: Verify) -> Verify {
     }
 }
 
-fn domains(root: &Table<'_>) -> Vec<Domain> {
+/// The domains, and where their wildcards stand.
+fn domains<'a>(root: &Table<'a>) -> (Vec<Domain>, Vec<Value<'a>>) {
     let mut seen: HashMap<Hostname, usize> = HashMap::new();
-    let mut domains = Vec::new();
+    let (mut domains, mut wild) = (Vec::new(), Vec::new());
     for table in root.tables("domain", raw::DOMAIN) {
         let (hosts, exclude) = hosts(&table);
+        let (wildcards, hosts): (Vec<_>, Vec<_>) =
+            hosts.into_iter().partition(|(name, _)| name.is_wildcard());
+        let names = |list: &[(DnsId, Value<'_>)]| {
+            list.iter().map(|(name, _)| name.domain().clone()).collect()
+        };
+        let (hosts, exclude) = (names(&hosts), names(&exclude));
+        let named = names(&wildcards);
+        wild.extend(wildcards.into_iter().map(|(_, value)| value));
         let Some(value) = table.value("name") else {
             let trouble =
                 Trouble::new("`name` is missing", "expected `name = \"example.org\"` below");
@@ -258,25 +267,30 @@ fn domains(root: &Table<'_>) -> Vec<Domain> {
             ),
             None => {
                 seen.insert(name.clone(), root.log.source.line(value.span.start));
-                domains.push(Domain { name, hosts, exclude });
+                domains.push(Domain { name, hosts, wildcards: named, exclude });
             }
         }
     }
-    domains
+    (domains, wild)
 }
+
+/// Names with the places where they stand.
+type Names<'a> = Vec<(DnsId, Value<'a>)>;
 
 /// `hosts` and `exclude`, in which no host stands twice; of two that contradict each other the
 /// later one is marked.
-fn hosts(table: &Table<'_>) -> (Vec<Hostname>, Vec<Hostname>) {
-    let hosts = table.texts("hosts", value::host).unwrap_or_default();
+fn hosts<'a>(table: &Table<'a>) -> (Names<'a>, Names<'a>) {
+    let hosts = table.texts("hosts", wildcard::host_or_wildcard).unwrap_or_default();
     let exclude = table.texts("exclude", value::host).unwrap_or_default();
+    let exclude: Vec<_> =
+        exclude.into_iter().map(|(host, value)| (DnsId::Host(host), value)).collect();
     let mut all: Vec<_> = hosts
         .iter()
         .map(|entry| ("hosts", entry))
         .chain(exclude.iter().map(|entry| ("exclude", entry)))
         .collect();
     all.sort_by_key(|(_, (_, value))| value.span.start);
-    let mut seen: HashMap<&Hostname, &str> = HashMap::new();
+    let mut seen: HashMap<&DnsId, &str> = HashMap::new();
     for (list, (host, value)) in all {
         match seen.insert(host, list) {
             Some(other) if other == list => value.wrong(Trouble::new(
@@ -290,6 +304,5 @@ fn hosts(table: &Table<'_>) -> (Vec<Hostname>, Vec<Hostname>) {
             None => {}
         }
     }
-    let names = |list: Vec<(Hostname, _)>| list.into_iter().map(|(host, _)| host).collect();
-    (names(hosts), names(exclude))
+    (hosts, exclude)
 }

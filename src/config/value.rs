@@ -16,7 +16,10 @@ pub(super) fn host(text: &str) -> Result<Hostname, Trouble> {
                 format!("{} is a wildcard", shown(text)),
                 "expected one host name",
             )
-            .help("list the hosts one by one: wildcard certificates are not available yet");
+            .help(format!(
+                "below the `[[domain]]` it belongs to, `hosts = [\"{text}\"]` orders a wildcard \
+                 certificate, by dns-01"
+            ));
         }
         let trouble = Trouble::new(bad.to_string(), "expected a name such as mail.example.org");
         match text.rsplit_once('@').map(|(_, domain)| Hostname::from_typed(domain)) {

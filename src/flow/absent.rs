@@ -198,7 +198,7 @@ mod tests {
     }
 
     fn domain(text: &str) -> Domain {
-        Domain { name: name(text), hosts: Vec::new(), exclude: Vec::new() }
+        Domain { name: name(text), hosts: Vec::new(), wildcards: Vec::new(), exclude: Vec::new() }
     }
 
     fn answer(hosts: &str, marks: &str) -> Discovered {

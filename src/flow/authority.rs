@@ -9,7 +9,7 @@ use crate::config::Acme;
 use crate::flow::wait::hold;
 use crate::flow::{Means, Scene};
 use crate::issue::{Ca, CaIdentity, Caa, Refusal, check_caa};
-use crate::model::{CertName, Code, DnsId, Finding, Hostname, Level, Mark, Timestamp, Version};
+use crate::model::{CertName, Code, DnsId, Finding, Level, Mark, Timestamp, Version};
 use crate::plan::{
     self, Action, Budget, Desired, Fate, Instead, Mode, Observed, Outcome, Plan, Step, patience,
 };
@@ -118,12 +118,12 @@ pub(super) async fn permitted(
 }
 
 /// The names of orders at one fallback that nobody has asked about.
-fn unasked(plan: &Plan, asked: &BTreeSet<(String, Hostname)>) -> Option<(String, Vec<Hostname>)> {
+fn unasked(plan: &Plan, asked: &BTreeSet<(String, DnsId)>) -> Option<(String, Vec<DnsId>)> {
     let orders = plan.steps.iter().filter_map(|step| match &step.action {
         Action::Issue { names, ca: Some(instead), .. } => Some((&instead.directory, names)),
         _ => None,
     });
-    let mut by_directory: BTreeMap<&String, BTreeSet<&Hostname>> = BTreeMap::new();
+    let mut by_directory: BTreeMap<&String, BTreeSet<&DnsId>> = BTreeMap::new();
     for (directory, names) in orders {
         let new =
             names.iter().filter(|name| !asked.contains(&(directory.clone(), (*name).clone())));
@@ -133,10 +133,9 @@ fn unasked(plan: &Plan, asked: &BTreeSet<(String, Hostname)>) -> Option<(String,
     Some((directory.clone(), names.into_iter().cloned().collect()))
 }
 
-async fn forbidden(means: &Means<'_>, names: &[Hostname], identity: &CaIdentity) -> Vec<Hostname> {
+async fn forbidden(means: &Means<'_>, names: &[DnsId], identity: &CaIdentity) -> Vec<DnsId> {
     let questions = names.iter().map(|name| async move {
-        let (id, kind) = (DnsId::Host(name.clone()), means.solver.kind(name));
-        let said = check_caa(means.dns, &id, identity, kind).await;
+        let said = check_caa(means.dns, name, identity, means.solver.kind(name)).await;
         matches!(said, Caa::Forbids(_)).then(|| name.clone())
     });
     let answers = futures_util::stream::iter(questions).buffered(AT_ONCE);

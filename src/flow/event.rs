@@ -1,6 +1,6 @@
 //! [`Event`]: progress leaves the flow as values.
 
-use crate::model::{CertName, Hostname};
+use crate::model::{CertName, DnsId};
 use crate::plan::{Outcome, Step};
 
 /// What happens, for a person to follow.
@@ -15,9 +15,9 @@ pub enum Event {
     /// A step begins.
     Begins(Step),
     /// An answer to a question of the CA is shown, so that it can validate the host.
-    Presented(Hostname),
+    Presented(DnsId),
     /// It is shown no more.
-    Cleared(Hostname),
+    Cleared(DnsId),
     /// An order came to its end, one of several under way.
     Answered(CertName),
     /// A step ended.

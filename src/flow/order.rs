@@ -12,7 +12,7 @@ use crate::flow::told::Told;
 use crate::flow::wait::after;
 use crate::flow::{Done, Event, Means, chain, rollover, spend};
 use crate::issue::{self, Book, Ca, Cause, Issued, Order, Refusal};
-use crate::model::{CertName, Code, Finding, Hostname, KeyHash, Version};
+use crate::model::{CertName, Code, DnsId, Finding, KeyHash, Version};
 use crate::plan::{Action, Budget, Held, HeldVersion, Reason, Step, must_stay};
 use crate::store::{Entry, StoreError};
 use crate::{survey, verify};
@@ -122,7 +122,7 @@ impl Round<'_> {
     fn note_wait(
         &mut self,
         certificate: &CertName,
-        asked: &[Hostname],
+        asked: &[DnsId],
         (at, refusal): (Authority<'_>, Option<Refusal>),
     ) -> Result<String, StoreError> {
         let before = self.means.store.diary()?.waits.get(certificate).cloned();
@@ -176,7 +176,7 @@ fn forget_old(means: &Means<'_>) -> Result<(), StoreError> {
 pub(super) fn refusals(
     means: &Means<'_>,
     done: &Done,
-    wished: &BTreeSet<Hostname>,
+    wished: &BTreeSet<DnsId>,
 ) -> Result<Vec<Finding>, StoreError> {
     let ordered = |name: &CertName| {
         let is_it = |action: &Action| matches!(action, Action::Issue { certificate, .. } if certificate == name);
@@ -190,11 +190,11 @@ pub(super) fn refusals(
     let waits = done.findings.iter().any(|found| found.code == Code::HeldBack);
     let mut said = authority::said(&diary, means.how.moment(), waits);
     for (name, wait) in &diary.waits {
-        let gone = |host: &&Hostname| !wished.contains(*host);
-        let unwished: BTreeSet<&str> =
-            wait.refused.iter().filter(gone).map(Hostname::as_str).collect();
+        let gone = |name: &&DnsId| !wished.contains(*name);
+        let unwished: BTreeSet<String> =
+            wait.refused.iter().filter(gone).map(ToString::to_string).collect();
         if unwished.len() < wait.refused.len() || ordered(name) || is_held_back(name) {
-            let still = |found: &&Finding| !unwished.contains(found.subject.as_str());
+            let still = |found: &&Finding| !unwished.contains(&found.subject);
             said.extend(wait.findings.iter().filter(still).cloned());
         }
     }
@@ -204,9 +204,9 @@ pub(super) fn refusals(
 /// What a step asks for.
 struct Asked<'s> {
     certificate: &'s CertName,
-    names: &'s [Hostname],
-    must_stay: Vec<Hostname>,
-    sake: Vec<Hostname>,
+    names: &'s [DnsId],
+    must_stay: Vec<DnsId>,
+    sake: Vec<DnsId>,
     /// The version whose key is used again, or the key that was made ahead.
     keys: (Option<Version>, Option<KeyHash>),
     at: Authority<'s>,
@@ -214,7 +214,7 @@ struct Asked<'s> {
 }
 
 /// For whom a certificate is ordered, where what is held is good for the others.
-fn sake(because: &Reason) -> Vec<Hostname> {
+fn sake(because: &Reason) -> Vec<DnsId> {
     match because {
         Reason::Missing(hosts) | Reason::Refused(hosts) => hosts.clone(),
         _ => Vec::new(),
@@ -243,7 +243,7 @@ async fn order(means: &Means<'_>, ca: &dyn Ca, asked: Asked<'_>) -> Result<Issue
 }
 
 /// The names that the last order failed for.
-fn failed(means: &Means<'_>, certificate: &CertName) -> Vec<Hostname> {
+fn failed(means: &Means<'_>, certificate: &CertName) -> Vec<DnsId> {
     let diary = means.store.diary();
     let wait = diary.ok().and_then(|diary| diary.waits.get(certificate).cloned());
     wait.map(|wait| wait.refused).unwrap_or_default()

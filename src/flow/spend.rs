@@ -11,7 +11,7 @@ use crate::flow::{Means, Scene};
 use crate::issue::{
     self, Ca, CaIdentity, Chain, Issued, Refusal, Solver, Suggested, Unsaid, Wanted,
 };
-use crate::model::{CertName, Hostname, Mark};
+use crate::model::{CertName, DnsId, Mark};
 use crate::plan::{Budget, Fallback, Held};
 use crate::store::{Diary, Entry, StoreError, UnderWay};
 
@@ -62,7 +62,7 @@ fn at(means: &Means<'_>, settings: &Acme, held: &[Held], diary: &Diary) -> Budge
 pub(super) async fn counted(
     means: &Means<'_>,
     scene: &Scene,
-    (certificate, names): (&CertName, &[Hostname]),
+    (certificate, names): (&CertName, &[DnsId]),
     (asked, ca): (impl Future<Output = Result<Issued, Refusal>>, &Counting<'_>),
     budget: &Budget,
 ) -> Result<Result<Issued, Refusal>, StoreError> {
@@ -87,7 +87,7 @@ pub(super) async fn counted(
 /// its staging directory, is none of them.
 pub(super) struct Counting<'a> {
     ca: &'a dyn Ca,
-    failed: Mutex<Vec<Hostname>>,
+    failed: Mutex<Vec<DnsId>>,
 }
 
 impl<'a> Counting<'a> {
@@ -95,7 +95,7 @@ impl<'a> Counting<'a> {
         Self { ca, failed: Mutex::default() }
     }
 
-    fn failed(&self) -> Vec<Hostname> {
+    fn failed(&self) -> Vec<DnsId> {
         self.failed.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -116,7 +116,7 @@ impl Ca for Counting<'_> {
         self.count(self.ca.order(wanted, solver).await)
     }
 
-    async fn finish(&self, url: &str, names: &[Hostname], csr: &[u8]) -> Result<Chain, Refusal> {
+    async fn finish(&self, url: &str, names: &[DnsId], csr: &[u8]) -> Result<Chain, Refusal> {
         self.count(self.ca.finish(url, names, csr).await)
     }
 
@@ -124,15 +124,11 @@ impl Ca for Counting<'_> {
         self.ca.alternate(url).await
     }
 
-    async fn scout(&self, name: &Hostname, solver: &dyn Solver) -> Result<(), Refusal> {
+    async fn scout(&self, name: &DnsId, solver: &dyn Solver) -> Result<(), Refusal> {
         self.count(self.ca.scout(name, solver).await)
     }
 
-    async fn rehearse(
-        &self,
-        names: &[Hostname],
-        solver: &dyn Solver,
-    ) -> Result<Vec<Hostname>, Refusal> {
+    async fn rehearse(&self, names: &[DnsId], solver: &dyn Solver) -> Result<Vec<DnsId>, Refusal> {
         self.ca.rehearse(names, solver).await
     }
 

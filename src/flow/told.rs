@@ -5,7 +5,7 @@ use async_trait::async_trait;
 
 use crate::flow::Event;
 use crate::issue::Solver;
-use crate::model::{AnsweredFrom, Challenge, Hostname};
+use crate::model::{AnsweredFrom, Challenge, DnsId};
 
 /// The solver, and who is told.
 pub(super) struct Told<'a> {
@@ -15,19 +15,19 @@ pub(super) struct Told<'a> {
 
 #[async_trait]
 impl Solver for Told<'_> {
-    fn kind(&self, host: &Hostname) -> Challenge {
+    fn kind(&self, host: &DnsId) -> Challenge {
         self.solver.kind(host)
     }
 
-    fn answered_from(&self, host: &Hostname) -> AnsweredFrom {
+    fn answered_from(&self, host: &DnsId) -> AnsweredFrom {
         self.solver.answered_from(host)
     }
 
-    async fn rehearse(&self, host: &Hostname) -> Result<(), String> {
+    async fn rehearse(&self, host: &DnsId) -> Result<(), String> {
         self.solver.rehearse(host).await
     }
 
-    async fn settle(&self, hosts: &[Hostname]) -> Result<(), Vec<(Hostname, String)>> {
+    async fn settle(&self, hosts: &[DnsId]) -> Result<(), Vec<(DnsId, String)>> {
         self.solver.settle(hosts).await
     }
 
@@ -37,7 +37,7 @@ impl Solver for Told<'_> {
 
     async fn present(
         &self,
-        host: &Hostname,
+        host: &DnsId,
         token: &str,
         key_authorization: &str,
     ) -> Result<(), String> {
@@ -46,7 +46,7 @@ impl Solver for Told<'_> {
         Ok(())
     }
 
-    async fn clear(&self, host: &Hostname, token: &str) {
+    async fn clear(&self, host: &DnsId, token: &str) {
         self.solver.clear(host, token).await;
         (self.tell)(&Event::Cleared(host.clone()));
     }

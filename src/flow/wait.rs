@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::issue::{Cause, Refusal};
-use crate::model::{Code, Finding, Hostname, Mark, Timestamp, again_at};
+use crate::model::{Code, DnsId, Finding, Mark, Timestamp, again_at};
 use crate::plan::patience;
 use crate::store::{Declined, Hold, Wait};
 
@@ -16,7 +16,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(7 * 86_400);
 /// CA's own reason holds back what goes to that CA alone. With it comes what was refused, in one line.
 pub(super) fn after(
     before: Option<Wait>,
-    asked: &[Hostname],
+    asked: &[DnsId],
     (ca, refusal): (Mark, Option<Refusal>),
     (now, left): (Timestamp, Duration),
 ) -> (Option<Wait>, String) {
@@ -79,11 +79,12 @@ fn tell_until(findings: &mut [Finding], until: Timestamp) {
 }
 
 /// What of a wait is about the refused names that are kept.
-fn only(mut wait: Wait, keep: impl Fn(&Hostname) -> bool) -> Wait {
+fn only(mut wait: Wait, keep: impl Fn(&DnsId) -> bool) -> Wait {
     wait.refused.retain(keep);
     let refused = &wait.refused;
     wait.declined.retain(|_, one| one.names.iter().any(|name| refused.contains(name)));
-    wait.findings.retain(|found| refused.iter().any(|name| name.as_str() == found.subject));
+    let refused: Vec<String> = refused.iter().map(ToString::to_string).collect();
+    wait.findings.retain(|found| refused.contains(&found.subject));
     wait
 }
 
@@ -111,11 +112,11 @@ mod tests {
         Mark::of("ca")
     }
 
-    fn host(name: &str) -> Hostname {
-        Hostname::parse(name).unwrap()
+    fn host(name: &str) -> DnsId {
+        DnsId::parse(name).unwrap()
     }
 
-    fn hosts(names: &[&str]) -> Vec<Hostname> {
+    fn hosts(names: &[&str]) -> Vec<DnsId> {
         names.iter().map(|name| host(name)).collect()
     }
 
@@ -131,7 +132,7 @@ mod tests {
     /// The names still refused, how many times, who is spoken of, and for how many minutes.
     fn text(wait: Option<Wait>) -> String {
         let Some(wait) = wait else { return "none".to_owned() };
-        let refused: Vec<&str> = wait.refused.iter().map(Hostname::as_str).collect();
+        let refused: Vec<String> = wait.refused.iter().map(ToString::to_string).collect();
         let said: Vec<&str> = wait.findings.iter().map(|found| found.subject.as_str()).collect();
         let minutes = wait.until.since(NOW).as_secs() / 60;
         format!("{} x{} of {} for {minutes}", refused.join(","), wait.refusals, said.join(","))

@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::discover::Discovered;
 use crate::flow::Means;
 use crate::model::{Code, DnsId, Finding, Host, Hostname};
-use crate::plan::{self, Action, Desired, Having, Held, Mode, Pins, Plan, Sourced};
+use crate::plan::{self, Action, Desired, Having, Held, Mode, Pins, Plan, Sourced, Wild};
 use crate::survey::{self, Others};
 
 /// Old versions kept of each certificate, the one shown included.
@@ -33,7 +33,7 @@ pub(super) fn desire(
     let domains: Vec<Hostname> = config.domains.iter().map(|domain| domain.name.clone()).collect();
     let having = Having { held, sourced, pins, now: means.how.moment() };
     let limit = config.acme.names_per_certificate;
-    let certificates = plan::wishes(&hosts, &domains, having, limit);
+    let certificates = plan::wishes(&hosts, &domains, &wild(means), having, limit);
     let let_go = plan::let_go(&certificates, &hosts, &having, gone);
     Desired {
         certificates,
@@ -47,6 +47,20 @@ pub(super) fn desire(
         keep: KEEP,
         prove_every: config.verify.every,
     }
+}
+
+/// The wildcards of the configuration. A diary that cannot be read knows of no failure; whoever
+/// notes something says so.
+fn wild(means: &Means<'_>) -> Vec<Wild> {
+    let diary = means.store.diary().ok();
+    let waits = diary.iter().flat_map(|diary| diary.waits.values());
+    let refused: BTreeSet<&DnsId> = waits.flat_map(|wait| &wait.refused).collect();
+    let all = means.config.domains.iter().flat_map(|domain| &domain.wildcards);
+    let wild = |domain: &Hostname| Wild {
+        domain: domain.clone(),
+        fails: refused.contains(&DnsId::Wildcard(domain.clone())),
+    };
+    all.map(wild).collect()
 }
 
 /// In `fix`, what others have at the usual places for names that are to be ordered: a note for each
@@ -67,9 +81,9 @@ pub(super) fn offered(
     }
     let places: Vec<_> = means.places.iter().filter(|place| place.exists()).cloned().collect();
     let found = survey::sourced(&places, desired.hosts.iter(), &[], &means.how).sourced;
-    let mut offers: BTreeMap<&Path, (&Sourced, &Hostname, usize)> = BTreeMap::new();
+    let mut offers: BTreeMap<&Path, (&Sourced, &DnsId, usize)> = BTreeMap::new();
     for name in ordered {
-        let Some(pair) = found.iter().find(|pair| pair.facts.covers(name)) else { continue };
+        let Some(pair) = found.iter().find(|pair| pair.facts.carries(name)) else { continue };
         let place = places.iter().find(|place| pair.chain.starts_with(place));
         let Some(place) = place else { continue };
         offers.entry(place).or_insert((pair, name, 0)).2 += 1;
@@ -77,7 +91,7 @@ pub(super) fn offered(
     offers.into_iter().map(offer).collect()
 }
 
-fn offer((place, (pair, name, names)): (&Path, (&Sourced, &Hostname, usize))) -> Finding {
+fn offer((place, (pair, name, names)): (&Path, (&Sourced, &DnsId, usize))) -> Finding {
     let more = match names {
         1 => String::new(),
         names => format!(" and {} more", names - 1),

@@ -24,7 +24,7 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::issue::door::Door;
 use crate::issue::{Solver, digest};
-use crate::model::{Challenge, Hostname};
+use crate::model::{Challenge, DnsId};
 
 /// The protocol that CAs ask for (RFC 8737 section 6.2).
 pub(super) const ACME_TLS: &[u8] = b"acme-tls/1";
@@ -40,7 +40,7 @@ pub struct Alpn {
 
 /// What is presented: for each name one certificate, with its token.
 #[derive(Default)]
-struct Shown(Mutex<HashMap<Hostname, (String, Arc<CertifiedKey>)>>);
+struct Shown(Mutex<HashMap<DnsId, (String, Arc<CertifiedKey>)>>);
 
 impl Alpn {
     /// A listener on these addresses.
@@ -66,12 +66,12 @@ impl Alpn {
 
 #[async_trait]
 impl Solver for Alpn {
-    fn kind(&self, _: &Hostname) -> Challenge {
+    fn kind(&self, _: &DnsId) -> Challenge {
         Challenge::TlsAlpn01
     }
 
     /// A name shows one certificate at a time: another order of it waits for its turn.
-    async fn present(&self, host: &Hostname, token: &str, answer: &str) -> Result<(), String> {
+    async fn present(&self, host: &DnsId, token: &str, answer: &str) -> Result<(), String> {
         let certificate = certificate(host, answer)
             .map_err(|why| format!("{host}: the certificate of its challenge: {why}"))?;
         let shown = async {
@@ -101,7 +101,7 @@ impl Solver for Alpn {
         })
     }
 
-    async fn clear(&self, host: &Hostname, token: &str) {
+    async fn clear(&self, host: &DnsId, token: &str) {
         {
             let mut shown = self.shown.lock();
             if shown.get(host).is_none_or(|(own, _)| own != token) {
@@ -115,7 +115,7 @@ impl Solver for Alpn {
 }
 
 impl Shown {
-    fn lock(&self) -> MutexGuard<'_, HashMap<Hostname, (String, Arc<CertifiedKey>)>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<DnsId, (String, Arc<CertifiedKey>)>> {
         // A panic elsewhere does not make the map wrong.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -134,13 +134,13 @@ impl ResolvesServerCert for Shown {
         if offered.next() != Some(ACME_TLS) || offered.next().is_some() {
             return None; // RFC 8737 section 4: a CA offers this one and no other
         }
-        let host = Hostname::parse(hello.server_name()?).ok()?;
+        let host = DnsId::parse(hello.server_name()?).ok()?;
         self.lock().get(&host).map(|(_, certificate)| certificate.clone())
     }
 }
 
 /// A certificate for this name alone that says the challenge's answer (RFC 8737 section 3).
-fn certificate(host: &Hostname, answer: &str) -> Result<Arc<CertifiedKey>, String> {
+fn certificate(host: &DnsId, answer: &str) -> Result<Arc<CertifiedKey>, String> {
     let make = || {
         let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
         let mut params = CertificateParams::new(vec![host.to_string()])?;

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 
 use crate::config::{Answer, Http01};
 use crate::issue::{Listener, Solver, Webroot};
-use crate::model::{AnsweredFrom, Hostname};
+use crate::model::{AnsweredFrom, DnsId};
 
 /// The listener or the webroot of most names, and the webroots of some.
 pub(super) struct ByHost {
@@ -29,23 +29,24 @@ impl ByHost {
         Self { settings: settings.clone(), most, webroots }
     }
 
-    fn of(&self, host: &Hostname) -> &dyn Solver {
-        let own = self.settings.webroot(host).and_then(|path: &Path| self.webroots.get(path));
+    fn of(&self, host: &DnsId) -> &dyn Solver {
+        let own =
+            self.settings.webroot(host.domain()).and_then(|path: &Path| self.webroots.get(path));
         own.map_or(&*self.most, |webroot| webroot)
     }
 }
 
 #[async_trait]
 impl Solver for ByHost {
-    fn answered_from(&self, host: &Hostname) -> AnsweredFrom {
+    fn answered_from(&self, host: &DnsId) -> AnsweredFrom {
         self.of(host).answered_from(host)
     }
 
-    async fn present(&self, host: &Hostname, token: &str, answer: &str) -> Result<(), String> {
+    async fn present(&self, host: &DnsId, token: &str, answer: &str) -> Result<(), String> {
         self.of(host).present(host, token, answer).await
     }
 
-    async fn clear(&self, host: &Hostname, token: &str) {
+    async fn clear(&self, host: &DnsId, token: &str) {
         self.of(host).clear(host, token).await;
     }
 }
@@ -55,7 +56,7 @@ mod tests {
     use super::ByHost;
     use crate::config::{Answer, Http01};
     use crate::issue::Solver;
-    use crate::model::{AnsweredFrom, Hostname};
+    use crate::model::{AnsweredFrom, DnsId};
 
     #[tokio::test]
     async fn each_host_is_answered_from_its_own_place() {
@@ -64,11 +65,11 @@ mod tests {
         for name in ["all", "org", "mail"] {
             std::fs::create_dir(path(name)).unwrap();
         }
-        let host = |name: &str| Hostname::parse(name).unwrap();
+        let host = |name: &str| DnsId::parse(name).unwrap();
         let webroots = [("example.org", "org"), ("mail.example.org", "mail")];
         let solver = ByHost::new(&Http01 {
             answer: Answer::Webroot(path("all")),
-            webroots: webroots.map(|(name, at)| (host(name), path(at))).into(),
+            webroots: webroots.map(|(name, at)| (host(name).domain().clone(), path(at))).into(),
         });
         for (name, place) in [
             ("example.net", "all"),

@@ -8,7 +8,7 @@ use x509_parser::extensions::GeneralName;
 use x509_parser::pem::Pem;
 use zeroize::Zeroizing;
 
-use crate::model::{DnsId, Hostname, KeyHash, KeyType, PrivateKey, Sha256};
+use crate::model::{DnsId, KeyHash, KeyType, PrivateKey, Sha256};
 
 /// Makes a key ahead of its order: itself and the hash of its public half.
 ///
@@ -84,7 +84,7 @@ impl Key {
 
     /// A certificate signing request (PKCS #10, DER) with these names and an empty subject: a
     /// name stands in one place only.
-    pub(super) fn request(&self, names: &[Hostname]) -> Result<Vec<u8>, String> {
+    pub(super) fn request(&self, names: &[DnsId]) -> Result<Vec<u8>, String> {
         let texts: Vec<String> = names.iter().map(ToString::to_string).collect();
         let made = CertificateParams::new(texts).and_then(|mut params| {
             params.distinguished_name = DistinguishedName::new();
@@ -98,7 +98,7 @@ impl Key {
 
     /// Whether `chain` is a certificate for all of `names` with this key, with nothing but
     /// certificates behind it.
-    pub(super) fn fits(&self, chain: &str, names: &[Hostname]) -> Result<(), String> {
+    pub(super) fn fits(&self, chain: &str, names: &[DnsId]) -> Result<(), String> {
         let mut leaf = None;
         for (place, block) in Pem::iter_from_buffer(chain.as_bytes()).enumerate() {
             let block = block.map_err(|e| format!("the CA's chain is no PEM: {e}"))?;
@@ -121,8 +121,11 @@ impl Key {
         }
         let missing: Vec<_> = names
             .iter()
-            .filter(|name| !ids.iter().any(|id| id.matches(name)))
-            .map(Hostname::as_str)
+            .filter(|name| match name {
+                DnsId::Host(host) => !ids.iter().any(|id| id.matches(host)),
+                DnsId::Wildcard(_) => !ids.contains(name),
+            })
+            .map(ToString::to_string)
             .collect();
         if missing.is_empty() {
             return Ok(());
@@ -145,10 +148,10 @@ mod tests {
     use x509_parser::prelude::FromDer;
 
     use super::Key;
-    use crate::model::{Bundle, Hostname, KeyType, PrivateKey};
+    use crate::model::{Bundle, DnsId, KeyType, PrivateKey};
 
-    fn names(texts: &[&str]) -> Vec<Hostname> {
-        texts.iter().map(|text| Hostname::parse(text).unwrap()).collect()
+    fn names(texts: &[&str]) -> Vec<DnsId> {
+        texts.iter().map(|text| DnsId::parse(text).unwrap()).collect()
     }
 
     #[tokio::test]

@@ -16,7 +16,7 @@ use tokio::net::TcpStream;
 
 use crate::issue::Solver;
 use crate::issue::door::{Door, PATIENCE};
-use crate::model::{AnsweredFrom, Hostname};
+use crate::model::{AnsweredFrom, DnsId};
 
 /// The http-01 listener.
 #[derive(Debug)]
@@ -43,13 +43,13 @@ impl Listener {
 
 #[async_trait]
 impl Solver for Listener {
-    fn answered_from(&self, _host: &Hostname) -> AnsweredFrom {
+    fn answered_from(&self, _host: &DnsId) -> AnsweredFrom {
         self.from.clone()
     }
 
     async fn present(
         &self,
-        _host: &Hostname,
+        _host: &DnsId,
         token: &str,
         key_authorization: &str,
     ) -> Result<(), String> {
@@ -62,7 +62,7 @@ impl Solver for Listener {
         Ok(())
     }
 
-    async fn clear(&self, _host: &Hostname, token: &str) {
+    async fn clear(&self, _host: &DnsId, token: &str) {
         let mut tokens = lock(&self.tokens);
         let Some((count, _)) = tokens.get_mut(token) else { return };
         *count -= 1;
@@ -129,10 +129,10 @@ mod tests {
 
     use super::Listener;
     use crate::issue::Solver;
-    use crate::model::Hostname;
+    use crate::model::DnsId;
 
-    fn host() -> Hostname {
-        Hostname::parse("mx.example.org").unwrap()
+    fn host() -> DnsId {
+        DnsId::parse("mx.example.org").unwrap()
     }
 
     /// A free port: bound once and given back.

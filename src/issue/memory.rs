@@ -17,10 +17,10 @@ use x509_parser::prelude::FromDer;
 use crate::issue::preflight::random_token;
 use crate::issue::presented::Presented;
 use crate::issue::{Ca, CaIdentity, Cause, Chain, Refusal, Solver, Wanted};
-use crate::model::{Code, Finding, Hostname, Timestamp};
+use crate::model::{Code, DnsId, Finding, Timestamp};
 
 /// Asks for a token at a host as a CA would, and returns what came.
-pub type Fetch = dyn Fn(&Hostname, &str) -> Option<String> + Send + Sync;
+pub type Fetch = dyn Fn(&DnsId, &str) -> Option<String> + Send + Sync;
 
 /// A test CA: a root and an intermediate made when it is, certificates of 90 days. It validates
 /// through the solver and, where it is given one, a closure that fetches what is presented.
@@ -36,10 +36,10 @@ pub struct MemoryCa {
 
 #[derive(Default)]
 struct Told {
-    refused: BTreeSet<Hostname>,
-    declined: BTreeSet<Hostname>,
+    refused: BTreeSet<DnsId>,
+    declined: BTreeSet<DnsId>,
     down: bool,
-    orders: Vec<Vec<Hostname>>,
+    orders: Vec<Vec<DnsId>>,
     /// Orders that are ready, with the chain where they are valid.
     ready: BTreeMap<String, Option<String>>,
 }
@@ -88,12 +88,12 @@ impl MemoryCa {
     }
 
     /// From now on this name is refused.
-    pub fn refuse(&self, name: Hostname) {
+    pub fn refuse(&self, name: DnsId) {
         self.told().refused.insert(name);
     }
 
     /// From now on this name is against its policy.
-    pub fn decline(&self, name: Hostname) {
+    pub fn decline(&self, name: DnsId) {
         self.told().declined.insert(name);
     }
 
@@ -104,7 +104,7 @@ impl MemoryCa {
 
     /// The names of every order so far, refused ones included.
     #[must_use]
-    pub fn orders(&self) -> Vec<Vec<Hostname>> {
+    pub fn orders(&self) -> Vec<Vec<DnsId>> {
         self.told().orders.clone()
     }
 
@@ -118,13 +118,13 @@ impl MemoryCa {
     }
 
     /// Refuses what it was told to refuse.
-    fn admit(&self, names: &[Hostname]) -> Result<(), Refusal> {
+    fn admit(&self, names: &[DnsId]) -> Result<(), Refusal> {
         let mut told = self.told();
         if told.down {
             return Err(down());
         }
         told.orders.push(names.to_vec());
-        let of = |set: &BTreeSet<Hostname>| -> Vec<Hostname> {
+        let of = |set: &BTreeSet<DnsId>| -> Vec<DnsId> {
             names.iter().filter(|name| set.contains(name)).cloned().collect()
         };
         let declined = of(&told.declined);
@@ -136,7 +136,7 @@ impl MemoryCa {
         if bad.is_empty() { Ok(()) } else { Err(refusal(bad, "it was told to refuse it")) }
     }
 
-    async fn validate(&self, names: &[Hostname], solver: &dyn Solver) -> Result<(), Refusal> {
+    async fn validate(&self, names: &[DnsId], solver: &dyn Solver) -> Result<(), Refusal> {
         let mut shown = Presented::by(solver);
         let mut bad = Vec::new();
         for name in names {
@@ -152,7 +152,7 @@ impl MemoryCa {
         if bad.is_empty() { Ok(()) } else { Err(refusal(bad, "its answer was not there")) }
     }
 
-    fn sign(&self, names: &[Hostname], csr: &[u8]) -> Result<String, String> {
+    fn sign(&self, names: &[DnsId], csr: &[u8]) -> Result<String, String> {
         let (_, request) = X509CertificationRequest::from_der(csr).map_err(|e| e.to_string())?;
         let spki = &request.certification_request_info.subject_pki;
         let point = spki.subject_public_key.data.to_vec();
@@ -202,7 +202,7 @@ impl Ca for MemoryCa {
         Ok(url)
     }
 
-    async fn finish(&self, url: &str, names: &[Hostname], csr: &[u8]) -> Result<Chain, Refusal> {
+    async fn finish(&self, url: &str, names: &[DnsId], csr: &[u8]) -> Result<Chain, Refusal> {
         let mut told = self.told();
         if told.down {
             return Err(down());
@@ -220,7 +220,7 @@ impl Ca for MemoryCa {
         Ok(Chain { pem, alternates: Vec::new() })
     }
 
-    async fn scout(&self, name: &Hostname, solver: &dyn Solver) -> Result<(), Refusal> {
+    async fn scout(&self, name: &DnsId, solver: &dyn Solver) -> Result<(), Refusal> {
         let names = std::slice::from_ref(name);
         self.admit(names)?;
         self.validate(names, solver).await
@@ -240,7 +240,7 @@ fn down() -> Refusal {
     Refusal { cause: Cause::Down, ..refusal(Vec::new(), why) }
 }
 
-fn refusal(names: Vec<Hostname>, why: &str) -> Refusal {
+fn refusal(names: Vec<DnsId>, why: &str) -> Refusal {
     let about =
         |name| Finding::new(Code::NameRefused, name, format!("{name}: the CA refused it: {why}"));
     let mut findings: Vec<_> = names.iter().map(about).collect();

@@ -20,7 +20,9 @@ mod solvers;
 mod taken;
 mod webroot;
 
-pub use acme::{AccountSeen, Acme, Directory, Meta, Registered, Standing, persistent_value};
+pub use acme::{
+    AccountSeen, Acme, Directory, Meta, Registered, Standing, persistent_value, profile_unoffered,
+};
 pub use alpn::Alpn;
 pub use book::{Book, FORGOTTEN};
 pub use caa::{Caa, check as check_caa};
@@ -39,22 +41,22 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::model::{
-    AnsweredFrom, Bundle, Challenge, Code, Finding, Hostname, KeyType, PrivateKey, Renewal,
+    AnsweredFrom, Bundle, Challenge, Code, DnsId, Finding, KeyType, PrivateKey, Renewal,
 };
 
 /// What is wanted of the CA.
 pub struct Order {
     /// The names to put on the certificate.
-    pub names: Vec<Hostname>,
+    pub names: Vec<DnsId>,
     /// Those of them without which there is to be no certificate: they work on what is held, and a
     /// newer version without them would take its place.
-    pub must_stay: Vec<Hostname>,
+    pub must_stay: Vec<DnsId>,
     /// Those of them for which it is ordered, where what is held is good for the others: without any
     /// of these there is to be no certificate either, since one like it is there. Empty: for all.
-    pub sake: Vec<Hostname>,
+    pub sake: Vec<DnsId>,
     /// Those of them that an earlier order failed for: the CA's staging directory is asked about
     /// them first, where it has one.
-    pub failed: Vec<Hostname>,
+    pub failed: Vec<DnsId>,
     /// The kind of key to make.
     pub key_type: KeyType,
     /// A key to use again instead.
@@ -69,7 +71,7 @@ pub struct Order {
 #[derive(Clone, Copy, Debug)]
 pub struct Wanted<'a> {
     /// Its identifiers.
-    pub names: &'a [Hostname],
+    pub names: &'a [DnsId],
     /// The profile, if one is wanted.
     pub profile: Option<&'a str>,
     /// The certificate (DER) that it replaces: such orders count for no limit.
@@ -79,7 +81,7 @@ pub struct Wanted<'a> {
 impl<'a> Wanted<'a> {
     /// For these names, and nothing else.
     #[must_use]
-    pub fn of(names: &'a [Hostname]) -> Self {
+    pub fn of(names: &'a [DnsId]) -> Self {
         Self { names, profile: None, replaces: None }
     }
 }
@@ -117,7 +119,8 @@ impl Unsaid {
 impl Order {
     /// One for these names and nothing else.
     #[must_use]
-    pub fn of(names: Vec<Hostname>, key_type: KeyType) -> Self {
+    pub fn of(names: impl IntoIterator<Item = impl Into<DnsId>>, key_type: KeyType) -> Self {
+        let names = names.into_iter().map(Into::into).collect();
         let (must_stay, sake, failed) = (Vec::new(), Vec::new(), Vec::new());
         Self { names, must_stay, sake, failed, key_type, key: None, profile: None, replaces: None }
     }
@@ -140,7 +143,7 @@ pub struct Issued {
     pub alternates: Vec<String>,
     /// The names that were left out because the CA, the CAA records or the preflight refused
     /// them, one finding each.
-    pub left_out: Vec<(Hostname, Finding)>,
+    pub left_out: Vec<(DnsId, Finding)>,
     /// Whose reason that was.
     pub cause: Cause,
     /// What else was noticed.
@@ -153,7 +156,7 @@ pub struct Refusal {
     /// What was said: about names, or about the order as a whole.
     pub findings: Vec<Finding>,
     /// The names at fault, if names are.
-    pub names: Vec<Hostname>,
+    pub names: Vec<DnsId>,
     /// The CA's Retry-After.
     pub retry_after: Option<Duration>,
     /// Whose reason it is.
@@ -215,13 +218,13 @@ pub enum SignedBy<'a> {
 #[async_trait]
 pub trait Solver: Send + Sync {
     /// Which challenge is answered for `host`: the CA is asked for this one and no other.
-    fn kind(&self, host: &Hostname) -> Challenge {
-        let _ = host;
-        Challenge::Http01
+    fn kind(&self, host: &DnsId) -> Challenge {
+        // A wildcard takes no other.
+        if host.is_wildcard() { Challenge::Dns01 } else { Challenge::Http01 }
     }
 
     /// From where http-01 is answered for `host`: what is to be done where it is not depends on it.
-    fn answered_from(&self, host: &Hostname) -> AnsweredFrom {
+    fn answered_from(&self, host: &DnsId) -> AnsweredFrom {
         let _ = host;
         AnsweredFrom::Port
     }
@@ -233,7 +236,7 @@ pub trait Solver: Send + Sync {
     /// A sentence that says what stands in the way and what to do.
     async fn present(
         &self,
-        host: &Hostname,
+        host: &DnsId,
         token: &str,
         key_authorization: &str,
     ) -> Result<(), String>;
@@ -243,7 +246,7 @@ pub trait Solver: Send + Sync {
     ///
     /// # Errors
     /// As of [`Solver::present`].
-    async fn rehearse(&self, host: &Hostname) -> Result<(), String> {
+    async fn rehearse(&self, host: &DnsId) -> Result<(), String> {
         let _ = host;
         Ok(())
     }
@@ -254,7 +257,7 @@ pub trait Solver: Send + Sync {
     /// # Errors
     /// The hosts it is not to be seen for, each with a sentence that says who does not show it and
     /// what to do.
-    async fn settle(&self, hosts: &[Hostname]) -> Result<(), Vec<(Hostname, String)>> {
+    async fn settle(&self, hosts: &[DnsId]) -> Result<(), Vec<(DnsId, String)>> {
         let _ = hosts;
         Ok(())
     }
@@ -265,7 +268,7 @@ pub trait Solver: Send + Sync {
 
     /// Takes it away again. Never fails: what cannot be removed is logged. What matters is done
     /// at the first poll, so that a dropped future can still clear what it presented.
-    async fn clear(&self, host: &Hostname, token: &str);
+    async fn clear(&self, host: &DnsId, token: &str);
 }
 
 /// The SHA-256 of a key authorization: what tls-alpn-01 shows (RFC 8737 section 3) and, in
@@ -296,7 +299,7 @@ pub trait Ca: Send + Sync {
     /// # Errors
     /// [`Refusal`] by the CA when nothing can become of it: the CA does not know it, or it is
     /// invalid.
-    async fn finish(&self, url: &str, names: &[Hostname], csr: &[u8]) -> Result<Chain, Refusal>;
+    async fn finish(&self, url: &str, names: &[DnsId], csr: &[u8]) -> Result<Chain, Refusal>;
 
     /// Another chain (PEM) for a certificate that was issued, by its URL of [`Chain::alternates`].
     ///
@@ -311,7 +314,7 @@ pub trait Ca: Send + Sync {
     ///
     /// # Errors
     /// [`Refusal`], naming the name where the CA refused it.
-    async fn scout(&self, name: &Hostname, solver: &dyn Solver) -> Result<(), Refusal> {
+    async fn scout(&self, name: &DnsId, solver: &dyn Solver) -> Result<(), Refusal> {
         let _ = (name, solver);
         Ok(())
     }
@@ -322,11 +325,7 @@ pub trait Ca: Send + Sync {
     ///
     /// # Errors
     /// [`Refusal`], naming the names that failed again.
-    async fn rehearse(
-        &self,
-        names: &[Hostname],
-        solver: &dyn Solver,
-    ) -> Result<Vec<Hostname>, Refusal> {
+    async fn rehearse(&self, names: &[DnsId], solver: &dyn Solver) -> Result<Vec<DnsId>, Refusal> {
         let _ = (names, solver);
         Ok(Vec::new())
     }

@@ -20,7 +20,7 @@ use crate::dns::{Dns, Failure, Kind, Record, Reply};
 use crate::http::Http;
 use crate::issue::Solver;
 use crate::issue::presented::Presented;
-use crate::model::{AnsweredFrom, Challenge, Code, Finding, Hostname, Level};
+use crate::model::{AnsweredFrom, Challenge, Code, DnsId, Finding, Hostname, Level};
 
 /// What the preflight saw of one name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,10 +68,11 @@ pub async fn preflight(
     let token = format!("{OWN}{}", random_token());
     let answer = format!("{token}.{}", random_token());
     let mut shown = Presented::by(solver);
-    shown.add(host, &token, &answer).await?;
-    let kind = shown.kind(host);
+    let name = DnsId::Host(host.clone());
+    shown.add(&name, &token, &answer).await?;
+    let kind = shown.kind(&name);
     let port = if kind == Challenge::TlsAlpn01 { TLS_PORT } else { port };
-    let from = solver.answered_from(host);
+    let from = solver.answered_from(&name);
     let asked = Asked { host, port, token: &token, answer: &answer, from };
     let seen = look(&asked, kind, dns, http).await;
     shown.clear().await;

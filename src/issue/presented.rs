@@ -3,12 +3,12 @@
 use futures_util::FutureExt;
 
 use crate::issue::Solver;
-use crate::model::{Challenge, Hostname};
+use crate::model::{Challenge, DnsId};
 
 /// What a solver shows for us. When it goes, dropped futures included, everything is cleared.
 pub(super) struct Presented<'a> {
     solver: &'a dyn Solver,
-    shown: Vec<(Hostname, String)>,
+    shown: Vec<(DnsId, String)>,
 }
 
 impl<'a> Presented<'a> {
@@ -17,12 +17,12 @@ impl<'a> Presented<'a> {
     }
 
     /// Which challenge is answered for this host.
-    pub(super) fn kind(&self, host: &Hostname) -> Challenge {
+    pub(super) fn kind(&self, host: &DnsId) -> Challenge {
         self.solver.kind(host)
     }
 
     /// Waits until all of it can be seen.
-    pub(super) async fn settle(&self) -> Result<(), Vec<(Hostname, String)>> {
+    pub(super) async fn settle(&self) -> Result<(), Vec<(DnsId, String)>> {
         let hosts: Vec<_> = self.shown.iter().map(|(host, _)| host.clone()).collect();
         self.solver.settle(&hosts).await
     }
@@ -30,7 +30,7 @@ impl<'a> Presented<'a> {
     /// Presents one more.
     pub(super) async fn add(
         &mut self,
-        host: &Hostname,
+        host: &DnsId,
         token: &str,
         answer: &str,
     ) -> Result<(), String> {
@@ -63,13 +63,13 @@ mod tests {
 
     use super::Presented;
     use crate::issue::Listener;
-    use crate::model::Hostname;
+    use crate::model::DnsId;
 
     #[tokio::test]
     async fn a_dropped_future_leaves_nothing_behind() {
         let at = std::net::TcpListener::bind("127.0.26.8:0").unwrap().local_addr().unwrap();
         let listener = Listener::new(vec![at]);
-        let host = Hostname::parse("mx.a.example").unwrap();
+        let host = DnsId::parse("mx.a.example").unwrap();
         let work = async {
             let mut shown = Presented::by(&listener);
             shown.add(&host, "t", "t.k").await.unwrap();

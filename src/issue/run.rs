@@ -12,7 +12,7 @@ use crate::issue::caa::{self, Caa};
 use crate::issue::key::Key;
 use crate::issue::preflight::{Seen, preflight};
 use crate::issue::{Ca, CaIdentity, Cause, Chain, Issued, Order, Refusal, Solver, Wanted};
-use crate::model::{Bundle, Challenge, Code, DnsId, Finding, Hostname, Version};
+use crate::model::{Bundle, Challenge, Code, DnsId, Finding, Version};
 use crate::store::UnderWay;
 
 /// Issues one certificate: CAA and preflight leave hopeless names out, the order is made, names
@@ -76,7 +76,7 @@ impl Issued {
     pub(super) fn of(
         key: Key,
         chain: Chain,
-        left_out: Vec<(Hostname, Finding)>,
+        left_out: Vec<(DnsId, Finding)>,
         findings: Vec<Finding>,
     ) -> Self {
         let Chain { pem, alternates } = chain;
@@ -88,14 +88,14 @@ impl Issued {
 /// What is left of an order while it is worked on.
 struct Work {
     /// Still to be certified.
-    names: Vec<Hostname>,
+    names: Vec<DnsId>,
     /// Not to be left out: see [`Order::must_stay`].
-    must_stay: Vec<Hostname>,
+    must_stay: Vec<DnsId>,
     /// For whom all this is: see [`Order::sake`].
-    sake: Vec<Hostname>,
-    left_out: Vec<(Hostname, Finding)>,
+    sake: Vec<DnsId>,
+    left_out: Vec<(DnsId, Finding)>,
     /// Those of them that the CA does not want, whatever it would find there.
-    declined: Vec<Hostname>,
+    declined: Vec<DnsId>,
     findings: Vec<Finding>,
 }
 
@@ -105,7 +105,7 @@ impl Work {
             .into_iter()
             .map(|name| async move {
                 let kind = solver.kind(&name);
-                let said = caa::check(dns, &DnsId::Host(name.clone()), identity, kind).await;
+                let said = caa::check(dns, &name, identity, kind).await;
                 (name, said)
             })
             .collect();
@@ -184,7 +184,7 @@ impl Work {
         let tried: Vec<_> = std::mem::take(&mut self.names)
             .into_iter()
             .map(|name| async move {
-                let seen = preflight(&name, port, dns, http, solver).await;
+                let seen = preflight(name.domain(), port, dns, http, solver).await;
                 (name, seen)
             })
             .collect();
@@ -226,7 +226,7 @@ impl Work {
         solver: &dyn Solver,
         book: &Book<'_>,
     ) -> Result<Chain, Refusal> {
-        let ours = |names: &[Hostname], why| of_our_own(names, why);
+        let ours = |names: &[DnsId], why| of_our_own(names, why);
         for round in 1.. {
             if self.names.is_empty() {
                 break;
@@ -275,7 +275,7 @@ impl Work {
     /// Whether, with this, a name is left out that must stay, or are all for which it is ordered.
     fn must_end(&self, refusal: &Refusal) -> bool {
         let left_out = self.left_out.iter().map(|(name, _)| name);
-        let out: Vec<&Hostname> = left_out.chain(&refusal.names).collect();
+        let out: Vec<&DnsId> = left_out.chain(&refusal.names).collect();
         out.iter().any(|name| self.must_stay.contains(name))
             || !self.sake.is_empty() && self.sake.iter().all(|name| out.contains(&name))
     }
@@ -294,7 +294,7 @@ impl Work {
         }
         self.names.retain(|name| !names.contains(name));
         for name in names {
-            let finding = findings.iter().find(|f| f.subject == name.as_str()).cloned();
+            let finding = findings.iter().find(|f| f.subject == name.to_string()).cloned();
             let finding = finding.unwrap_or_else(|| {
                 Finding::new(Code::NameRefused, &name, format!("{name}: the CA refused it"))
             });
@@ -304,7 +304,7 @@ impl Work {
 
     /// Whose reason it is that names were left out: the CA's where it is of all of them.
     fn cause(&self) -> Cause {
-        let of_the_ca = |(name, found): &(Hostname, Finding)| {
+        let of_the_ca = |(name, found): &(DnsId, Finding)| {
             found.code == Code::CaaForbids || self.declined.contains(name)
         };
         if self.left_out.iter().all(of_the_ca) { Cause::Ca } else { Cause::Names }
@@ -326,8 +326,9 @@ impl Work {
 }
 
 /// A refusal the CA has no part in.
-fn of_our_own(names: &[Hostname], why: String) -> Refusal {
-    Refusal::of_our_own(names.first().map_or("order", Hostname::as_str), why)
+fn of_our_own(names: &[DnsId], why: String) -> Refusal {
+    let about = names.first().map_or_else(|| "order".to_owned(), ToString::to_string);
+    Refusal::of_our_own(&about, why)
 }
 
 /// Orders for one certificate in one run.

@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use crate::config::Config;
 use crate::issue::Solver;
 use crate::issue::by_host::ByHost;
-use crate::model::{AnsweredFrom, Challenge, Hostname, Ways};
+use crate::model::{AnsweredFrom, Challenge, DnsId, Ways};
 
 /// What the configuration answers challenges with.
 pub struct Solvers {
@@ -35,7 +35,7 @@ impl Solvers {
         self
     }
 
-    fn of(&self, host: &Hostname) -> Result<&dyn Solver, String> {
+    fn of(&self, host: &DnsId) -> Result<&dyn Solver, String> {
         let kind = self.kind(host);
         let solver = self.kinds.get(&kind).map(|solver| &**solver);
         solver.ok_or_else(|| format!("{host} takes {kind}, and nothing here answers it"))
@@ -44,23 +44,23 @@ impl Solvers {
 
 #[async_trait]
 impl Solver for Solvers {
-    fn kind(&self, host: &Hostname) -> Challenge {
+    fn kind(&self, host: &DnsId) -> Challenge {
         self.ways.of(host).challenge
     }
 
-    fn answered_from(&self, host: &Hostname) -> AnsweredFrom {
+    fn answered_from(&self, host: &DnsId) -> AnsweredFrom {
         self.of(host).map_or(AnsweredFrom::Port, |solver| solver.answered_from(host))
     }
 
-    async fn present(&self, host: &Hostname, token: &str, answer: &str) -> Result<(), String> {
+    async fn present(&self, host: &DnsId, token: &str, answer: &str) -> Result<(), String> {
         self.of(host)?.present(host, token, answer).await
     }
 
-    async fn rehearse(&self, host: &Hostname) -> Result<(), String> {
+    async fn rehearse(&self, host: &DnsId) -> Result<(), String> {
         self.of(host)?.rehearse(host).await
     }
 
-    async fn settle(&self, hosts: &[Hostname]) -> Result<(), Vec<(Hostname, String)>> {
+    async fn settle(&self, hosts: &[DnsId]) -> Result<(), Vec<(DnsId, String)>> {
         let mut unseen = Vec::new();
         for (kind, solver) in &self.kinds {
             let own: Vec<_> =
@@ -78,7 +78,7 @@ impl Solver for Solvers {
         }
     }
 
-    async fn clear(&self, host: &Hostname, token: &str) {
+    async fn clear(&self, host: &DnsId, token: &str) {
         if let Ok(solver) = self.of(host) {
             solver.clear(host, token).await;
         }

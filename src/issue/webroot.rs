@@ -13,7 +13,7 @@ use rustix::io::Errno;
 
 use crate::issue::Solver;
 use crate::issue::preflight::OWN;
-use crate::model::{AnsweredFrom, Hostname};
+use crate::model::{AnsweredFrom, DnsId};
 
 /// Files below `DIR/.well-known/acme-challenge`. The directory itself is the admin's word and may
 /// be reached by links; below it no link is followed, since the web server's user may write there
@@ -115,13 +115,13 @@ impl Webroot {
 
 #[async_trait]
 impl Solver for Webroot {
-    fn answered_from(&self, _host: &Hostname) -> AnsweredFrom {
+    fn answered_from(&self, _host: &DnsId) -> AnsweredFrom {
         AnsweredFrom::Directory(self.directory.clone())
     }
 
     async fn present(
         &self,
-        _host: &Hostname,
+        _host: &DnsId,
         token: &str,
         key_authorization: &str,
     ) -> Result<(), String> {
@@ -140,7 +140,7 @@ impl Solver for Webroot {
         Ok(())
     }
 
-    async fn clear(&self, _host: &Hostname, token: &str) {
+    async fn clear(&self, _host: &DnsId, token: &str) {
         let mut shown = self.lock();
         let Some(count) = shown.get_mut(token) else { return };
         *count -= 1;
@@ -186,10 +186,10 @@ mod tests {
 
     use super::Webroot;
     use crate::issue::Solver;
-    use crate::model::Hostname;
+    use crate::model::DnsId;
 
-    fn host() -> Hostname {
-        Hostname::parse("mx.example.org").unwrap()
+    fn host() -> DnsId {
+        DnsId::parse("mx.example.org").unwrap()
     }
 
     #[tokio::test]

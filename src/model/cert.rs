@@ -232,6 +232,16 @@ impl Facts {
         self.names.iter().any(|name| name.matches(host))
     }
 
+    /// Whether the certificate does what a name of an order is for: a host by whatever name of it, a
+    /// wildcard by itself.
+    #[must_use]
+    pub fn carries(&self, name: &DnsId) -> bool {
+        match name {
+            DnsId::Host(host) => self.covers(host),
+            DnsId::Wildcard(_) => self.names.contains(name),
+        }
+    }
+
     /// Whether the certificate is within its dates.
     #[must_use]
     pub fn valid_at(&self, now: Timestamp) -> bool {

@@ -6,7 +6,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use crate::model::Hostname;
+use crate::model::{DnsId, Hostname};
 
 /// A kind of challenge (RFC 8555 section 8, RFC 8737).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -41,11 +41,14 @@ pub struct Ways {
 }
 
 impl Ways {
-    /// The way of one name.
+    /// The way of one name. Wildcards have one alone (RFC 8555 section 8.3, RFC 8737 section 3).
     #[must_use]
-    pub fn of(&self, name: &Hostname) -> Way {
-        let listed = self.listed.get(name).map(|challenge| (*challenge, Because::Listed));
-        let (challenge, because) = listed.unwrap_or(self.rest);
+    pub fn of(&self, name: &DnsId) -> Way {
+        let listed = |host| self.listed.get(host).map(|challenge| (*challenge, Because::Listed));
+        let (challenge, because) = match name {
+            DnsId::Host(host) => listed(host).unwrap_or(self.rest),
+            DnsId::Wildcard(_) => (Challenge::Dns01, Because::Wildcard),
+        };
         Way { name: name.clone(), challenge, because }
     }
 }
@@ -54,7 +57,7 @@ impl Ways {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Way {
     /// The name.
-    pub name: Hostname,
+    pub name: DnsId,
     /// What it takes.
     pub challenge: Challenge,
     /// Why that one.
@@ -70,6 +73,7 @@ impl Way {
             Because::Only => "no other [challenge] is configured".to_owned(),
             Because::Listed => format!("hosts of [challenge.{}] name it", self.challenge),
             Because::Rest => "no other [challenge] names it".to_owned(),
+            Because::Wildcard => "a wildcard takes no other".to_owned(),
         }
     }
 }
@@ -86,6 +90,8 @@ pub enum Because {
     Listed,
     /// It stands in no other table's `hosts`.
     Rest,
+    /// It is a wildcard.
+    Wildcard,
 }
 
 /// From where the CA's question on port 80 is answered.

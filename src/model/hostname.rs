@@ -172,6 +172,29 @@ impl DnsId {
         }
     }
 
+    /// The host itself, or the domain below which a wildcard stands: what the DNS is asked about,
+    /// and how a CA's authorization calls both (RFC 8555 section 7.1.4).
+    #[must_use]
+    pub fn domain(&self) -> &Hostname {
+        let (Self::Host(name) | Self::Wildcard(name)) = self;
+        name
+    }
+
+    /// The host, where it is one.
+    #[must_use]
+    pub fn host(&self) -> Option<&Hostname> {
+        match self {
+            Self::Host(host) => Some(host),
+            Self::Wildcard(_) => None,
+        }
+    }
+
+    /// Whether it is a wildcard.
+    #[must_use]
+    pub fn is_wildcard(&self) -> bool {
+        matches!(self, Self::Wildcard(_))
+    }
+
     /// Whether a certificate with this name is one for `host` (RFC 9525 section 6.3).
     #[must_use]
     pub fn matches(&self, host: &Hostname) -> bool {
@@ -181,6 +204,12 @@ impl DnsId {
                 host.as_str().split_once('.').is_some_and(|(_, rest)| rest == domain.as_str())
             }
         }
+    }
+}
+
+impl From<Hostname> for DnsId {
+    fn from(host: Hostname) -> Self {
+        Self::Host(host)
     }
 }
 

@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use crate::model::{
-    CertName, Code, DnsId, Facts, Failed, Finding, Hostname, Level, Mark, Ordered, Spent,
-    Timestamp, Version, Weight,
+    CertName, Code, DnsId, Facts, Failed, Finding, Level, Mark, Ordered, Spent, Timestamp, Version,
+    Weight,
 };
 use crate::plan::held::due_at;
 use crate::plan::limits::{Limit, Limits};
@@ -24,7 +24,7 @@ pub struct Budget {
     /// What was asked of it.
     pub spent: Spent,
     /// Certificates whose order lies at the CA already: going on with it counts for nothing.
-    pub under_way: BTreeMap<CertName, BTreeSet<Hostname>>,
+    pub under_way: BTreeMap<CertName, BTreeSet<DnsId>>,
     /// Certificates whose next order replaces the one held by the CA's own renewal information
     /// (RFC 9773).
     pub announced: BTreeSet<CertName>,
@@ -75,7 +75,7 @@ impl Budget {
     pub fn order(
         &self,
         certificate: &CertName,
-        names: &[Hostname],
+        names: &[DnsId],
         held: Option<&Held>,
         at: Timestamp,
     ) -> Ordered {
@@ -86,21 +86,21 @@ impl Budget {
 
     /// What is to be noted when a certificate came: of which CA, for which set of names.
     #[must_use]
-    pub fn came(&self, names: &[Hostname]) -> (Mark, Mark) {
+    pub fn came(&self, names: &[DnsId]) -> (Mark, Mark) {
         (self.ca, set(names))
     }
 
     /// What is to be noted when names could not be validated.
     #[must_use]
-    pub fn failure(&self, names: &[Hostname], at: Timestamp) -> Failed {
-        let names = names.iter().map(|name| Mark::of(name.as_str())).collect();
+    pub fn failure(&self, names: &[DnsId], at: Timestamp) -> Failed {
+        let names = names.iter().map(|name| Mark::of(&name.to_string())).collect();
         Failed { at, ca: self.ca, names }
     }
 
     pub(super) fn claim(
         &self,
         certificate: &CertName,
-        names: &[Hostname],
+        names: &[DnsId],
         held: Option<&Held>,
         because: &Reason,
     ) -> Option<Claim> {
@@ -113,7 +113,7 @@ impl Budget {
             _ => None,
         };
         let domains = if weight == Weight::New { domains(names) } else { Vec::new() };
-        let names_of = |name: &Hostname| Mark::of(name.as_str());
+        let names_of = |name: &DnsId| Mark::of(&name.to_string());
         let failing = self.limits.failures.is_some() && self.spent.failed(self.ca).next().is_some();
         let marks = if failing { names.iter().map(names_of).collect() } else { Vec::new() };
         let newest = held.and_then(|held| held.versions.last());
@@ -121,14 +121,10 @@ impl Budget {
         Some(Claim { weight, set: set(names), domains, names: marks, end, due })
     }
 
-    fn weight(&self, certificate: &CertName, names: &[Hostname], held: Option<&Held>) -> Weight {
+    fn weight(&self, certificate: &CertName, names: &[DnsId], held: Option<&Held>) -> Weight {
         let same = |facts: &Facts| {
-            let wanted: BTreeSet<&str> = names.iter().map(Hostname::as_str).collect();
-            facts.names.len() == wanted.len()
-                && facts.names.iter().all(|id| match id {
-                    DnsId::Host(name) => wanted.contains(name.as_str()),
-                    DnsId::Wildcard(_) => false,
-                })
+            let wanted: BTreeSet<&DnsId> = names.iter().collect();
+            facts.names.len() == wanted.len() && facts.names.iter().all(|id| wanted.contains(id))
         };
         let of_others = |version: Version| {
             !self.foreign.is_empty() && self.foreign.contains(&(certificate.clone(), version))
@@ -373,14 +369,17 @@ pub(super) fn spread(facts: &Facts) -> Duration {
 }
 
 /// The registered domains of these names, each once.
-fn domains(names: &[Hostname]) -> Vec<Mark> {
-    let of = |name: &Hostname| Mark::of(psl::domain_str(name.as_str()).unwrap_or(name.as_str()));
+fn domains(names: &[DnsId]) -> Vec<Mark> {
+    let of = |name: &DnsId| {
+        let name = name.domain().as_str();
+        Mark::of(psl::domain_str(name).unwrap_or(name))
+    };
     names.iter().map(of).collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 /// The mark of a set of names, whatever their order.
-fn set(names: &[Hostname]) -> Mark {
-    let names: BTreeSet<&str> = names.iter().map(Hostname::as_str).collect();
+fn set(names: &[DnsId]) -> Mark {
+    let names: BTreeSet<String> = names.iter().map(ToString::to_string).collect();
     Mark::of(&names.into_iter().collect::<Vec<_>>().join(" "))
 }
 

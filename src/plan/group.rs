@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::model::{CertName, DnsId, Facts, Host, Hostname};
+use crate::plan::wild::{Wild, says_the_same};
 use crate::plan::{Held, Wish};
 
 /// Groups the included hosts: by the longest configured domain that is a suffix, else by the
@@ -12,27 +13,44 @@ use crate::plan::{Held, Wish};
 ///
 /// An undecided host stays where a held certificate covers it: silence is no reason to lose a
 /// name. One that is certainly gone is left out of the next order, and orders none by itself. Where several cover a host, it belongs to the one that ends last.
+///
+/// A wildcard that is wanted stands for its hosts: CAs refuse an order that names both. Where it
+/// cannot be had, they stand for themselves, on another certificate than it.
 pub(super) fn group(
     hosts: &[Host],
     domains: &[Hostname],
+    wild: &[Wild],
     held: &[Held],
     limit: usize,
 ) -> Vec<Wish> {
     let limit = limit.max(1);
     let domains: HashSet<&str> = domains.iter().map(Hostname::as_str).collect();
     let covering = Covering::of(held);
-    let mut grouped: BTreeMap<CertName, Vec<Hostname>> = BTreeMap::new();
-    let mut homeless: Vec<(Hostname, &Hostname)> = Vec::new();
+    let mut grouped: BTreeMap<CertName, Vec<DnsId>> = BTreeMap::new();
+    let mut homeless: Vec<(Hostname, DnsId)> = Vec::new();
+    for Wild { domain, .. } in wild {
+        let (base, id) = (base(domain, &domains), DnsId::Wildcard(domain.clone()));
+        match covering.of_wildcard(domain, &base) {
+            Some(name) => grouped.entry(name.clone()).or_default().push(id),
+            None => homeless.push((base, id)),
+        }
+    }
+    let wild: HashMap<&str, bool> =
+        wild.iter().map(|wild| (wild.domain.as_str(), wild.fails)).collect();
     let mut guests: Vec<(&CertName, Hostname, &Hostname, bool)> = Vec::new();
     for (host, included) in distinct(hosts) {
         let base = base(host, &domains);
+        let fails = wild.get(above(host));
         match covering.find(host, &base) {
+            _ if fails == Some(&false) => {}
             Some((name, Bond::Named)) => {
-                grouped.entry(name.clone()).or_default().push(host.clone())
+                grouped.entry(name.clone()).or_default().push(DnsId::Host(host.clone()));
             }
-            Some((name, Bond::Loose)) => guests.push((name, base, host, included)),
-            None if included => homeless.push((base, host)),
-            None => {}
+            Some((name, Bond::Loose)) if fails.is_none() => {
+                guests.push((name, base, host, included));
+            }
+            _ if included => homeless.push((base, DnsId::Host(host.clone()))),
+            _ => {}
         }
     }
     // A wildcard covers more hosts than an order may name: the rest find another place.
@@ -40,38 +58,47 @@ pub(super) fn group(
     for (name, base, host, included) in guests {
         let names = grouped.entry(name.clone()).or_default();
         if names.len() < limit {
-            names.push(host.clone());
+            names.push(DnsId::Host(host.clone()));
         } else if included {
-            homeless.push((base, host));
+            homeless.push((base, DnsId::Host(host.clone())));
         }
     }
     house(homeless, &mut grouped, limit);
-    let wish = |(name, mut names): (CertName, Vec<Hostname>)| {
+    let wish = |(name, mut names): (CertName, Vec<DnsId>)| {
         names.sort();
         Wish { name, names }
     };
     grouped.into_iter().filter(|(_, names)| !names.is_empty()).map(wish).collect()
 }
 
-/// Gives every host without a certificate a place: the first certificate of its group with room.
+/// Gives every name without a certificate a place: the first certificate of its group with room,
+/// on which no wildcard stands beside a host that it stands for.
 fn house(
-    homeless: Vec<(Hostname, &Hostname)>,
-    grouped: &mut BTreeMap<CertName, Vec<Hostname>>,
+    homeless: Vec<(Hostname, DnsId)>,
+    grouped: &mut BTreeMap<CertName, Vec<DnsId>>,
     limit: usize,
 ) {
     let mut numbers: HashMap<Hostname, usize> = HashMap::new();
-    for (base, host) in homeless {
-        let mut number = numbers.get(&base).copied().unwrap_or(1);
+    for (base, id) in homeless {
+        let first = numbers.entry(base.clone()).or_insert(1);
+        let mut number = *first;
         loop {
             let names = grouped.entry(CertName::of_group(&base, number)).or_default();
-            if names.len() < limit {
-                names.push(host.clone());
+            if names.len() < limit && !names.iter().any(|other| says_the_same(other, &id)) {
+                names.push(id);
                 break;
+            }
+            if names.len() >= limit && number == *first {
+                *first += 1;
             }
             number += 1;
         }
-        numbers.insert(base, number);
     }
+}
+
+/// The domain above a host.
+fn above(host: &Hostname) -> &str {
+    host.as_str().split_once('.').map_or("", |(_, parent)| parent)
 }
 
 /// Each host that may have a certificate once, with whether it is included somewhere. A host that
@@ -139,20 +166,25 @@ impl<'a> Covering<'a> {
     /// The certificate a host stays on: of those that name it (else of those with a wildcard for
     /// it) the one that ends last; of equals the one of its own group.
     fn find(&self, host: &Hostname, base: &Hostname) -> Option<(&'a CertName, Bond)> {
-        let last = |found: &Vec<(&'a CertName, &'a Facts)>| {
-            found
-                .iter()
-                .min_by_key(|(name, facts)| {
-                    (Reverse(facts.not_after), name.as_str() != base.as_str(), *name)
-                })
-                .map(|(name, _)| *name)
-        };
-        if let Some(name) = self.exact.get(host.as_str()).and_then(last) {
-            return Some((name, Bond::Named));
-        }
-        let parent = host.as_str().split_once('.').map_or("", |(_, parent)| parent);
-        self.wildcard.get(parent).and_then(last).map(|name| (name, Bond::Loose))
+        let named = self.exact.get(host.as_str()).and_then(|found| last(found, base));
+        named.map(|name| (name, Bond::Named)).or_else(|| {
+            let found = self.wildcard.get(above(host)).and_then(|found| last(found, base));
+            found.map(|name| (name, Bond::Loose))
+        })
     }
+
+    /// The certificate a wildcard stays on.
+    fn of_wildcard(&self, domain: &Hostname, base: &Hostname) -> Option<&'a CertName> {
+        self.wildcard.get(domain.as_str()).and_then(|found| last(found, base))
+    }
+}
+
+/// The one that ends last; of equals the one of the group itself.
+fn last<'a>(found: &[(&'a CertName, &'a Facts)], base: &Hostname) -> Option<&'a CertName> {
+    let first = found.iter().min_by_key(|(name, facts)| {
+        (Reverse(facts.not_after), name.as_str() != base.as_str(), *name)
+    });
+    first.map(|(name, _)| *name)
 }
 
 /// A certificate name of the same group that nobody has: for names that must not wait for one
@@ -185,7 +217,7 @@ pub(super) fn free_name(
 mod tests {
     use std::fmt::Write;
 
-    use super::group;
+    use super::{Wild, group};
     use crate::model::{
         CertName, DnsId, Facts, Host, Hostname, KeyType, Points, Sha256, Timestamp, Version, Why,
     };
@@ -233,11 +265,15 @@ mod tests {
     }
 
     fn grouped(hosts: &str, held: &[Held], limit: usize) -> String {
+        with_wild(hosts, &[], held, limit)
+    }
+
+    fn with_wild(hosts: &str, wild: &[Wild], held: &[Held], limit: usize) -> String {
         let hosts: Vec<Host> = hosts.split(' ').map(host).collect();
         let domains = [name("example.org"), name("lists.example.org")];
         let mut text = String::new();
-        for wish in group(&hosts, &domains, held, limit) {
-            let names: Vec<&str> = wish.names.iter().map(Hostname::as_str).collect();
+        for wish in group(&hosts, &domains, wild, held, limit) {
+            let names: Vec<String> = wish.names.iter().map(ToString::to_string).collect();
             write!(text, "{}: {}; ", wish.name, names.join(" ")).unwrap();
         }
         text
@@ -299,9 +335,59 @@ mod tests {
     }
 
     #[test]
+    fn a_wildcard_stands_for_its_hosts_unless_it_cannot_be_had() {
+        let hosts = "example.org mx.example.org a.b.example.org mx.example.net";
+        let wild = |domain: &str, fails| vec![Wild { domain: name(domain), fails }];
+        let plain = [held("example.org", "mx.example.org", 5)];
+        let both =
+            [held("example.org", "mx.example.org", 5), held("example.org-2", "*.example.org", 9)];
+        let alone = "example.net: mx.example.net; ";
+        for (wild, held, expected) in [
+            (
+                wild("example.org", false),
+                &[][..],
+                "example.org: a.b.example.org example.org *.example.org; ",
+            ),
+            // The certificate that names its host is nobody's wish any more, and ends by itself.
+            (
+                wild("example.org", false),
+                &plain,
+                "example.org: a.b.example.org example.org *.example.org; ",
+            ),
+            (
+                wild("example.org", false),
+                &both,
+                "example.org: a.b.example.org example.org; example.org-2: *.example.org; ",
+            ),
+            (
+                wild("example.org", true),
+                &plain,
+                "example.org: a.b.example.org example.org mx.example.org; example.org-2: *.example.org; ",
+            ),
+            (
+                wild("example.org", true),
+                &[],
+                "example.org: a.b.example.org example.org *.example.org; example.org-2: mx.example.org; ",
+            ),
+            (
+                wild("b.example.org", false),
+                &plain,
+                "example.org: example.org mx.example.org *.b.example.org; ",
+            ),
+        ] {
+            let expected = format!("{alone}{expected}");
+            assert_eq!(with_wild(hosts, &wild, held, 25), expected, "{wild:?} {held:?}");
+        }
+        assert_eq!(
+            with_wild("a.example.org", &wild("a.example.org", false), &[], 1),
+            "example.org: *.a.example.org; example.org-2: a.example.org; "
+        );
+    }
+
+    #[test]
     fn a_hundred_thousand_names_are_grouped_without_a_square() {
         let hosts: Vec<Host> = (0..100_000).map(|n| host(&format!("h{n}.example.org"))).collect();
-        let wishes = group(&hosts, &[name("example.org")], &[], 25);
+        let wishes = group(&hosts, &[name("example.org")], &[], &[], 25);
         assert_eq!(wishes.len(), 4_000);
         assert!(wishes.iter().all(|wish| wish.names.len() == 25));
     }

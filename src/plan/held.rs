@@ -43,10 +43,10 @@ pub(super) fn last_call(facts: &Facts) -> Timestamp {
 /// version without them would take its place; after the last call the others go on a certificate of
 /// their own instead (design rule 9).
 #[must_use]
-pub fn must_stay(held: &Held, names: &[Hostname], now: Timestamp) -> Vec<Hostname> {
+pub fn must_stay(held: &Held, names: &[DnsId], now: Timestamp) -> Vec<DnsId> {
     // Which of them is shown may be for TLSA to say: a bad one as well.
     let works = held.versions.iter().map(|one| &one.facts).filter(|facts| facts.valid_at(now));
-    let covers = |name: &&Hostname| works.clone().any(|facts| facts.covers(name));
+    let covers = |name: &&DnsId| works.clone().any(|facts| facts.carries(name));
     names.iter().filter(covers).cloned().collect()
 }
 
@@ -128,10 +128,11 @@ const SHORTEST_WAIT: Duration = Duration::from_secs(30 * 60);
 /// Says that an order waits, for which names the last one failed, and until when.
 pub(super) fn held_back(
     certificate: &CertName,
-    refused: Option<&BTreeSet<Hostname>>,
+    refused: Option<&BTreeSet<DnsId>>,
     until: Timestamp,
 ) -> Finding {
-    let names: Vec<&str> = refused.into_iter().flatten().map(Hostname::as_str).take(3).collect();
+    let names: Vec<String> =
+        refused.into_iter().flatten().take(3).map(ToString::to_string).collect();
     let more = refused.map_or(0, |names| names.len().saturating_sub(3));
     let what = match (names.is_empty(), more) {
         (true, _) => "the last order failed".to_owned(),
@@ -170,13 +171,13 @@ impl<'a> Adoptables<'a> {
     /// works. Any other pair must be as good as a new one.
     pub(super) fn find(&self, wish: &Wish) -> Option<&'a Adoptable> {
         let ids = wish.names.iter().flat_map(|name| {
-            let wildcard = name.parent().map(DnsId::Wildcard);
-            std::iter::once(DnsId::Host(name.clone())).chain(wildcard)
+            let wildcard = name.host().and_then(Hostname::parent).map(DnsId::Wildcard);
+            std::iter::once(name.clone()).chain(wildcard)
         });
         let pairs: Vec<&Adoptable> =
             ids.filter_map(|id| self.by_name.get(&id)).flatten().copied().collect();
         let covered =
-            |pair: &Adoptable| wish.names.iter().filter(|name| pair.facts.covers(name)).count();
+            |pair: &Adoptable| wish.names.iter().filter(|name| pair.facts.carries(name)).count();
         let is_whole = |pair: &&Adoptable| {
             covered(pair) == wish.names.len()
                 && due_at(&pair.facts) > self.now

@@ -5,9 +5,7 @@ mod desk;
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use crate::model::{
-    CertName, Code, DnsId, Facts, Finding, Hostname, NextKey, Sha256, Timestamp, Version,
-};
+use crate::model::{CertName, Code, DnsId, Facts, Finding, NextKey, Sha256, Timestamp, Version};
 use crate::plan::group::free_name;
 use crate::plan::held::{Adoptables, due_at, held_back};
 use crate::plan::issue::desk::Desk;
@@ -21,7 +19,7 @@ const ASSUMED_LIFE: Duration = Duration::from_secs(90 * 24 * 60 * 60);
 /// One order that is to be placed.
 struct Order {
     certificate: CertName,
-    names: Vec<Hostname>,
+    names: Vec<DnsId>,
     because: Reason,
 }
 
@@ -186,7 +184,7 @@ fn place(scene: &Scene<'_>, order: Order, ca: Option<(usize, Instead)>) -> (Step
         .and_then(|held| held.versions.iter().find(|version| Some(version.version) == reuse_key));
     let unknown = Sha256([0; 32]);
     let facts = Facts {
-        names: names.iter().cloned().map(DnsId::Host).collect(),
+        names: names.clone(),
         not_before: scene.now,
         not_after: scene.now.plus(ASSUMED_LIFE),
         issuer: String::new(),
@@ -212,7 +210,7 @@ fn place(scene: &Scene<'_>, order: Order, ca: Option<(usize, Instead)>) -> (Step
 fn rolled<'a>(
     scene: &Scene<'a>,
     held: &Held,
-    names: &[Hostname],
+    names: &[DnsId],
     because: &Reason,
 ) -> Option<&'a NextKey> {
     let is_asked = matches!(because, Reason::KeyType | Reason::Exposed | Reason::NewKey);
@@ -222,7 +220,7 @@ fn rolled<'a>(
 /// The version whose key is used again, unless a person wants a new one: one that TLSA pins; else,
 /// where that is configured, or where a server keeps key and chain in two files, the last one, so
 /// that nobody reads a key beside another's chain.
-fn reused(scene: &Scene<'_>, held: &Held, names: &[Hostname], because: &Reason) -> Option<Version> {
+fn reused(scene: &Scene<'_>, held: &Held, names: &[DnsId], because: &Reason) -> Option<Version> {
     if scene.wants_new_key(held) {
         return None;
     }

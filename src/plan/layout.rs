@@ -87,6 +87,7 @@ impl<'a> Scene<'a> {
             }
         }
         for name in desired.certificates.iter().flat_map(|wish| &wish.names) {
+            let Some(name) = name.host() else { continue };
             if let Some((_, domain)) = name.as_str().split_once('.') {
                 below.entry(domain).or_default().insert(name);
             }

@@ -27,15 +27,21 @@ pub fn let_go(
         return BTreeSet::new();
     }
     let elsewhere = elsewhere(&wished, having);
+    let is_elsewhere = |host: &Hostname| {
+        let wildcard = || host.parent().map(DnsId::Wildcard);
+        elsewhere.contains(&DnsId::Host(host.clone()))
+            || wildcard().is_some_and(|id| elsewhere.contains(&id))
+    };
     let is_over = |id: &DnsId| match id {
         _ if gone.contains(id) => true,
-        DnsId::Host(host) => elsewhere.contains(host),
+        DnsId::Host(host) => is_elsewhere(host),
+        DnsId::Wildcard(_) if elsewhere.contains(id) => true,
         DnsId::Wildcard(domain) => {
             let below = hosts.iter().filter(|host| {
                 (host.included || host.undecided) && host.host.parent().as_ref() == Some(domain)
             });
             let mut below = below.peekable();
-            below.peek().is_some() && below.all(|host| elsewhere.contains(&host.host))
+            below.peek().is_some() && below.all(|host| is_elsewhere(&host.host))
         }
     };
     let guard = Guard::of(having.pins);
@@ -48,17 +54,14 @@ pub fn let_go(
 }
 
 /// The wanted names whose certificate is within its dates.
-fn elsewhere<'a>(
-    wished: &HashMap<&CertName, &'a Wish>,
-    having: &Having<'_>,
-) -> HashSet<&'a Hostname> {
+fn elsewhere<'a>(wished: &HashMap<&CertName, &'a Wish>, having: &Having<'_>) -> HashSet<&'a DnsId> {
     let guard = Guard::of(having.pins);
     let mut names = HashSet::new();
     for held in having.held {
         let Some(wish) = wished.get(&held.name) else { continue };
         let shown = choice(&guard, held, having).filter(|own| own.facts.valid_at(having.now));
         let Some(shown) = shown else { continue };
-        names.extend(wish.names.iter().filter(|name| shown.facts.covers(name)));
+        names.extend(wish.names.iter().filter(|name| shown.facts.carries(name)));
     }
     names
 }

@@ -18,6 +18,7 @@ mod rollover;
 mod server;
 mod sourced;
 mod turn;
+mod wild;
 mod world;
 
 pub use budget::{Budget, Schedule};
@@ -31,6 +32,7 @@ pub use rollover::shown_everywhere;
 pub use server::opens_anew;
 pub use sourced::{Having, wishes};
 pub use turn::{Instead, Passed};
+pub use wild::Wild;
 pub use world::{
     Adoptable, Declined, Desired, Edit, Fallback, FileSeen, Held, HeldVersion, Hook, Observed,
     Seen, Sourced, Wish,
@@ -40,7 +42,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{CertName, Finding, Hostname, KeyHash, Owner, Sha256, Timestamp, Version, Way};
+use crate::model::{CertName, DnsId, Finding, KeyHash, Owner, Sha256, Timestamp, Version, Way};
 use crate::plan::layout::Scene;
 use crate::servers::{Part, ServerId};
 
@@ -107,7 +109,7 @@ pub enum Action {
         /// Which.
         certificate: CertName,
         /// The names to ask for.
-        names: Vec<Hostname>,
+        names: Vec<DnsId>,
         /// The challenge each of them takes, in the order of the names.
         ways: Vec<Way>,
         /// A key to use again (TLSA pins it): that of this version.
@@ -233,7 +235,7 @@ impl Action {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reason {
     /// No certificate covers these hosts.
-    Missing(Vec<Hostname>),
+    Missing(Vec<DnsId>),
     /// It ends at this moment and a third of its life is left.
     Due(Timestamp),
     /// It ends at this moment, and its CA wants it renewed before the usual time; with the page
@@ -242,7 +244,7 @@ pub enum Reason {
     /// It has ended.
     Expired(Timestamp),
     /// The last order failed for these hosts, which work: it is tried again while they do.
-    Refused(Vec<Hostname>),
+    Refused(Vec<DnsId>),
     /// Others could read its key.
     Exposed,
     /// A person asked for a new key.

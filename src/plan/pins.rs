@@ -72,7 +72,7 @@ pub(super) struct Guard<'a> {
     exact: HashMap<&'a str, Vec<&'a Pins>>,
     below: HashMap<&'a str, Vec<&'a Pins>>,
     /// Of the hosts at which a CA is pinned, or may be: nobody knows.
-    anchored: HashMap<&'a str, Vec<&'a Pins>>,
+    anchored: HashMap<DnsId, Vec<&'a Pins>>,
 }
 
 impl<'a> Guard<'a> {
@@ -80,7 +80,11 @@ impl<'a> Guard<'a> {
         let mut own =
             Self { exact: HashMap::new(), below: HashMap::new(), anchored: HashMap::new() };
         for pins in pins.iter().filter(|pins| pins.anchored || pins.unknown) {
-            own.anchored.entry(pins.host.as_str()).or_default().push(pins);
+            let above = pins.host.as_str().split_once('.');
+            let wildcard = above.and_then(|(_, domain)| DnsId::parse(&format!("*.{domain}")).ok());
+            for name in wildcard.into_iter().chain([DnsId::Host(pins.host.clone())]) {
+                own.anchored.entry(name).or_default().push(pins);
+            }
         }
         // Records that mean nothing that is held, and no key as such, say nothing of ours.
         for pins in pins.iter().filter(|pins| pins.counts()) {
@@ -111,9 +115,16 @@ impl<'a> Guard<'a> {
     /// The pins of these hosts.
     pub(super) fn of_hosts<'s>(
         &'s self,
-        names: &'s [Hostname],
+        names: &'s [DnsId],
     ) -> impl Iterator<Item = &'a Pins> + 's {
-        names.iter().filter_map(|name| self.exact.get(name.as_str())).flatten().copied()
+        names.iter().filter_map(|name| self.at(name)).flatten().copied()
+    }
+
+    fn at(&self, name: &DnsId) -> Option<&Vec<&'a Pins>> {
+        match name {
+            DnsId::Host(host) => self.exact.get(host.as_str()),
+            DnsId::Wildcard(domain) => self.below.get(domain.as_str()),
+        }
     }
 
     /// Whether something is pinned for a host this certificate covers.
@@ -126,32 +137,30 @@ impl<'a> Guard<'a> {
         self.on(facts).all(|pins| pins.allows(facts))
     }
 
-    /// Whether something is pinned for this host.
-    pub(super) fn has(&self, host: &Hostname) -> bool {
-        self.exact.contains_key(host.as_str())
+    /// Whether something is pinned for this host, or for one below this wildcard.
+    pub(super) fn has(&self, name: &DnsId) -> bool {
+        self.at(name).is_some()
     }
 
     /// Whether the pins of these hosts, of which there are some, all name this key.
-    pub(super) fn name(&self, key: &KeyHash, names: &[Hostname]) -> bool {
+    pub(super) fn name(&self, key: &KeyHash, names: &[DnsId]) -> bool {
         let mut pins = self.of_hosts(names).peekable();
         pins.peek().is_some() && pins.all(|pins| pins.names(key))
     }
 
     /// The held version whose key a new one for these names must use again: the newest that the
     /// pins of all of them name.
-    pub(super) fn reuse(&self, held: &Held, names: &[Hostname]) -> Option<Version> {
+    pub(super) fn reuse(&self, held: &Held, names: &[DnsId]) -> Option<Version> {
         let named = |version: &&HeldVersion| self.name(&version.facts.spki, names);
         held.versions.iter().rev().find(named).map(|version| version.version)
     }
 
     /// A host whose records tie it to the CA that they pin. Where the new key is one that the pins of
     /// all of these hosts name (`is_named`), any CA will do.
-    pub(super) fn tied<'n>(&self, names: &'n [Hostname], is_named: bool) -> Option<&'n Hostname> {
-        let ties = |pins: &&Pins| pins.unknown || !(is_named && pins.counts());
-        names.iter().find(|name| {
-            let all = self.anchored.get(name.as_str());
-            all.is_some_and(|all| all.iter().any(ties))
-        })
+    pub(super) fn tied(&self, names: &[DnsId], is_named: bool) -> Option<&'a Hostname> {
+        let ties = |pins: &&&Pins| pins.unknown || !(is_named && pins.counts());
+        let mut anchored = names.iter().filter_map(|name| self.anchored.get(name)).flatten();
+        anchored.find(ties).map(|pins| &pins.host)
     }
 
     /// What to publish where the newest version of a certificate may not be shown.

@@ -6,13 +6,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::config::EximLayout;
-use crate::model::{CertName, Code, Finding, Hostname, KeyHash, NextKey, Timestamp, tlsa_line};
+use crate::model::{CertName, Code, DnsId, Finding, KeyHash, NextKey, Timestamp, tlsa_line};
 use crate::plan::layout::Scene;
 use crate::plan::{Action, Desired, Draft, Held, Mode, Observed, Pins, Reason, Wish, held};
 use crate::servers::Kind;
 
 /// The next key of a certificate, where it may be shown to everybody who looks at TLSA.
-pub(super) fn ready<'a>(scene: &Scene<'a>, held: &Held, names: &[Hostname]) -> Option<&'a NextKey> {
+pub(super) fn ready<'a>(scene: &Scene<'a>, held: &Held, names: &[DnsId]) -> Option<&'a NextKey> {
     next(scene, held).filter(|next| scene.guard.name(&next.key, names))
 }
 

@@ -10,6 +10,7 @@ use crate::plan::group::group;
 use crate::plan::held::{best, last_call, usually_due};
 use crate::plan::layout::{Pending, Scene};
 use crate::plan::pins::Guard;
+use crate::plan::wild::Wild;
 use crate::plan::{Action, Draft, Held, HeldVersion, Pins, Reason, Sourced, Wish};
 
 /// What there is to show: what the store holds, and what others made.
@@ -25,29 +26,59 @@ pub struct Having<'a> {
     pub now: Timestamp,
 }
 
+impl Having<'_> {
+    /// A wildcard that failed and works for a while yet is waited for.
+    fn judge(&self, wild: &Wild) -> Wild {
+        let id = DnsId::Wildcard(wild.domain.clone());
+        let works = |held: &Held| {
+            let newest = held.versions.iter().rev().find(|version| !version.is_bad());
+            newest.is_some_and(|newest| {
+                newest.facts.names.contains(&id) && last_call(&newest.facts) > self.now
+            })
+        };
+        Wild { fails: wild.fails && !self.held.iter().any(works), ..wild.clone() }
+    }
+}
+
 /// The certificates wanted for these hosts. A host that a good certificate of others covers is on
 /// that one. The rest is grouped: by the longest configured domain that is a suffix, else by the
 /// registered domain, at most `limit` names each; a name stays on the held certificate that covers
 /// it.
 #[must_use]
-pub fn wishes(hosts: &[Host], domains: &[Hostname], having: Having<'_>, limit: usize) -> Vec<Wish> {
+pub fn wishes(
+    hosts: &[Host],
+    domains: &[Hostname],
+    wild: &[Wild],
+    having: Having<'_>,
+    limit: usize,
+) -> Vec<Wish> {
+    let wild: Vec<Wild> = wild.iter().map(|wild| having.judge(wild)).collect();
     if having.sourced.is_empty() {
-        return group(hosts, domains, having.held, limit);
+        return group(hosts, domains, &wild, having.held, limit);
     }
     let good = Good::of(hosts, having);
-    let (mut sourced, mut rest) = (BTreeMap::<_, BTreeSet<&Hostname>>::new(), Vec::new());
+    let (mut sourced, mut rest) = (BTreeMap::<_, BTreeSet<DnsId>>::new(), Vec::new());
     for host in hosts {
         match good.find(&host.host).filter(|_| is_wanted(host)) {
-            Some(name) => drop(sourced.entry(name).or_default().insert(&host.host)),
+            Some(name) => {
+                sourced.entry(name).or_default().insert(DnsId::Host(host.host.clone()));
+            }
             None => rest.push(host.clone()),
         }
     }
-    let wish = |(name, names): (&CertName, BTreeSet<&Hostname>)| Wish {
+    let (mut own, ids) = (Vec::new(), wild.into_iter());
+    for (wild, id) in ids.map(|wild| (wild.clone(), DnsId::Wildcard(wild.domain))) {
+        match good.0.get(&id) {
+            Some(name) => drop(sourced.entry(name).or_default().insert(id)),
+            None => own.push(wild),
+        }
+    }
+    let wish = |(name, names): (&CertName, BTreeSet<DnsId>)| Wish {
         name: name.clone(),
-        names: names.into_iter().cloned().collect(),
+        names: names.into_iter().collect(),
     };
     let mut wishes: Vec<Wish> = sourced.into_iter().map(wish).collect();
-    wishes.extend(group(&rest, domains, having.held, limit));
+    wishes.extend(group(&rest, domains, &own, having.held, limit));
     wishes.sort_by(|a, b| a.name.cmp(&b.name));
     wishes
 }
@@ -199,7 +230,7 @@ fn note_overdue(pair: &Sourced, scene: &Scene<'_>, draft: &mut Draft) {
 }
 
 /// What is to be said of an order that may not be placed.
-pub(super) fn unmet(names: Vec<Hostname>, because: &Reason) -> Option<Finding> {
+pub(super) fn unmet(names: Vec<DnsId>, because: &Reason) -> Option<Finding> {
     let (missing, level) = match because {
         Reason::Missing(hosts) => (hosts.clone(), Level::Fail),
         Reason::Expired(_) => (names, Level::Fail),
@@ -207,7 +238,7 @@ pub(super) fn unmet(names: Vec<Hostname>, because: &Reason) -> Option<Finding> {
         Reason::Due(_) | Reason::Suggested(..) => (names, Level::Warn),
         _ => return None,
     };
-    let distinct: HashSet<&Hostname> = missing.iter().collect();
+    let distinct: HashSet<&DnsId> = missing.iter().collect();
     let first = missing.first().map_or_else(String::new, ToString::to_string);
     let more = match distinct.len().saturating_sub(1) {
         0 => String::new(),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::model::{CertName, Hostname, Mark, Timestamp};
+use crate::model::{CertName, DnsId, Mark, Timestamp};
 use crate::plan::layout::Scene;
 use crate::plan::{Fallback, rollover};
 
@@ -50,7 +50,7 @@ pub(super) struct Blocked {
 
 impl Scene<'_> {
     /// Whose turn an order of these names is.
-    pub(super) fn turn(&self, certificate: &CertName, names: &[Hostname]) -> Turn {
+    pub(super) fn turn(&self, certificate: &CertName, names: &[DnsId]) -> Turn {
         if let Some(left) = self.left(certificate, names) {
             return left;
         }
@@ -82,7 +82,7 @@ impl Scene<'_> {
 
     /// The fallback at which an earlier run left this very order: it is gone on with there, else the
     /// CA would have issued for nothing.
-    fn left(&self, certificate: &CertName, names: &[Hostname]) -> Option<Turn> {
+    fn left(&self, certificate: &CertName, names: &[DnsId]) -> Option<Turn> {
         let mut all = self.observed.fallbacks.iter().enumerate();
         let (place, fallback) = all.find(|(_, fallback)| {
             let left = fallback.budget.under_way.get(certificate);
@@ -101,7 +101,7 @@ impl Scene<'_> {
         general.or_else(|| {
             self.observed.declined.get(certificate)?;
             let refused = self.observed.refused.get(certificate);
-            let names: Vec<Hostname> = refused.into_iter().flatten().cloned().collect();
+            let names: Vec<DnsId> = refused.into_iter().flatten().cloned().collect();
             match self.turn(certificate, &names) {
                 Turn::Nobody(blocked) => Some(blocked.until),
                 Turn::First | Turn::Fallback(..) => None,
@@ -114,15 +114,14 @@ impl Scene<'_> {
         &self,
         ca: Mark,
         certificate: &CertName,
-        names: &[Hostname],
+        names: &[DnsId],
     ) -> Option<(Timestamp, Passed)> {
         let after_now = |until: &Timestamp| *until > self.now;
         if let Some(until) = self.observed.holds.get(&ca).copied().filter(after_now) {
             return Some((until, Passed::Down(until)));
         }
         let declined = self.observed.declined.get(certificate)?.get(&ca)?;
-        let wanted =
-            |unwanted: &BTreeSet<Hostname>| names.iter().all(|name| !unwanted.contains(name));
+        let wanted = |unwanted: &BTreeSet<DnsId>| names.iter().all(|name| !unwanted.contains(name));
         let declines = declined.names.is_empty() || !wanted(&declined.names);
         let until = Some(declined.until).filter(after_now).filter(|_| declines)?;
         Some((until, Passed::Declined(until)))
@@ -133,7 +132,7 @@ impl Scene<'_> {
         &self,
         fallback: &Fallback,
         certificate: &CertName,
-        names: &[Hostname],
+        names: &[DnsId],
     ) -> Option<String> {
         if names.len() > fallback.most {
             return Some(format!("{} names are too many for it", names.len()));

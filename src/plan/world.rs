@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::model::{
-    CertName, Facts, Host, Hostname, KeyType, Mark, Owner, Renewal, Rollover, Sha256, Timestamp,
-    Version, Ways,
+    CertName, DnsId, Facts, Host, Hostname, KeyType, Mark, Owner, Renewal, Rollover, Sha256,
+    Timestamp, Version, Ways,
 };
 use crate::plan::held::{due_at, last_call};
 use crate::plan::{Budget, Damage, Pins};
@@ -38,13 +38,25 @@ pub struct Desired {
     pub prove_every: Duration,
 }
 
+impl Desired {
+    /// The hosts that a certificate is wanted for: those it is to name, and the known ones for which
+    /// a wildcard of it is to stand.
+    pub fn hosts_of<'a>(&'a self, wish: &'a Wish) -> impl Iterator<Item = &'a Hostname> {
+        let wild = wish.names.iter().any(DnsId::is_wildcard);
+        let below = self.hosts.iter().filter(move |host| {
+            wild && host.included && wish.names.iter().any(|id| id.matches(&host.host))
+        });
+        wish.names.iter().filter_map(DnsId::host).chain(below.map(|host| &host.host))
+    }
+}
+
 /// One certificate that is wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wish {
     /// Its name in the store.
     pub name: CertName,
-    /// The hosts it is to cover.
-    pub names: Vec<Hostname>,
+    /// What is to stand on it: hosts, and wildcards that stand for others.
+    pub names: Vec<DnsId>,
 }
 
 /// What is there.
@@ -56,7 +68,7 @@ pub struct Observed {
     pub waits: BTreeMap<CertName, Timestamp>,
     /// Names the CA refused at the last try, by certificate: ordered without them while waiting,
     /// and tried again after it.
-    pub refused: BTreeMap<CertName, BTreeSet<Hostname>>,
+    pub refused: BTreeMap<CertName, BTreeSet<DnsId>>,
     /// CAs that refused a certificate, or names of it, for reasons of their own.
     pub declined: BTreeMap<CertName, BTreeMap<Mark, Declined>>,
     /// CAs that nothing is asked of, and until when.
@@ -163,7 +175,7 @@ pub struct Declined {
     /// Not before this moment.
     pub until: Timestamp,
     /// The names it did not want; none: it did not want the order.
-    pub names: BTreeSet<Hostname>,
+    pub names: BTreeSet<DnsId>,
 }
 
 /// A CA that is asked where those before it refuse or are down.
@@ -176,7 +188,7 @@ pub struct Fallback {
     /// What it allows, and what was asked of it lately.
     pub budget: Budget,
     /// Names that CAA records forbid it to issue for, of those that were asked about.
-    pub forbidden: BTreeSet<Hostname>,
+    pub forbidden: BTreeSet<DnsId>,
 }
 
 /// An installed pair that matches and parses.

@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use crate::model::{
-    Because, Challenge, Finding, Hostname, KeyHash, Level, Timestamp, Way, tlsa_line,
-};
+use crate::model::{Because, Challenge, DnsId, Finding, KeyHash, Level, Timestamp, Way, tlsa_line};
 use crate::plan::{Action, Fate, Outcome, Passed, Plan, Reason, Schedule, Step};
 
 /// Names listed before the rest is only counted.
@@ -72,7 +70,7 @@ pub(super) fn plan_text(plan: &Plan, findings: &[Finding]) -> String {
 /// How the CA is to be shown the names of an order, each way with its reason.
 fn by_ways(indent: &str, action: &Action) -> String {
     let Action::Issue { ways, .. } = action else { return String::new() };
-    let mut kinds: BTreeMap<_, (String, Vec<Hostname>)> = BTreeMap::new();
+    let mut kinds: BTreeMap<_, (String, Vec<DnsId>)> = BTreeMap::new();
     for way in ways {
         let kind = kinds.entry((way.challenge, way.because));
         kind.or_insert_with(|| (way.why(), Vec::new())).1.push(way.name.clone());
@@ -346,7 +344,7 @@ fn steps_named(needs: &[usize]) -> Option<String> {
     }
 }
 
-fn listed(hosts: &[Hostname]) -> String {
+fn listed(hosts: &[DnsId]) -> String {
     let named: Vec<String> = hosts.iter().take(NAMED).map(ToString::to_string).collect();
     joined(&named, hosts.len())
 }

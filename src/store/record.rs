@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::disk::Look;
 use crate::model::{
-    Finding, Host, Hostname, KeyHash, KeyType, Mark, Renewal, Sha256, Timestamp, Version,
+    DnsId, Finding, Host, Hostname, KeyHash, KeyType, Mark, Renewal, Sha256, Timestamp, Version,
 };
 
 /// What a stat says of an installed file: equal prints mean an untouched file.
@@ -62,7 +62,7 @@ pub struct Wait {
     /// What was said, one finding for each name or for the order.
     pub findings: Vec<Finding>,
     /// The names that were refused; the others may be ordered without them.
-    pub refused: Vec<Hostname>,
+    pub refused: Vec<DnsId>,
     /// CAs that refused for a reason of their own: another one may be asked meanwhile.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub declined: BTreeMap<Mark, Declined>,
@@ -76,7 +76,7 @@ pub struct Declined {
     /// Refusals in a row.
     pub refusals: u32,
     /// The names it did not want; none: it did not want the order.
-    pub names: Vec<Hostname>,
+    pub names: Vec<DnsId>,
 }
 
 /// A CA that answers nobody, or takes no order of ours: it is left alone.
@@ -146,11 +146,11 @@ pub struct UnderWay {
     /// The account that made it, where the CA has accounts.
     pub account: Option<String>,
     /// The names the plan asked for, sorted.
-    pub wanted: Vec<Hostname>,
+    pub wanted: Vec<DnsId>,
     /// The names that were ordered.
-    pub names: Vec<Hostname>,
+    pub names: Vec<DnsId>,
     /// The others, and why each was left out.
-    pub left_out: Vec<(Hostname, Finding)>,
+    pub left_out: Vec<(DnsId, Finding)>,
     /// The profile.
     pub profile: Option<String>,
     /// The kind of its key.

@@ -21,10 +21,12 @@ use crate::source::pem::blocks;
 #[must_use]
 pub fn adoptable<'a>(
     directories: impl IntoIterator<Item = &'a Path>,
-    wanted: &BTreeSet<Hostname>,
+    wanted: &BTreeSet<DnsId>,
     facts: &dyn Fn(&Bundle) -> Option<Facts>,
 ) -> Vec<Adoptable> {
-    let wanted = Wanted::of(wanted.iter());
+    let hosts = Wanted::of(wanted.iter().filter_map(DnsId::host));
+    let takes =
+        |facts: &Facts| hosts.takes(facts) || facts.names.iter().any(|name| wanted.contains(name));
     let mut found: BTreeMap<Sha256, Adoptable> = BTreeMap::new();
     for directory in directories {
         let index = index(directory);
@@ -32,7 +34,7 @@ pub fn adoptable<'a>(
             let Some(bundle) = bundle(&chain, key.as_deref()) else { continue };
             let indexed = index.contains(&chain).then(|| name(&chain)).flatten();
             let Some(facts) = facts(&bundle) else { continue };
-            if wanted.takes(&facts) || indexed.is_some() {
+            if takes(&facts) || indexed.is_some() {
                 let pair = Adoptable { chain, key, facts, indexed };
                 let known = found.entry(pair.facts.leaf).or_insert_with(|| pair.clone());
                 if known.indexed.is_none() && pair.indexed.is_some() {
@@ -140,7 +142,7 @@ mod tests {
     use std::path::Path;
 
     use super::{Adoptable, adoptable};
-    use crate::model::{Bundle, Facts, Hostname};
+    use crate::model::{Bundle, DnsId, Facts};
     use crate::servers::entries::samples::shown;
 
     const KEY: &str = "-----BEGIN PRIVATE KEY-----\nkey\n-----END PRIVATE KEY-----\n";
@@ -163,8 +165,8 @@ mod tests {
     }
 
     fn found(folder: &Path, wanted: &[&str]) -> Vec<String> {
-        let wanted: BTreeSet<Hostname> =
-            wanted.iter().map(|name| Hostname::parse(name).unwrap()).collect();
+        let wanted: BTreeSet<DnsId> =
+            wanted.iter().map(|name| DnsId::parse(name).unwrap()).collect();
         let name = |path: &Path| path.file_name().unwrap().to_str().unwrap().to_owned();
         let mut all: Vec<String> = adoptable([folder], &wanted, &facts)
             .iter()

@@ -67,7 +67,8 @@ impl TlsaLook<'_> {
             Some((at, false)) => self.dane.is_some() && self.now.since(*at) >= self.every,
             None => self.dane.is_some(),
         };
-        let hosts = desired.certificates.iter().flat_map(|wish| &wish.names).filter(is_due);
+        let hosts = desired.certificates.iter().flat_map(|wish| desired.hosts_of(wish));
+        let hosts = hosts.filter(is_due);
         let mut seen = TlsaSeen::default();
         self.look(hosts.collect(), false, &mut seen).await;
         seen
@@ -80,7 +81,7 @@ impl TlsaLook<'_> {
         let changed: BTreeSet<&CertName> =
             steps.filter_map(|step| shown_anew(&step.action)).collect();
         let wishes = desired.certificates.iter().filter(|wish| changed.contains(&wish.name));
-        let hosts: BTreeSet<&Hostname> = wishes.flat_map(|wish| &wish.names).collect();
+        let hosts: BTreeSet<&Hostname> = wishes.flat_map(|wish| desired.hosts_of(wish)).collect();
         // What is about to be used must stand today.
         let before = seen.pins.clone();
         let new = |host: &&&Hostname| !seen.asked.contains(**host);

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::{CertName, Hostname, Mark, Timestamp};
+use crate::model::{CertName, DnsId, Hostname, Mark, Timestamp};
 use crate::plan::{Declined, Desired};
 use crate::store::{Diary, Wait};
 use crate::survey::Look;
@@ -12,7 +12,7 @@ pub(super) struct Waits {
     /// Until when nothing is ordered for it.
     pub(super) until: BTreeMap<CertName, Timestamp>,
     /// The names that the last order failed for.
-    pub(super) refused: BTreeMap<CertName, BTreeSet<Hostname>>,
+    pub(super) refused: BTreeMap<CertName, BTreeSet<DnsId>>,
     /// Which CAs do not issue it.
     pub(super) declined: BTreeMap<CertName, BTreeMap<Mark, Declined>>,
 }

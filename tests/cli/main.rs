@@ -33,6 +33,7 @@ mod nowhere;
 mod others;
 mod plan;
 mod policy;
+mod profile;
 mod proxied;
 mod revoke;
 mod revoke_file;

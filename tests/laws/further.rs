@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use mailcert::model::{CertName, Code, Hostname, Mark, Timestamp};
+use mailcert::model::{CertName, Code, DnsId, Hostname, Mark, Timestamp};
 use mailcert::plan::{Action, Budget, Declined, Fallback, Mode, Passed, Pins, Plan};
 
 use super::chance::Chance;
@@ -16,7 +16,7 @@ const FIRST: &str = "https://first.test/dir";
 const FURTHER: [&str; 2] = ["https://second.test/dir", "https://third.test/dir"];
 
 /// An order: the certificate, its names, and the CA where it is not the first.
-type Order = (CertName, Vec<Hostname>, Option<String>);
+type Order = (CertName, Vec<DnsId>, Option<String>);
 
 fn orders(plan: &Plan) -> Vec<Order> {
     let orders = plan.steps.iter().filter_map(|step| match &step.action {
@@ -90,7 +90,7 @@ fn nothing_is_ordered_where_a_ca_is_left_alone_forbidden_or_pinned_out() {
     for_many_worlds(0x5b_0000, |chance| {
         let mut world = with_further(chance);
         let until = later(&world);
-        let names: Vec<Hostname> = world.hosts.iter().map(|host| host.host.clone()).collect();
+        let names: Vec<DnsId> = world.hosts.iter().map(|host| host.host.clone().into()).collect();
         for directory in [FIRST].into_iter().chain(FURTHER) {
             if chance.once_in(3) {
                 world.observed.holds.insert(Mark::of(directory), until);
@@ -100,11 +100,12 @@ fn nothing_is_ordered_where_a_ca_is_left_alone_forbidden_or_pinned_out() {
             fallback.most = if chance.once_in(4) { 1 } else { 100 };
             fallback.forbidden = names.iter().filter(|_| chance.once_in(5)).cloned().collect();
         }
-        let anchored: BTreeSet<Hostname> =
-            names.iter().filter(|_| chance.once_in(6)).cloned().collect();
-        world.observed.pins.retain(|pins| !anchored.contains(&pins.host));
+        let hosts = world.hosts.iter().map(|host| host.host.clone());
+        let hosts: BTreeSet<Hostname> = hosts.filter(|_| chance.once_in(6)).collect();
+        world.observed.pins.retain(|pins| !hosts.contains(&pins.host));
         let pins = |host: &Hostname| Pins { anchored: true, ..Pins::of(host.clone(), Vec::new()) };
-        world.observed.pins.extend(anchored.iter().map(pins));
+        world.observed.pins.extend(hosts.iter().map(pins));
+        let anchored: BTreeSet<DnsId> = hosts.into_iter().map(DnsId::Host).collect();
         for wish in world.wishes(&world.hosts) {
             for directory in [FIRST].into_iter().chain(FURTHER) {
                 if chance.once_in(4) {
@@ -185,7 +186,7 @@ fn an_order_that_a_run_left_at_a_fallback_is_gone_on_with_there_and_no_other_is(
         let Some((left, names, _)) = before.first().cloned() else { return Ok(()) };
         // For something else than is wanted today it is worth nothing.
         let same = chance.once_in(2);
-        let of: BTreeSet<Hostname> = names.iter().skip(usize::from(!same)).cloned().collect();
+        let of: BTreeSet<DnsId> = names.iter().skip(usize::from(!same)).cloned().collect();
         world.observed.fallbacks[1].budget.under_way.insert(left.clone(), of);
         // Nor where the CA is left alone, or may not issue any more.
         let hindered = chance.below(4);

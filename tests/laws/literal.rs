@@ -25,6 +25,7 @@ pub(crate) fn one_domain(hosts: usize) -> (World, Hostname) {
         orders: true,
         reuse_keys: false,
         new_keys: BTreeMap::new(),
+        wild: Vec::new(),
         let_go: BTreeSet::new(),
         dead: BTreeSet::new(),
         now: Timestamp::from_unix(2_000_000_000),

@@ -47,6 +47,7 @@ pub(crate) fn random(chance: &mut Chance) -> World {
         orders: !chance.once_in(10),
         reuse_keys: false,
         new_keys: BTreeMap::new(),
+        wild: Vec::new(),
         let_go: BTreeSet::new(),
         dead: BTreeSet::new(),
         now: Timestamp::from_unix(2_000_000_000),
@@ -67,7 +68,7 @@ pub(crate) fn random(chance: &mut Chance) -> World {
     world
 }
 
-/// Which keys are used again or replaced, by a chance of its own: the worlds stay what they are.
+/// Which keys are used again or replaced, and whether a wildcard is wanted, by a chance of its own: the worlds stay what they are.
 fn choose_keys(world: &mut World) {
     let versions = world.observed.held.iter().map(|held| held.versions.len());
     let chance = &mut Chance::of((versions.sum::<usize>() + 16 * world.hosts.len()) as u64);
@@ -77,6 +78,9 @@ fn choose_keys(world: &mut World) {
         Some((held.name.clone(), newest.version))
     });
     world.new_keys = newest.collect();
+    if chance.once_in(5) {
+        world.wild.push(name("example.org"));
+    }
 }
 
 /// What is certainly gone is so since today or for long.
@@ -212,7 +216,8 @@ fn wait(chance: &mut Chance, world: &mut World, names: &[Hostname]) {
             continue;
         }
         let cert = CertName::parse(cert).expect("a certificate name");
-        let refused = names.iter().filter(|_| chance.once_in(3)).cloned().collect();
+        let refused = names.iter().filter(|_| chance.once_in(3));
+        let refused = refused.cloned().map(DnsId::Host).collect();
         world.observed.refused.insert(cert.clone(), refused);
         let until = Duration::from_secs(chance.below(7_200) as u64);
         let until = world.now.minus(Duration::from_secs(1_800)).plus(until);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mailcert::model::Hostname;
+use mailcert::model::DnsId;
 use mailcert::plan::{Action, Mode, Plan, Reason};
 
 use super::chance::Chance;
@@ -10,7 +10,7 @@ use super::literal;
 use super::world::{World, host};
 
 /// What is ordered again for its sake.
-fn again(plan: &Plan) -> Vec<(String, &[Hostname])> {
+fn again(plan: &Plan) -> Vec<(String, &[DnsId])> {
     let orders = plan.steps.iter().filter_map(|step| match (&step.action, &step.because) {
         (Action::Issue { certificate, names, .. }, Reason::Refused(_)) => {
             Some((certificate.to_string(), names.as_slice()))
@@ -40,7 +40,8 @@ fn a_refused_name_that_works_is_tried_again_until_it_is_cured() {
     for _ in 0..3 {
         wait(&mut world);
         let plan = world.plan(&Mode::Run);
-        let both = world.hosts[..2].iter().map(|host| host.host.clone()).collect::<Vec<_>>();
+        let both = world.hosts[..2].iter().map(|host| DnsId::Host(host.host.clone()));
+        let both = both.collect::<Vec<_>>();
         assert_eq!(again(&plan), [("example.org".to_owned(), both.as_slice())], "{plan:?}");
         world.come_to_rest();
         assert_eq!(again(&world.plan(&Mode::Run)), [], "it does not wait");
@@ -74,10 +75,11 @@ fn after_the_last_call_neighbours_do_not_wait_for_the_next_failure() {
         orders.next().expect("an order")
     };
     // Due, and refused for the first time.
-    assert!(ordered(&mut world, life * 3 / 4).contains(&dead));
+    let id = DnsId::Host(dead.clone());
+    assert!(ordered(&mut world, life * 3 / 4).contains(&id));
     world.come_to_rest();
     let late = ordered(&mut world, life * 5 / 6 + Duration::from_secs(60));
-    assert!(!late.contains(&dead) && late.len() == 2, "{late:?}");
+    assert!(!late.contains(&id) && late.len() == 2, "{late:?}");
     world.come_to_rest();
     world.now = began.plus(life + Duration::from_secs(60));
     assert!(world.works().iter().all(|(_, host)| *host != dead));

@@ -10,8 +10,8 @@ use mailcert::model::{
 };
 use mailcert::plan::{
     Action, Desired, Fate, FileSeen, Having, Held, HeldVersion, Hook, Mode, Observed, Plan, Seen,
-    Step, Wish, layout, let_go, must_stay, opens_anew, plan, shown_everywhere, version_to_show,
-    wishes,
+    Step, Wild, Wish, layout, let_go, must_stay, opens_anew, plan, shown_everywhere,
+    version_to_show, wishes,
 };
 use mailcert::servers::{Kind, Part, ServerId, needs_reload, wants};
 
@@ -38,6 +38,8 @@ pub(crate) struct World {
     pub(crate) orders: bool,
     pub(crate) reuse_keys: bool,
     pub(crate) new_keys: BTreeMap<CertName, Version>,
+    /// Wildcards that are wanted.
+    pub(crate) wild: Vec<Hostname>,
     /// Names that nobody wants any more, for certain.
     pub(crate) let_go: BTreeSet<DnsId>,
     /// Names that the CA refuses.
@@ -52,7 +54,13 @@ impl World {
     pub(crate) fn wishes(&self, hosts: &[Host]) -> Vec<Wish> {
         let Observed { held, sourced, pins, .. } = &self.observed;
         let having = Having { held, sourced, pins, now: self.now };
-        wishes(hosts, &self.domains, having, self.limit)
+        let refused: BTreeSet<&DnsId> = self.observed.refused.values().flatten().collect();
+        let wild = |domain: &Hostname| Wild {
+            domain: domain.clone(),
+            fails: refused.contains(&DnsId::Wildcard(domain.clone())),
+        };
+        let wild: Vec<Wild> = self.wild.iter().map(wild).collect();
+        wishes(hosts, &self.domains, &wild, having, self.limit)
     }
 
     pub(crate) fn desired(&self) -> Desired {
@@ -139,7 +147,8 @@ impl World {
         for seen in &self.observed.servers {
             let shown = layout(&desired, &self.observed, seen, self.now).shown;
             for wish in &desired.certificates {
-                for host in wish.names.iter().filter(|host| self.is_promised(seen, host)) {
+                let hosts = self.hosts_of(wish);
+                for host in hosts.filter(|host| self.is_promised(seen, host)) {
                     let mut good = shown.iter().filter(|shown| shown.facts.valid_at(self.now));
                     if good.any(|own| counts(&wish.name, &own.name) && own.facts.covers(host)) {
                         works.insert((seen.id().clone(), host.clone()));
@@ -148,6 +157,15 @@ impl World {
             }
         }
         works
+    }
+
+    /// The hosts that a wish names, and those that a wildcard of it stands for.
+    fn hosts_of<'a>(&'a self, wish: &'a Wish) -> impl Iterator<Item = &'a Hostname> {
+        let wild = self.hosts.iter().filter(|host| {
+            let of_it = |id: &DnsId| id.is_wildcard() && id.matches(&host.host);
+            host.included && wish.names.iter().any(of_it)
+        });
+        wish.names.iter().filter_map(DnsId::host).chain(wild.map(|host| &host.host))
     }
 
     /// Dovecot shows the hosts that people read their mail at; others only by the way.
@@ -186,7 +204,7 @@ impl World {
         let held = self.observed.held.iter().flat_map(|held| &held.versions);
         let pairs = self.observed.adoptable.iter().map(|pair| &pair.facts);
         let mut ids = held.map(|own| &own.facts).chain(pairs).flat_map(|facts| &facts.names);
-        ids.any(|id| matches!(id, DnsId::Wildcard(_)))
+        !self.wild.is_empty() || ids.any(|id| matches!(id, DnsId::Wildcard(_)))
     }
 
     /// Runs until nothing is left to do.
@@ -319,11 +337,11 @@ impl World {
     fn issue(
         &mut self,
         name: &CertName,
-        names: &[Hostname],
+        names: &[DnsId],
         (reuse, next): (Option<Version>, Option<KeyHash>),
     ) -> bool {
         let refused: BTreeSet<_> =
-            names.iter().filter(|name| self.dead.contains(name)).cloned().collect();
+            names.iter().filter(|name| self.dead.contains(name.domain())).cloned().collect();
         // A wait for names that were not asked for goes on.
         let waits = self.observed.refused.entry(name.clone()).or_default();
         waits.retain(|refused| !names.contains(refused));
@@ -337,14 +355,13 @@ impl World {
         let held = self.observed.held.iter().find(|held| held.name == *name);
         let must_stay = held.map_or_else(Vec::new, |held| must_stay(held, names, self.now));
         // The others are issued in the same run, but not at the cost of a name that works.
-        let names: Vec<Hostname> =
+        let names: Vec<DnsId> =
             names.iter().filter(|name| !refused.contains(*name)).cloned().collect();
         if names.is_empty() || must_stay.iter().any(|name| refused.contains(name)) {
             return false;
         }
         self.issued += 1;
-        let ids = names.iter().cloned().map(DnsId::Host).collect();
-        let mut facts = facts(self.issued, ids, self.now, 90);
+        let mut facts = facts(self.issued, names, self.now, 90);
         let held = self.observed.held.iter().find(|held| held.name == *name);
         let old = held.into_iter().flat_map(|held| &held.versions);
         if let Some(old) = old.into_iter().find(|old| Some(old.version) == reuse) {

@@ -12,7 +12,7 @@ use std::time::Duration;
 use mailcert::config::{Dns01, Rfc2136, Writer};
 use mailcert::dns::{Dns, Kind, Record, Resolver};
 use mailcert::issue::{Order, Records, Solver, issue};
-use mailcert::model::{Hostname, KeyType, Timestamp, TsigAlgorithm, TsigKey};
+use mailcert::model::{DnsId, KeyType, Timestamp, TsigAlgorithm, TsigKey};
 use mailcert::store::{Memory, Store};
 
 use crate::{World, put, said};
@@ -208,7 +208,7 @@ async fn certify(place: u8, server: Ipv4Addr) {
 pub(crate) async fn certify_by(place: u8, server: Ipv4Addr, solver: &Records) {
     let world = World::start(place, &[("dns", &format!("{server}:53"))], &[]);
     let names =
-        ["mx.example.org", "imap.example.org"].map(|name| Hostname::parse(name).unwrap()).to_vec();
+        ["mx.example.org", "imap.example.org"].map(|name| DnsId::parse(name).unwrap()).to_vec();
     let order = Order::of(names, KeyType::EcdsaP256);
     let dns = Resolver::new(&[SocketAddr::from((server, 53))]).unwrap();
     let (acme, book) = (world.acme(), world.store.book());
@@ -228,7 +228,7 @@ async fn knot_and_its_slow_secondary_show_what_the_ca_asks_for() {
     let _secondary = secondary(two, one);
     certify(62, one).await;
     let solver = updates(one, right_key(), |_| ());
-    let host = Hostname::parse("mx.example.org").unwrap();
+    let host = DnsId::parse("mx.example.org").unwrap();
     solver.present(&host, "t", "t.k").await.unwrap();
     solver.settle(std::slice::from_ref(&host)).await.unwrap();
     assert_eq!(texts(two, "_acme-challenge.mx.example.org").await.len(), 2);
@@ -257,14 +257,14 @@ async fn a_secondary_without_the_record_is_named_and_the_ca_is_not_told() {
         ttl: 1,
     });
     let solver = records(Arc::new(Memory::new()), one, way, Duration::from_secs(1));
-    let host = Hostname::parse("mx.example.org").unwrap();
+    let host = DnsId::parse("mx.example.org").unwrap();
     solver.present(&host, "t", "t.k").await.unwrap();
     let unseen = solver.settle(std::slice::from_ref(&host)).await.unwrap_err();
     let [(unseen, why)] = unseen.as_slice() else { panic!("{unseen:?}") };
     assert_eq!(*unseen, host);
     assert!(why.contains("(missing at: 127.0.26.67:53)"), "{why}");
     solver.clear(&host, "t").await;
-    let elsewhere = Hostname::parse("pop.example.org").unwrap();
+    let elsewhere = DnsId::parse("pop.example.org").unwrap();
     solver.present(&elsewhere, "t", "t.k").await.unwrap();
     assert_eq!(texts(one, "pop.delegated.test").await.len(), 1);
     solver.clear(&elsewhere, "t").await;
@@ -274,8 +274,8 @@ async fn a_secondary_without_the_record_is_named_and_the_ca_is_not_told() {
 
 /// What each kind of trouble is called, at both servers.
 async fn troubles(at: Ipv4Addr, without_a_rule: &str) {
-    let host = Hostname::parse("mx.example.org").unwrap();
-    let closed = Hostname::parse("mx.closed.test").unwrap();
+    let host = DnsId::parse("mx.example.org").unwrap();
+    let closed = DnsId::parse("mx.closed.test").unwrap();
     let nobody = SocketAddr::from((Ipv4Addr::new(127, 0, 26, 79), 53));
     let unserved = Ipv4Addr::new(127, 0, 26, at.octets()[3] + 20);
     let _unserved = bare_knot(unserved);
@@ -303,8 +303,8 @@ async fn troubles(at: Ipv4Addr, without_a_rule: &str) {
 /// A killed run clears nothing: the next one does, and leaves alone what others have there.
 async fn leftovers(at: Ipv4Addr) {
     let name = "_acme-challenge.mx.example.org";
-    let host = Hostname::parse("mx.example.org").unwrap();
-    let elsewhere = Hostname::parse("pop.example.org").unwrap();
+    let host = DnsId::parse("mx.example.org").unwrap();
+    let elsewhere = DnsId::parse("pop.example.org").unwrap();
     let store = Arc::new(Memory::new());
     let before = serial(at);
     let killed = updates_of(store.clone(), at, right_key(), |_| ());

@@ -8,7 +8,7 @@ use std::time::Duration;
 use mailcert::config::{Exec, Writer};
 use mailcert::dns::Record;
 use mailcert::issue::{Records, Solver};
-use mailcert::model::Hostname;
+use mailcert::model::DnsId;
 use mailcert::store::{Memory, Store};
 
 use crate::dns01::{Server, certify_by, knot, records, texts};
@@ -43,8 +43,8 @@ async fn what_a_killed_run_left_goes_by_the_hook_and_by_no_other_way() {
     let at = Ipv4Addr::new(127, 0, 26, 92);
     let server = knot(at, &[at]);
     let store = Arc::new(Memory::new());
-    let elsewhere = Hostname::parse("pop.example.org").unwrap();
-    let host = Hostname::parse("mx.example.org").unwrap();
+    let elsewhere = DnsId::parse("pop.example.org").unwrap();
+    let host = DnsId::parse("mx.example.org").unwrap();
     let killed = by_hook(store.clone(), at, &server);
     killed.rehearse(&host).await.unwrap();
     killed.present(&host, "t", "t.k").await.unwrap();

@@ -11,7 +11,7 @@ use std::time::Duration;
 use mailcert::config::{Serve, Writer};
 use mailcert::dns::{Dns, Kind, Record, Reply, Resolver};
 use mailcert::issue::{Order, Records, Solver, issue};
-use mailcert::model::{Hostname, KeyType};
+use mailcert::model::{DnsId, KeyType};
 use mailcert::store::{Memory, Store};
 
 use crate::dns01::{Server, records, start, start_knot};
@@ -69,7 +69,11 @@ fn unbound(address: Ipv4Addr, knot: Ipv4Addr) -> Server {
 impl Place {
     fn serve(&self) -> Serve {
         let listen = vec![SocketAddr::from((self.ours, 53))];
-        Serve { name: host("acme-dns"), zone: Some(host("acme")), listen }
+        Serve {
+            name: host("acme-dns").domain().clone(),
+            zone: Some(host("acme").domain().clone()),
+            listen,
+        }
     }
 
     fn solver(&self, change: impl FnOnce(&mut Serve)) -> (Arc<Memory>, Records) {
@@ -87,8 +91,8 @@ impl Place {
 /// What differs from the usual settings.
 type Change<'a> = &'a dyn Fn(&mut Serve);
 
-fn host(label: &str) -> Hostname {
-    Hostname::parse(&format!("{label}.example.org")).unwrap()
+fn host(label: &str) -> DnsId {
+    DnsId::parse(&format!("{label}.example.org")).unwrap()
 }
 
 #[tokio::test]
@@ -112,7 +116,7 @@ async fn the_ca_finds_our_answers_by_an_alias_and_by_a_delegation() {
         ]
     );
     let facts = mailcert::verify::facts(&issued.bundle).unwrap();
-    assert!(facts.covers(&host("a")) && facts.covers(&host("b")));
+    assert!(facts.carries(&host("a")) && facts.carries(&host("b")));
     assert!(!place.is_open(), "the server runs on");
     assert!(store.diary().unwrap().presented.is_empty());
 }
@@ -121,8 +125,8 @@ async fn the_ca_finds_our_answers_by_an_alias_and_by_a_delegation() {
 #[ignore = "starts Knot and Unbound; tests/run runs it"]
 async fn what_is_missing_in_the_dns_is_said_as_it_can_be_pasted() {
     let place = place(114);
-    let later = |serve: &mut Serve| serve.zone = Some(host("later"));
-    let nameless = |serve: &mut Serve| serve.name = host("nobody");
+    let later = |serve: &mut Serve| serve.zone = Some(host("later").domain().clone());
+    let nameless = |serve: &mut Serve| serve.name = host("nobody").domain().clone();
     let alone = |serve: &mut Serve| serve.zone = None;
     let busy = |serve: &mut Serve| serve.listen = vec![SocketAddr::from((place.knot, 53))];
     let cases: [(&str, Change<'_>, &str); 5] = [
@@ -161,7 +165,7 @@ async fn what_is_missing_in_the_dns_is_said_as_it_can_be_pasted() {
 #[ignore = "starts Knot and Unbound; tests/run runs it"]
 async fn another_server_in_our_place_is_named_and_the_ca_is_not_told() {
     let place = place(117);
-    let (_, solver) = place.solver(|serve| serve.name = host("ns0"));
+    let (_, solver) = place.solver(|serve| serve.name = host("ns0").domain().clone());
     solver.present(&host("e"), "t", "t.k").await.unwrap();
     assert!(place.is_open());
     let unseen = solver.settle(&[host("e")]).await.unwrap_err();

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mailcert::issue::{Listener, Solver};
-use mailcert::model::Hostname;
+use mailcert::model::DnsId;
 
 use crate::World;
 
@@ -16,7 +16,7 @@ pub(crate) async fn certify(account: &instant_acme::Account, name: &str, listene
     let mut authorization = authorizations.next().await.unwrap().unwrap();
     let kind = instant_acme::ChallengeType::Http01;
     let mut challenge = authorization.challenge(kind).unwrap();
-    let host = Hostname::parse(name).unwrap();
+    let host = DnsId::parse(name).unwrap();
     let answer = challenge.key_authorization();
     listener.present(&host, &challenge.token, answer.as_str()).await.unwrap();
     challenge.set_ready().await.unwrap();

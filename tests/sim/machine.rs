@@ -160,7 +160,7 @@ impl<'a> Machine<'a> {
         let now = self.wall();
         let having = Having { held: &self.observed.held, sourced: &[], pins: &[], now };
         let desired = Desired {
-            certificates: wishes(&self.hosts, &self.domains, having, 25),
+            certificates: wishes(&self.hosts, &self.domains, &[], having, 25),
             hosts: Vec::new(),
             orders: true,
             ways: Ways::default(),
@@ -200,8 +200,9 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
-    fn order(&mut self, certificate: &CertName, names: &[Hostname]) -> Result<(), String> {
+    fn order(&mut self, certificate: &CertName, names: &[DnsId]) -> Result<(), String> {
         let at = self.wall();
+        let hosts: Vec<Hostname> = names.iter().filter_map(DnsId::host).cloned().collect();
         let held = self.places.get(certificate).map(|place| &self.observed.held[*place]);
         let budget = &self.observed.budget;
         let ordered = budget.order(certificate, names, held, at);
@@ -209,17 +210,18 @@ impl<'a> Machine<'a> {
         let (ca, set) = budget.came(names);
         let down = self.fate.is_down(self.now);
         let dead = |name: &Hostname| self.dead.contains(name);
-        let answer = self.ca.order(self.now, names, announced, dead, down);
+        let answer = self.ca.order(self.now, &hosts, announced, dead, down);
         let answer = answer.map_err(|why| format!("day {}: {why}", self.now / DAY))?;
         self.diary.add(Entry::Ordered(ordered));
         let refused = match answer {
             Answer::Issued => {
                 self.diary.add(Entry::Came { ca, set });
                 self.diary.add(Entry::Wait { certificate: certificate.clone(), wait: None });
-                self.keep(certificate, names);
+                self.keep(certificate, &hosts);
                 return Ok(());
             }
-            Answer::Failed(names) => {
+            Answer::Failed(hosts) => {
+                let names: Vec<DnsId> = hosts.into_iter().map(DnsId::Host).collect();
                 self.diary.add(Entry::Failed(self.observed.budget.failure(&names, at)));
                 names
             }

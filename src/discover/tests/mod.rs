@@ -20,7 +20,12 @@ fn domain(line: &str) -> Domain {
         let host = |name: &str| Hostname::parse(name).unwrap();
         match (&mut domain, word.strip_prefix('-')) {
             (None, _) => {
-                domain = Some(Domain { name: host(word), hosts: vec![], exclude: vec![] });
+                domain = Some(Domain {
+                    name: host(word),
+                    hosts: vec![],
+                    wildcards: vec![],
+                    exclude: vec![],
+                });
             }
             (Some(domain), Some(out)) => domain.exclude.push(host(out)),
             (Some(domain), None) => domain.hosts.push(host(word)),

@@ -12,6 +12,7 @@ use crate::config;
 use crate::http::Http;
 use crate::issue::{Cause, Refusal};
 use crate::model::{Code, Finding, Timestamp};
+use crate::store::Store;
 
 /// The parts of a directory that are used; all else is dropped.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -120,6 +121,19 @@ impl Directory {
 pub(super) fn unusable(url: &str, message: String) -> Refusal {
     let findings = vec![Finding::new(Code::OrderFailed, url, message)];
     Refusal { findings, names: Vec::new(), retry_after: None, cause: Cause::Ours }
+}
+
+/// What the directory that an earlier run saw says against the profile of the configuration; nothing
+/// where none is remembered: an order asks anew.
+#[must_use]
+pub fn profile_unoffered(store: &dyn Store, settings: &config::Acme) -> Option<Finding> {
+    let (profile, url) = (settings.profile.as_deref()?, &settings.directory);
+    let diary = store.diary().ok()?;
+    let (at, body) = diary.directories.get(url)?;
+    let known: Directory = serde_json::from_str(body).ok()?;
+    let refusal = known.offers(url, profile).err()?;
+    let message = format!("{}; so its directory of {at} says", refusal.sentence());
+    Some(Finding::new(Code::OrderFailed, url, message))
 }
 
 #[cfg(test)]

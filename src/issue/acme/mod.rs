@@ -14,7 +14,7 @@ mod spy;
 mod staging;
 
 pub use account::{AccountSeen, Registered, Standing};
-pub use directory::{Directory, Meta};
+pub use directory::{Directory, Meta, profile_unoffered};
 pub use persist::persistent_value;
 
 use std::collections::BTreeMap;
@@ -28,7 +28,7 @@ use tokio::sync::{OnceCell, Semaphore};
 
 use crate::http::Http;
 use crate::issue::{Ca, CaIdentity, Chain, Refusal, Solver, Suggested, Unsaid, Wanted};
-use crate::model::{Hostname, Timestamp};
+use crate::model::{DnsId, Timestamp};
 use crate::store::{Entry, Store};
 use account::Session;
 use spy::{Heard, Spy};
@@ -177,7 +177,7 @@ impl Ca for Acme {
         Ok(url)
     }
 
-    async fn finish(&self, url: &str, names: &[Hostname], csr: &[u8]) -> Result<Chain, Refusal> {
+    async fn finish(&self, url: &str, names: &[DnsId], csr: &[u8]) -> Result<Chain, Refusal> {
         let _slot = self.slots.acquire().await.expect("the semaphore is never closed");
         let open = self.ready.lock().unwrap_or_else(PoisonError::into_inner).remove(url);
         order::Ordering { acme: self, wanted: Wanted::of(names) }.finish(open, url, csr).await
@@ -189,17 +189,13 @@ impl Ca for Acme {
     }
 
     /// The order is left to expire; the CA uses the authorization again.
-    async fn scout(&self, name: &Hostname, solver: &dyn Solver) -> Result<(), Refusal> {
+    async fn scout(&self, name: &DnsId, solver: &dyn Solver) -> Result<(), Refusal> {
         let _slot = self.slots.acquire().await.expect("the semaphore is never closed");
         let names = std::slice::from_ref(name);
         order::Ordering { acme: self, wanted: Wanted::of(names) }.ready(solver).await.map(drop)
     }
 
-    async fn rehearse(
-        &self,
-        names: &[Hostname],
-        solver: &dyn Solver,
-    ) -> Result<Vec<Hostname>, Refusal> {
+    async fn rehearse(&self, names: &[DnsId], solver: &dyn Solver) -> Result<Vec<DnsId>, Refusal> {
         self.try_at_staging(names, solver).await
     }
 

@@ -15,7 +15,7 @@ use super::spy::Heard;
 use super::{Acme, NONCE_TRIES, problem};
 use crate::issue::presented::Presented;
 use crate::issue::{Cause, Chain, Refusal, Solver, Wanted};
-use crate::model::{Challenge, Code, Finding, Hostname};
+use crate::model::{Challenge, Code, DnsId, Finding};
 
 /// What an order is made of.
 pub(super) struct Ordering<'a> {
@@ -184,7 +184,7 @@ impl Ordering<'_> {
                 continue;
             }
             let name = authorization.identifier().to_string();
-            let Ok(host) = Hostname::parse(&name) else { continue };
+            let Ok(host) = DnsId::parse(&name) else { continue };
             let kind = kind(shown.kind(&host));
             let Some(mut challenge) = authorization.challenge(kind) else { continue };
             let ready = despite_bad_nonces!(challenge.set_ready().await);
@@ -209,9 +209,9 @@ impl Ordering<'_> {
         let name = authorization.identifier().to_string();
         let types = authorization.challenges.iter().map(|one| word(&one.r#type).to_owned());
         let offered = types.collect::<Vec<_>>().join(", ");
-        let Ok(host) = Hostname::parse(&name) else {
+        let Ok(host) = DnsId::parse(&name) else {
             let name = problem::printable(&name, 255);
-            let message = format!("{name} is a wildcard, which is not available yet");
+            let message = format!("the CA asks about {name}, which is no host name");
             return Err(self.failed(message));
         };
         let wanted = shown.kind(&host);
@@ -334,7 +334,7 @@ impl Ordering<'_> {
         if refusal.by_ca()
             && !limited
             && refusal.names.is_empty()
-            && let Ok(host) = Hostname::parse(name)
+            && let Ok(host) = DnsId::parse(name)
         {
             for finding in &mut refusal.findings {
                 finding.code = Code::NameRefused;
@@ -353,8 +353,8 @@ impl Ordering<'_> {
 }
 
 /// What could not be shown for these names: the CA has no part in it.
-fn not_presented(names: Vec<(Hostname, String)>) -> Refusal {
-    let found = |(host, why): (Hostname, String)| {
+fn not_presented(names: Vec<(DnsId, String)>) -> Refusal {
+    let found = |(host, why): (DnsId, String)| {
         let finding = Finding::new(Code::Dns01Failed, &host, why);
         (host, finding)
     };
@@ -372,11 +372,11 @@ async fn load(order: &mut Order) -> Result<(), Error> {
 }
 
 /// What is wrong with an authorization, if something is.
-fn fault_of(authorization: &AuthorizationHandle<'_>) -> Option<(Hostname, Finding)> {
+fn fault_of(authorization: &AuthorizationHandle<'_>) -> Option<(DnsId, Finding)> {
     if matches!(authorization.status, AuthorizationStatus::Pending | AuthorizationStatus::Valid) {
         return None;
     }
-    let host = Hostname::parse(&authorization.identifier().to_string()).ok()?;
+    let host = DnsId::parse(&authorization.identifier().to_string()).ok()?;
     let error = authorization.challenges.iter().find_map(|challenge| challenge.error.as_ref());
     let problem = error.map(Into::into).unwrap_or_default();
     let finding = problem::about_name(&host, &problem);

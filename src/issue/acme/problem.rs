@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::spy::CaFault;
 use crate::issue::{Cause, Refusal};
-use crate::model::{Code, Finding, Hostname, NotOurs};
+use crate::model::{Code, DnsId, Finding, NotOurs};
 
 /// What is shown of a CA's words: the link that ends a pause carries a token of many hundred bytes.
 const LONGEST: usize = 2_000;
@@ -86,10 +86,10 @@ impl From<&instant_acme::Problem> for Problem {
 }
 
 /// The finding about one name the CA refused.
-pub(super) fn about_name(name: &Hostname, problem: &Problem) -> Finding {
+pub(super) fn about_name(name: &DnsId, problem: &Problem) -> Finding {
     let said = problem.to_string();
     if problem.is("connection") {
-        let locked_out = NotOurs::CaLockedOut { host: name, said: &said };
+        let locked_out = NotOurs::CaLockedOut { host: name.domain(), said: &said };
         return Finding::new(locked_out.code(), name, locked_out.to_string());
     }
     let code = if problem.is("caa") { Code::CaaForbids } else { Code::NameRefused };
@@ -97,7 +97,7 @@ pub(super) fn about_name(name: &Hostname, problem: &Problem) -> Finding {
 }
 
 /// What a failure during an order of `names` at `directory` means.
-pub(super) fn refusal(directory: &str, names: &[Hostname], error: Error) -> Refusal {
+pub(super) fn refusal(directory: &str, names: &[DnsId], error: Error) -> Refusal {
     let whole = |message: String| {
         let findings = vec![Finding::new(Code::OrderFailed, directory, message)];
         Refusal { findings, names: Vec::new(), retry_after: None, cause: Cause::Down }
@@ -165,13 +165,13 @@ pub(super) fn is(error: &Error, kind: &str) -> bool {
 
 fn of_problem(
     directory: &str,
-    names: &[Hostname],
+    names: &[DnsId],
     problem: &Problem,
     retry_after: Option<Duration>,
 ) -> Refusal {
-    let about = |name: &Hostname| Some((name.clone(), part_about(name, problem)?));
+    let about = |name: &DnsId| Some((name.clone(), part_about(name, problem)?));
     let faults: Vec<_> = names.iter().filter_map(about).collect();
-    let of_the_ca = |(_, part): &(Hostname, &Problem)| OF_THE_CA.iter().any(|kind| part.is(kind));
+    let of_the_ca = |(_, part): &(DnsId, &Problem)| OF_THE_CA.iter().any(|kind| part.is(kind));
     let cause = if faults.iter().all(of_the_ca) { Cause::Ca } else { Cause::Names };
     let faults = faults.into_iter().map(|(name, part)| (name.clone(), about_name(&name, part)));
     let (names, mut findings): (Vec<_>, Vec<_>) = faults.unzip();
@@ -193,9 +193,9 @@ fn of_problem(
 
 /// The part of a problem that is about `name`: its subproblem, or the whole where the type speaks
 /// of identifiers and the detail mentions the name, as CAs without subproblems write it.
-fn part_about<'a>(name: &Hostname, problem: &'a Problem) -> Option<&'a Problem> {
+fn part_about<'a>(name: &DnsId, problem: &'a Problem) -> Option<&'a Problem> {
     let own = problem.subproblems.iter().find(|part| {
-        part.identifier.as_ref().is_some_and(|id| id.value.eq_ignore_ascii_case(name.as_str()))
+        part.identifier.as_ref().is_some_and(|id| id.value.eq_ignore_ascii_case(&name.to_string()))
     });
     let speaks_of_names = problem.kind().is_some_and(|kind| OF_IDENTIFIERS.contains(&kind));
     match own {
@@ -206,11 +206,10 @@ fn part_about<'a>(name: &Hostname, problem: &'a Problem) -> Option<&'a Problem> 
 }
 
 /// Whether `text` contains the name as a whole: not as the end of a longer name.
-fn mentions(text: &str, name: &Hostname) -> bool {
+fn mentions(text: &str, name: &DnsId) -> bool {
     let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_' | '*');
-    text.to_ascii_lowercase()
-        .split(|c| !is_part(c))
-        .any(|word| word.trim_end_matches('.') == name.as_str())
+    let name = name.to_string();
+    text.to_ascii_lowercase().split(|c| !is_part(c)).any(|word| word.trim_end_matches('.') == name)
 }
 
 /// Text of strangers, made fit for a terminal and not without end.
@@ -238,7 +237,7 @@ mod tests {
 
     use super::{Problem, is_unknown_account, refusal};
     use crate::issue::acme::spy::CaFault;
-    use crate::model::Hostname;
+    use crate::model::DnsId;
 
     fn fault(status: u16, json: &str) -> Error {
         let problem: Box<Problem> = serde_json::from_str(json).unwrap();
@@ -247,7 +246,7 @@ mod tests {
     }
 
     fn said(status: u16, json: &str) -> (Vec<String>, Vec<String>, bool) {
-        let names = ["mx.a.example", "a.example"].map(|name| Hostname::parse(name).unwrap());
+        let names = ["mx.a.example", "a.example"].map(|name| DnsId::parse(name).unwrap());
         let refusal = refusal("https://ca/dir", &names, fault(status, json));
         let lines = refusal.findings.iter();
         (

@@ -7,7 +7,7 @@ use super::Acme;
 use super::order::{Open, Ordering as Orders};
 use crate::config;
 use crate::issue::{Refusal, Solver, Wanted};
-use crate::model::Hostname;
+use crate::model::DnsId;
 
 /// What is asked of the staging directory, where there is one: no profile, since nothing is issued,
 /// and no external account, since that belongs to the CA itself.
@@ -21,9 +21,9 @@ impl Acme {
     /// validated is given up: the next rehearsal has to look again.
     pub(super) async fn try_at_staging(
         &self,
-        names: &[Hostname],
+        names: &[DnsId],
         solver: &dyn Solver,
-    ) -> Result<Vec<Hostname>, Refusal> {
+    ) -> Result<Vec<DnsId>, Refusal> {
         let staging = self.staging.as_ref().filter(|_| !self.useless.load(Ordering::Relaxed));
         let Some(staging) = staging else { return Ok(Vec::new()) };
         let url = &staging.settings.directory;

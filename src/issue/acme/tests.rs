@@ -25,7 +25,7 @@ use notes::Notes;
 use super::{Acme, Directory};
 use crate::http::Http;
 use crate::issue::{Ca, Refusal, Solver, Wanted};
-use crate::model::{Hostname, KeyType, Timestamp};
+use crate::model::{DnsId, KeyType, Timestamp};
 use crate::store::Entry;
 
 /// A CA whose answers are literal: `path` to `status headers body`; CA stands for its URL.
@@ -100,7 +100,7 @@ impl Mock {
     }
 
     async fn order(&self, acme: &Acme, profile: Option<&str>) -> (String, Refusal) {
-        let names = ["mx.a.example", "b.example"].map(|name| Hostname::parse(name).unwrap());
+        let names = ["mx.a.example", "b.example"].map(|name| DnsId::parse(name).unwrap());
         let refusal =
             acme.order(Wanted { profile, ..Wanted::of(&names) }, &Shows).await.unwrap_err();
         let said: Vec<_> = refusal.findings.iter().map(|f| f.message.clone()).collect();
@@ -128,11 +128,11 @@ struct Shows;
 
 #[async_trait]
 impl Solver for Shows {
-    async fn present(&self, _: &Hostname, _: &str, _: &str) -> Result<(), String> {
+    async fn present(&self, _: &DnsId, _: &str, _: &str) -> Result<(), String> {
         Ok(())
     }
 
-    async fn clear(&self, _: &Hostname, _: &str) {}
+    async fn clear(&self, _: &DnsId, _: &str) {}
 }
 
 #[tokio::test]
@@ -255,7 +255,7 @@ async fn the_http_challenge_is_found_wherever_it_stands() {
         said,
         "b.example: the CA refused the order: CAA says no (urn:ietf:params:acme:error:caa)"
     );
-    assert_eq!(refusal.names[0].as_str(), "b.example");
+    assert_eq!(refusal.names[0].to_string(), "b.example");
 }
 
 #[tokio::test]
@@ -286,7 +286,7 @@ async fn an_invalid_order_is_explained_by_its_authorizations() {
 }
 
 #[tokio::test]
-async fn a_ca_without_http_01_or_with_a_wildcard_is_said() {
+async fn a_ca_that_offers_another_challenge_or_asks_about_no_host_is_said() {
     for (identifier, expected) in [
         (
             r#"{"status":"pending","identifier":{"type":"dns","value":"b.example"},"challenges":[
@@ -297,7 +297,12 @@ async fn a_ca_without_http_01_or_with_a_wildcard_is_said() {
         (
             r#"{"status":"pending","wildcard":true,"identifier":{"type":"dns","value":"b.example"},"challenges":[
               {"type":"http-01","url":"CA/c/1","status":"pending","token":"t1"}]}"#,
-            "*.b.example is a wildcard, which is not available yet",
+            "*.b.example: the CA offers no dns-01 for it (but http-01)",
+        ),
+        (
+            r#"{"status":"pending","identifier":{"type":"dns","value":"b example"},"challenges":[
+              {"type":"http-01","url":"CA/c/1","status":"pending","token":"t1"}]}"#,
+            "the CA asks about b example, which is no host name",
         ),
     ] {
         let mut answers = usual();

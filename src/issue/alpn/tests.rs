@@ -11,10 +11,10 @@ use tokio::net::TcpStream;
 
 use super::{ACME_TLS, Alpn};
 use crate::issue::Solver;
-use crate::model::Hostname;
+use crate::model::DnsId;
 
-fn host(name: &str) -> Hostname {
-    Hostname::parse(name).unwrap()
+fn host(name: &str) -> DnsId {
+    DnsId::parse(name).unwrap()
 }
 
 fn free() -> SocketAddr {

@@ -11,7 +11,7 @@ use crate::http::Http;
 use crate::issue::{
     Ca, CaIdentity, Chain, Issued, MemoryCa, Order, Refusal, Solver, Wanted, issue,
 };
-use crate::model::{CertName, Hostname, KeyType, Mark, PrivateKey, Timestamp};
+use crate::model::{CertName, DnsId, KeyType, Mark, PrivateKey, Timestamp};
 use crate::store::{Entry, Memory, Store};
 
 /// Nothing is there, and nobody forbids anything.
@@ -27,11 +27,11 @@ impl Dns for Nothing {
 
 #[async_trait]
 impl Solver for Nothing {
-    async fn present(&self, _: &Hostname, _: &str, _: &str) -> Result<(), String> {
+    async fn present(&self, _: &DnsId, _: &str, _: &str) -> Result<(), String> {
         Ok(())
     }
 
-    async fn clear(&self, _: &Hostname, _: &str) {}
+    async fn clear(&self, _: &DnsId, _: &str) {}
 }
 
 /// When the run ends.
@@ -50,7 +50,7 @@ impl Ca for Deadly<'_> {
         self.0.order(wanted, solver).await
     }
 
-    async fn finish(&self, url: &str, names: &[Hostname], csr: &[u8]) -> Result<Chain, Refusal> {
+    async fn finish(&self, url: &str, names: &[DnsId], csr: &[u8]) -> Result<Chain, Refusal> {
         if self.1 == Killed::AfterFinalize {
             self.0.finish(url, names, csr).await?;
         }
@@ -64,8 +64,8 @@ impl Ca for Deadly<'_> {
 
 const NOW: Timestamp = Timestamp::from_unix(1_790_000_000);
 
-fn host(name: &str) -> Hostname {
-    Hostname::parse(name).unwrap()
+fn host(name: &str) -> DnsId {
+    DnsId::parse(name).unwrap()
 }
 
 fn certificate() -> CertName {
@@ -73,7 +73,7 @@ fn certificate() -> CertName {
 }
 
 fn order(names: &[&str]) -> Order {
-    let names = names.iter().map(|name| host(name)).collect();
+    let names: Vec<_> = names.iter().map(|name| host(name)).collect();
     Order::of(names, KeyType::EcdsaP256)
 }
 
@@ -122,7 +122,7 @@ async fn names_that_were_left_out_are_left_out_by_the_next_run_too() {
     ca.refuse(host("b.example"));
     let store = killed(&ca, Killed::AfterFinalize);
     let issued = run(&ca, &store, order(&["a.example", "b.example"]), NOW).await.unwrap();
-    let left_out: Vec<_> = issued.left_out.iter().map(|(name, _)| name.as_str()).collect();
+    let left_out: Vec<_> = issued.left_out.iter().map(|(name, _)| name.to_string()).collect();
     assert_eq!(left_out, ["b.example"]);
     assert_eq!(ca.orders().len(), 2, "with it and without it");
 }
@@ -178,7 +178,7 @@ async fn an_order_the_ca_does_not_know_is_forgotten_and_one_it_cannot_be_asked_a
             self.0.order(wanted, solver).await
         }
 
-        async fn finish(&self, _: &str, _: &[Hostname], _: &[u8]) -> Result<Chain, Refusal> {
+        async fn finish(&self, _: &str, _: &[DnsId], _: &[u8]) -> Result<Chain, Refusal> {
             Err(Refusal::of_our_own("ca", "no answer".to_owned()))
         }
 

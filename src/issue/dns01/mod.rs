@@ -1,4 +1,5 @@
-//! dns-01 (RFC 8555 section 8.4): one TXT record for each name, beside whatever others have there,
+//! dns-01 (RFC 8555 section 8.4): one TXT record for each name (a host and the wildcard below it
+//! have one each, at the same place), beside whatever others have there,
 //! seen at every server of the zone before the CA is told. Who puts it there ([`hand::Hand`]) is for
 //! the configuration to say.
 //!
@@ -27,7 +28,7 @@ use futures_util::future::join_all;
 use crate::config::Dns01;
 use crate::dns::Dns;
 use crate::issue::{Solver, digest};
-use crate::model::{Challenge, Hostname, Timestamp};
+use crate::model::{Challenge, DnsId, Timestamp};
 use crate::store::Store;
 use hand::{Hand, NotPut, Txt};
 use left::Left;
@@ -48,6 +49,8 @@ pub struct Records {
 /// One record that is in the DNS for us.
 #[derive(Clone)]
 struct Shown {
+    /// For whom: a host and the wildcard below it have a record each, at the same name.
+    name: DnsId,
     token: String,
     txt: Txt,
     /// Every address of every server of its zone.
@@ -68,8 +71,9 @@ impl Records {
         self.shown.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The record for `host` with the text `value`, where it belongs.
-    async fn place(&self, host: &Hostname, token: &str, value: &str) -> Result<Shown, String> {
+    /// The record for `name` with the text `value`, where it belongs.
+    async fn place(&self, name: &DnsId, token: &str, value: &str) -> Result<Shown, String> {
+        let host = name.domain();
         let place = self.hand.place(&*self.dns, host).await?;
         if let Some(alias) = &place.alias {
             tracing::info!("{alias} is an alias: the challenge of {host} goes to {}", place.record);
@@ -77,11 +81,11 @@ impl Records {
         let primary = self.hand.primary(&place).await?;
         let (host, value, token) = (host.clone(), value.to_owned(), token.to_owned());
         let txt = Txt { host, zone: place.zone, record: place.record, value, primary };
-        Ok(Shown { token, txt, servers: place.servers.into() })
+        Ok(Shown { name: name.clone(), token, txt, servers: place.servers.into() })
     }
 
-    async fn put(&self, host: &Hostname, token: &str, value: &str) -> Result<(), String> {
-        let shown = self.place(host, token, value).await?;
+    async fn put(&self, name: &DnsId, token: &str, value: &str) -> Result<(), String> {
+        let shown = self.place(name, token, value).await?;
         if self.hand.leaves_records() {
             self.left.begins(&shown.txt, &self.hand, self.now)?;
         }
@@ -89,7 +93,7 @@ impl Records {
             Ok(()) => self.shown().push(shown),
             Err(NotPut::Unsure(why)) => {
                 self.shown().push(shown);
-                self.clear(host, token).await;
+                self.clear(name, token).await;
                 return Err(why);
             }
             Err(NotPut::No(why)) => {
@@ -103,29 +107,29 @@ impl Records {
 
 #[async_trait]
 impl Solver for Records {
-    fn kind(&self, _: &Hostname) -> Challenge {
+    fn kind(&self, _: &DnsId) -> Challenge {
         Challenge::Dns01
     }
 
-    async fn rehearse(&self, host: &Hostname) -> Result<(), String> {
-        let said = |why: String| format!("{host}: {why}");
-        let shown = self.place(host, "", "").await.map_err(said)?;
+    async fn rehearse(&self, name: &DnsId) -> Result<(), String> {
+        let said = |why: String| format!("{name}: {why}");
+        let shown = self.place(name, "", "").await.map_err(said)?;
         self.hand.rehearse(&shown.txt).await.map_err(said)
     }
 
-    async fn present(&self, host: &Hostname, token: &str, answer: &str) -> Result<(), String> {
+    async fn present(&self, name: &DnsId, token: &str, answer: &str) -> Result<(), String> {
         let value = BASE64_URL_SAFE_NO_PAD.encode(digest(answer));
-        self.put(host, token, &value).await.map_err(|why| format!("{host}: {why}"))
+        self.put(name, token, &value).await.map_err(|why| format!("{name}: {why}"))
     }
 
-    async fn settle(&self, hosts: &[Hostname]) -> Result<(), Vec<(Hostname, String)>> {
-        let ours = self.shown().clone().into_iter().filter(|shown| hosts.contains(&shown.txt.host));
+    async fn settle(&self, names: &[DnsId]) -> Result<(), Vec<(DnsId, String)>> {
+        let ours = self.shown().clone().into_iter().filter(|shown| names.contains(&shown.name));
         let ours: Vec<_> = ours.collect();
         let seen =
             join_all(ours.iter().map(|shown| self.hand.settle(shown, self.propagation))).await;
         let unseen = ours.iter().zip(seen);
         let unseen: Vec<_> = unseen
-            .filter_map(|(shown, seen)| seen.err().map(|why| (shown.txt.host.clone(), why)))
+            .filter_map(|(shown, seen)| seen.err().map(|why| (shown.name.clone(), why)))
             .collect();
         if unseen.is_empty() { Ok(()) } else { Err(unseen) }
     }
@@ -135,10 +139,10 @@ impl Solver for Records {
     }
 
     /// Goes on by itself where the caller does not wait.
-    async fn clear(&self, host: &Hostname, token: &str) {
+    async fn clear(&self, name: &DnsId, token: &str) {
         let mut gone = Vec::new();
         self.shown().retain(|shown| {
-            let ours = shown.txt.host == *host && shown.token == token;
+            let ours = shown.name == *name && shown.token == token;
             if ours {
                 gone.push(shown.txt.clone());
             }

@@ -13,7 +13,7 @@ use super::{Asked, Seen, look, preflight};
 use crate::dns::{Absence, Answer, Dns, Failure, Kind, Record, Reply};
 use crate::http::Http;
 use crate::issue::{Alpn, Listener, Solver, Webroot};
-use crate::model::{AnsweredFrom, Challenge, Hostname, Level};
+use crate::model::{AnsweredFrom, Challenge, DnsId, Hostname, Level};
 
 /// `name address...`; the addresses `SERVFAIL` and `BOGUS` fail.
 struct Names(Vec<(&'static str, Vec<&'static str>)>);
@@ -51,11 +51,11 @@ struct Nowhere;
 
 #[async_trait]
 impl Solver for Nowhere {
-    async fn present(&self, _: &Hostname, _: &str, _: &str) -> Result<(), String> {
+    async fn present(&self, _: &DnsId, _: &str, _: &str) -> Result<(), String> {
         Ok(())
     }
 
-    async fn clear(&self, _: &Hostname, _: &str) {}
+    async fn clear(&self, _: &DnsId, _: &str) {}
 }
 
 /// Answers everything with `answer`, for ever.
@@ -96,7 +96,7 @@ async fn our_own_answer_is_right_and_gone_afterwards() {
     let listener = Listener::new(vec![at]);
     let names = Names(vec![("mx.a.example", vec!["127.0.26.4"])]);
     assert_eq!(seen(port, names, &listener).await, "right");
-    let host = Hostname::parse("mx.a.example").unwrap();
+    let host = DnsId::parse("mx.a.example").unwrap();
     listener.present(&host, "again", "again.k").await.unwrap();
     listener.clear(&host, "again").await;
 }
@@ -224,14 +224,15 @@ async fn v4_is_asked_where_a_v6_address_is_silent() {
 
 /// What the preflight of tls-alpn-01 says of one name at this address.
 async fn by_tls(at: SocketAddr, solver: &dyn Solver) -> String {
-    let host = Hostname::parse("mx.a.example").unwrap();
-    solver.present(&host, "token", "token.answer").await.unwrap();
+    let name = DnsId::parse("mx.a.example").unwrap();
+    let host = name.domain();
+    solver.present(&name, "token", "token.answer").await.unwrap();
     let (token, from) = ("token", AnsweredFrom::Port);
-    let asked = Asked { host: &host, port: at.port(), token, answer: "token.answer", from };
+    let asked = Asked { host, port: at.port(), token, answer: "token.answer", from };
     let ip = at.ip().to_string();
     let names = Names(vec![("mx.a.example", vec![Box::leak(ip.into_boxed_str())])]);
     let seen = look(&asked, Challenge::TlsAlpn01, &names, &Http::trusting_nobody()).await;
-    solver.clear(&host, "token").await;
+    solver.clear(&name, "token").await;
     match seen {
         Seen::Right(notes) => format!("right {}", notes.len()),
         Seen::Wrong(finding) | Seen::Unseen(finding) => finding.message,
@@ -257,7 +258,7 @@ async fn tls_alpn_01_is_looked_at_as_a_ca_does() {
     // Another order's answer is no answer.
     let at = SocketAddr::new("127.0.26.9".parse().unwrap(), free_port("127.0.26.9"));
     let others = Alpn::new(vec![at]).unwrap();
-    let host = Hostname::parse("mx.a.example").unwrap();
+    let host = DnsId::parse("mx.a.example").unwrap();
     others.present(&host, "other", "other.answer").await.unwrap();
     let said = by_tls(at, &Nowhere).await;
     assert!(said.contains("shows another certificate than the challenge's"), "{said}");

@@ -3,7 +3,7 @@
 
 use super::{ROUNDS, Work};
 use crate::issue::{Ca, Cause, Refusal, Solver};
-use crate::model::{Challenge, Code, Finding, Hostname};
+use crate::model::{Challenge, Code, DnsId, Finding};
 
 /// Names that go first where nothing can be seen from here.
 const SCOUTS: usize = 2;
@@ -14,10 +14,10 @@ impl Work {
         &mut self,
         ca: &dyn Ca,
         solver: &dyn Solver,
-        failed: &[Hostname],
+        failed: &[DnsId],
     ) -> Result<usize, Refusal> {
-        let failed = |name: &&Hostname| failed.contains(name);
-        let mut again: Vec<Hostname> = self.names.iter().filter(failed).cloned().collect();
+        let failed = |name: &&DnsId| failed.contains(name);
+        let mut again: Vec<DnsId> = self.names.iter().filter(failed).cloned().collect();
         // Those that pass beside one that does not are tried once more, without it.
         for _ in 0..ROUNDS {
             if again.is_empty() {

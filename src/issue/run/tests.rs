@@ -11,7 +11,7 @@ use super::issue;
 use crate::dns::{Absence, Answer, Dns, Failure, Kind, Record, Reply};
 use crate::http::Http;
 use crate::issue::{Book, Ca, CaIdentity, Issued, MemoryCa, Order, Refusal, Solver};
-use crate::model::{CertName, Challenge, Code, Hostname, KeyType, Mark, PrivateKey, Timestamp};
+use crate::model::{CertName, Challenge, Code, DnsId, KeyType, Mark, PrivateKey, Timestamp};
 use crate::store::{Memory, Store};
 
 /// CAA: `closed.example` lets nobody issue, `txt.example` only by dns-01, `broken.example` fails,
@@ -44,42 +44,42 @@ struct Shows(Result<(), &'static str>);
 
 #[async_trait]
 impl Solver for Shows {
-    async fn present(&self, _: &Hostname, _: &str, _: &str) -> Result<(), String> {
+    async fn present(&self, _: &DnsId, _: &str, _: &str) -> Result<(), String> {
         self.0.map_err(ToOwned::to_owned)
     }
 
-    async fn clear(&self, _: &Hostname, _: &str) {}
+    async fn clear(&self, _: &DnsId, _: &str) {}
 }
 
 /// Names below `txt.example` take dns-01; the zone of `shut.txt.example` takes no updates.
 #[derive(Default)]
 struct Both {
-    presented: Mutex<Vec<(Hostname, String)>>,
+    presented: Mutex<Vec<(DnsId, String)>>,
 }
 
 #[async_trait]
 impl Solver for Both {
-    fn kind(&self, host: &Hostname) -> Challenge {
-        match host.as_str().ends_with("txt.example") {
+    fn kind(&self, host: &DnsId) -> Challenge {
+        match host.domain().as_str().ends_with("txt.example") {
             true => Challenge::Dns01,
             false => Challenge::Http01,
         }
     }
 
-    async fn rehearse(&self, host: &Hostname) -> Result<(), String> {
+    async fn rehearse(&self, host: &DnsId) -> Result<(), String> {
         assert_eq!(self.kind(host), Challenge::Dns01, "{host} has a preflight");
-        match host.as_str() {
+        match host.domain().as_str() {
             "shut.txt.example" => Err(format!("{host}: 192.0.2.53 refuses updates")),
             _ => Ok(()),
         }
     }
 
-    async fn present(&self, host: &Hostname, token: &str, _: &str) -> Result<(), String> {
+    async fn present(&self, host: &DnsId, token: &str, _: &str) -> Result<(), String> {
         self.presented.lock().unwrap().push((host.clone(), token.to_owned()));
         Ok(())
     }
 
-    async fn clear(&self, _: &Hostname, _: &str) {}
+    async fn clear(&self, _: &DnsId, _: &str) {}
 }
 
 fn ca() -> MemoryCa {
@@ -87,12 +87,12 @@ fn ca() -> MemoryCa {
     MemoryCa::new(Timestamp::from_unix(1_790_000_000)).unwrap().with_identity(identity)
 }
 
-fn host(name: &str) -> Hostname {
-    Hostname::parse(name).unwrap()
+fn host(name: &str) -> DnsId {
+    DnsId::parse(name).unwrap()
 }
 
 fn order(names: &[&str]) -> Order {
-    let names = names.iter().map(|name| host(name)).collect();
+    let names: Vec<_> = names.iter().map(|name| host(name)).collect();
     Order::of(names, KeyType::EcdsaP256)
 }
 
@@ -131,7 +131,7 @@ fn text(result: &Result<Issued, Refusal>) -> String {
             let names = refusal.names.iter();
             lines.push(format!(
                 "names: {}",
-                names.map(Hostname::as_str).collect::<Vec<_>>().join(" ")
+                names.map(ToString::to_string).collect::<Vec<_>>().join(" ")
             ));
         }
     }

@@ -8,8 +8,8 @@ const HOUR: i64 = 3_600;
 const NOW: Timestamp = Timestamp::from_unix(1_900_000_000);
 const LETS_ENCRYPT: &str = "https://acme-v02.api.letsencrypt.org/directory";
 
-fn name(text: &str) -> Hostname {
-    Hostname::parse(text).unwrap()
+fn name(text: &str) -> DnsId {
+    DnsId::parse(text).unwrap()
 }
 
 fn certificate(text: &str) -> CertName {
@@ -113,7 +113,7 @@ fn a_renewal_counts_for_its_names_alone_and_one_announced_for_nothing() {
     let names = [name("a.test"), name("b.test")];
     let old = held("a.test", &["a.test", "b.test"], NOW.minus(hours(24 * 80)), 90);
     let mut budget = spent(&[]);
-    let weight = |budget: &Budget, names: &[Hostname]| {
+    let weight = |budget: &Budget, names: &[DnsId]| {
         budget.order(&certificate("a.test"), names, Some(&old), NOW).weight
     };
     assert_eq!(weight(&budget, &names), Weight::Renewal);

@@ -18,16 +18,16 @@ pub(super) struct Desk<'s, 'a> {
     taken: BTreeSet<&'a CertName>,
     /// Hosts covered by a held certificate that nobody wishes: one that was split off in an
     /// earlier round.
-    aside: BTreeSet<&'a Hostname>,
+    aside: BTreeSet<&'a DnsId>,
     /// Names given to certificates split off in this plan.
     given: BTreeSet<CertName>,
     /// Of each group, the number below which all names are in use.
     numbers: HashMap<Hostname, usize>,
     /// Hosts the CA refused on a certificate that waits, and until when: having found another
     /// home is no reason to ask again at once.
-    refused: HashMap<&'a Hostname, (&'a CertName, Timestamp)>,
+    refused: HashMap<&'a DnsId, (&'a CertName, Timestamp)>,
     /// The certificate each host belongs to.
-    homes: HashMap<&'a Hostname, &'a CertName>,
+    homes: HashMap<&'a DnsId, &'a CertName>,
 }
 
 impl<'s, 'a> Desk<'s, 'a> {
@@ -43,10 +43,7 @@ impl<'s, 'a> Desk<'s, 'a> {
                 is_good(good, scene.now) && newest.is_some_and(|new| new.version == good.version)
             });
             if let Some(good) = good.filter(|_| !taken.contains(&held.name)) {
-                aside.extend(good.facts.names.iter().filter_map(|id| match id {
-                    DnsId::Host(host) => Some(host),
-                    DnsId::Wildcard(_) => None,
-                }));
+                aside.extend(good.facts.names.iter().filter(|id| !id.is_wildcard()));
             }
         }
         taken.extend(scene.observed.held.iter().map(|held| &held.name));
@@ -64,26 +61,37 @@ impl<'s, 'a> Desk<'s, 'a> {
 
     /// Hosts that this certificate shows and another one is to cover, and does not yet: they stay
     /// on it until they work there.
-    fn not_yet_elsewhere(&self, wish: &Wish, held: &'a Held) -> Vec<Hostname> {
+    fn not_yet_elsewhere(&self, wish: &Wish, held: &'a Held) -> Vec<DnsId> {
         let scene = self.scene;
-        let covers = |held: &&'a Held, host: &Hostname| {
+        let covers = |held: &&'a Held, host: &DnsId| {
             let shown = scene.choice(held).filter(|shown| shown.facts.valid_at(scene.now));
-            shown.is_some_and(|shown| shown.facts.covers(host))
+            shown.is_some_and(|shown| shown.facts.carries(host))
         };
         let shown = scene.choice(held).filter(|shown| shown.facts.valid_at(scene.now));
         let named = shown.into_iter().flat_map(|shown| &shown.facts.names);
-        let hosts = named.filter_map(|id| match id {
-            DnsId::Host(host) => Some(host),
-            DnsId::Wildcard(_) => None,
-        });
+        let hosts = named.filter(|id| !id.is_wildcard());
+        // Where a wildcard is to stand for a host, others may show it already.
+        let shown_beside = |host: &DnsId| {
+            let mut others = scene.observed.held.iter().filter(|other| other.name != wish.name);
+            !self.homes.contains_key(host) && others.any(|other| covers(&other, host))
+        };
         hosts
-            .filter(|host| self.homes.get(host).is_some_and(|home| **home != wish.name))
+            .filter(|host| self.home(host).is_some_and(|home| *home != wish.name))
+            .filter(|host| !shown_beside(host))
             .filter(|host| {
-                let home = self.homes.get(host).and_then(|home| scene.held.get(*home));
+                let home = self.home(host).and_then(|home| scene.held.get(home));
                 !home.is_some_and(|home| covers(home, host))
             })
             .cloned()
             .collect()
+    }
+
+    /// The certificate a host belongs to: the one that is to name it, else the one that is to have
+    /// a wildcard for it.
+    fn home(&self, host: &DnsId) -> Option<&'a CertName> {
+        let wildcard = || host.host().and_then(Hostname::parent).map(DnsId::Wildcard);
+        let home = self.homes.get(host).or_else(|| self.homes.get(&wildcard()?));
+        home.copied()
     }
 
     /// The order this certificate needs now, if any.
@@ -102,7 +110,7 @@ impl<'s, 'a> Desk<'s, 'a> {
             scene.choice(held).filter(|_| mends).or(newest)
         });
         self.note_key_type(wish, base, draft);
-        let names: Vec<Hostname> =
+        let names: Vec<DnsId> =
             wish.names.iter().filter(|name| !self.is_aside(name, base)).cloned().collect();
         let names = self.not_refused_elsewhere(wish, names, base, draft);
         let asked = !names.is_empty() && held.is_some_and(|held| scene.wants_new_key(held));
@@ -156,47 +164,42 @@ impl<'s, 'a> Desk<'s, 'a> {
         let base = base.filter(|base| base.facts.valid_at(now) && last_call(&base.facts) <= now)?;
         let (held_up, rest): (Vec<_>, Vec<_>) =
             full.names.iter().cloned().partition(|name| refused.contains(name));
-        let works = held_up.iter().any(|name| base.facts.covers(name));
+        let works = held_up.iter().any(|name| base.facts.carries(name));
         if works { self.split(&full.certificate, rest, base, draft) } else { None }
     }
 
     fn not_refused_elsewhere(
         &self,
         wish: &Wish,
-        mut names: Vec<Hostname>,
+        mut names: Vec<DnsId>,
         base: Option<&HeldVersion>,
         draft: &mut Draft,
-    ) -> Vec<Hostname> {
+    ) -> Vec<DnsId> {
         names.retain(|name| match self.refused.get(name) {
             Some((other, until)) if **other != wish.name => {
                 draft.look_again(*until);
-                base.is_some_and(|base| base.facts.covers(name))
+                base.is_some_and(|base| base.facts.carries(name))
             }
             _ => true,
         });
         names
     }
 
-    fn is_aside(&self, name: &Hostname, base: Option<&HeldVersion>) -> bool {
+    fn is_aside(&self, name: &DnsId, base: Option<&HeldVersion>) -> bool {
         self.aside.contains(name)
-            && base.is_none_or(|base| !base.facts.covers(name) || base.due_at() <= self.scene.now)
+            && base.is_none_or(|base| !base.facts.carries(name) || base.due_at() <= self.scene.now)
     }
 
     /// Why these names need an order, if they do.
-    fn need(
-        &self,
-        name: &CertName,
-        names: &[Hostname],
-        base: Option<&HeldVersion>,
-    ) -> Option<Reason> {
+    fn need(&self, name: &CertName, names: &[DnsId], base: Option<&HeldVersion>) -> Option<Reason> {
         let now = self.scene.now;
         if names.is_empty() {
             return None;
         }
         let Some(base) = base else { return Some(Reason::Missing(names.to_vec())) };
         let facts = &base.facts;
-        let exact: BTreeSet<&str> = facts.names.iter().filter_map(exactly).collect();
-        let covers = |name: &Hostname| exact.contains(name.as_str()) || facts.covers(name);
+        let exact: BTreeSet<&DnsId> = facts.names.iter().collect();
+        let covers = |name: &DnsId| exact.contains(name) || facts.carries(name);
         let missing: Vec<_> = names.iter().filter(|name| !covers(name)).cloned().collect();
         if facts.not_after < now {
             Some(Reason::Expired(facts.not_after))
@@ -216,7 +219,7 @@ impl<'s, 'a> Desk<'s, 'a> {
     }
 
     /// Whether a certificate may get another key: none is pinned, or the next one is.
-    fn may_roll(&self, name: &CertName, names: &[Hostname], facts: &Facts) -> bool {
+    fn may_roll(&self, name: &CertName, names: &[DnsId], facts: &Facts) -> bool {
         let held = self.scene.held.get(name);
         !self.scene.guard.pins(facts)
             || held.is_some_and(|held| rollover::ready(self.scene, held, names).is_some())
@@ -224,7 +227,7 @@ impl<'s, 'a> Desk<'s, 'a> {
 
     /// What the last order failed for may be cured by now, and nothing else would ever ask until the
     /// certificate is due.
-    fn refused_though_it_works(&self, wish: &Wish, names: &[Hostname]) -> Option<Reason> {
+    fn refused_though_it_works(&self, wish: &Wish, names: &[DnsId]) -> Option<Reason> {
         let refused = self.scene.observed.refused.get(&wish.name)?;
         let refused: Vec<_> =
             names.iter().filter(|name| refused.contains(*name)).cloned().collect();
@@ -244,12 +247,11 @@ impl<'s, 'a> Desk<'s, 'a> {
     ) -> Option<Order> {
         let scene = self.scene;
         let refused = scene.observed.refused.get(&full.certificate);
-        let is_refused = |name: &Hostname| refused.is_some_and(|names| names.contains(name));
+        let is_refused = |name: &DnsId| refused.is_some_and(|names| names.contains(name));
         let rest: Vec<_> = full.names.iter().filter(|name| !is_refused(name)).cloned().collect();
         let works = shown.or(base).filter(|base| base.facts.valid_at(scene.now));
-        let keeps = |name: &&Hostname| {
-            is_refused(name) && works.is_some_and(|base| base.facts.covers(name))
-        };
+        let keeps =
+            |name: &&DnsId| is_refused(name) && works.is_some_and(|base| base.facts.carries(name));
         let partial = match works.filter(|_| full.names.iter().any(|name| keeps(&name))) {
             _ if rest.len() == full.names.len() => None,
             None => {
@@ -271,7 +273,7 @@ impl<'s, 'a> Desk<'s, 'a> {
     fn split(
         &mut self,
         beside: &CertName,
-        rest: Vec<Hostname>,
+        rest: Vec<DnsId>,
         base: &HeldVersion,
         draft: &mut Draft,
     ) -> Option<Order> {
@@ -287,9 +289,9 @@ impl<'s, 'a> Desk<'s, 'a> {
             return None;
         }
         let refused = refused.filter(|_| waits.is_some());
-        let names: Vec<Hostname> = rest
+        let names: Vec<DnsId> = rest
             .into_iter()
-            .filter(|name| late || !base.facts.covers(name))
+            .filter(|name| late || !base.facts.carries(name))
             .filter(|name| refused.is_none_or(|refused| !refused.contains(name)))
             // A pinned key lives on the certificate it belongs to.
             .filter(|name| !scene.guard.has(name))
@@ -317,10 +319,6 @@ impl<'s, 'a> Desk<'s, 'a> {
             draft.findings.push(finding.at(Level::Note));
         }
     }
-}
-
-fn exactly(id: &DnsId) -> Option<&str> {
-    if let DnsId::Host(name) = id { Some(name.as_str()) } else { None }
 }
 
 fn is_good(version: &HeldVersion, now: Timestamp) -> bool {

@@ -5,21 +5,19 @@ use std::collections::BTreeMap;
 use expect_test::expect;
 
 use super::{outcomes_json, outcomes_text, plan_json, plan_text};
-use crate::model::{
-    Because, CertName, Challenge, Code, Finding, Hostname, Sha256, Timestamp, Ways,
-};
+use crate::model::{Because, CertName, Challenge, Code, DnsId, Finding, Sha256, Timestamp, Ways};
 use crate::plan::{Action, Fate, Instead, Outcome, Passed, Plan, Reason, Step};
 use crate::servers::{Part, ServerId};
 
 fn example() -> Plan {
-    let hosts: Vec<Hostname> = ["mx1", "mx2", "imap", "smtp"]
-        .map(|label| Hostname::parse(&format!("{label}.example.org")).unwrap())
+    let hosts: Vec<DnsId> = ["mx1", "mx2", "imap", "smtp"]
+        .map(|label| DnsId::parse(&format!("{label}.example.org")).unwrap())
         .to_vec();
     let name = CertName::parse("example.org").unwrap();
     let server = ServerId("postfix".to_owned());
     let step = |action, because, needs: &[usize]| Step { action, because, needs: needs.to_vec() };
     let ways = Ways {
-        listed: BTreeMap::from([(hosts[2].clone(), Challenge::Dns01)]),
+        listed: BTreeMap::from([(hosts[2].domain().clone(), Challenge::Dns01)]),
         rest: (Challenge::Http01, Because::Rest),
     };
     let ways = hosts.iter().map(|host| ways.of(host)).collect();

@@ -161,19 +161,13 @@ fn shared(one: &[Listener], other: &[Listener]) -> Option<String> {
 #[must_use]
 pub fn unasked(
     held: &[(CertName, Vec<DnsId>)],
-    wished: &BTreeSet<Hostname>,
+    wished: &BTreeSet<DnsId>,
     open: &[Hostname],
 ) -> Vec<Finding> {
     let is_asked = |id: &DnsId| {
-        let base = match id {
-            DnsId::Host(host) => host,
-            DnsId::Wildcard(domain) => domain,
-        };
-        let listed = match id {
-            DnsId::Host(host) => wished.contains(host),
-            DnsId::Wildcard(_) => wished.iter().any(|host| id.matches(host)),
-        };
-        listed || open.iter().any(|domain| base.is_within(domain))
+        let stands_for = |wish: &DnsId| wish.host().is_some_and(|host| id.matches(host));
+        let listed = wished.contains(id) || id.is_wildcard() && wished.iter().any(stands_for);
+        listed || open.iter().any(|domain| id.domain().is_within(domain))
     };
     held.iter()
         .filter(|(_, names)| !names.iter().any(is_asked))
@@ -311,7 +305,8 @@ mod tests {
     #[test]
     fn a_certificate_is_unasked_when_none_of_its_names_is_wanted() {
         let host = |text: &str| Hostname::parse(text).unwrap();
-        let wished = BTreeSet::from([host("mx.a.test"), host("mail.b.test")]);
+        let wished = ["mx.a.test", "mail.b.test", "*.d.test"];
+        let wished = wished.map(|name| DnsId::parse(name).unwrap()).into();
         for (names, expected) in [
             (vec!["mx.a.test"], 0),
             (vec!["old.a.test", "mx.a.test"], 0),
@@ -320,6 +315,7 @@ mod tests {
             (vec!["*.open.test"], 0),
             (vec!["old.a.test"], 1),
             (vec!["*.c.test"], 1),
+            (vec!["*.d.test"], 0),
         ] {
             let ids = names.iter().map(|name| DnsId::parse(name).unwrap()).collect();
             let held = [(CertName::parse("a.test").unwrap(), ids)];

@@ -1,7 +1,7 @@
 //! A life of entries, added up, folded and read back.
 
 use super::*;
-use crate::model::{Announced, KeyType, NextKey, Renewal};
+use crate::model::{Announced, DnsId, KeyType, NextKey, Renewal};
 use crate::store::{Declined, FilePrint};
 
 fn at(seconds: i64) -> Timestamp {
@@ -34,7 +34,7 @@ fn wait(refusals: u32) -> Wait {
 
 /// Two CAs have refused it for reasons of their own.
 fn declined() -> Wait {
-    let names = vec![Hostname::parse("mx.example.org").unwrap()];
+    let names = vec![DnsId::parse("mx.example.org").unwrap()];
     let one = |refusals| Declined { until: at(98), refusals, names: names.clone() };
     let declined = [("one", 1), ("two", 2)].map(|(ca, refusals)| (Mark::of(ca), one(refusals)));
     Wait { declined: declined.into(), ..wait(2) }
@@ -51,7 +51,7 @@ fn origin(version: u32, ca: &str) -> Entry {
 }
 
 fn under_way(url: &str) -> UnderWay {
-    let names = vec![Hostname::parse("mx.example.org").unwrap()];
+    let names = vec![DnsId::parse("mx.example.org").unwrap()];
     UnderWay {
         ca: None,
         url: url.to_owned(),

@@ -51,17 +51,17 @@ pub fn unasked(
     kept: &[Kept],
     diary: &Diary,
     domains: &[Hostname],
-    hosts: &[Hostname],
+    names: &[DnsId],
 ) -> Vec<Finding> {
     let (asked, open): (Vec<&Hostname>, Vec<&Hostname>) =
         domains.iter().partition(|domain| diary.discovered.contains_key(*domain));
     let remembered = asked.iter().filter_map(|domain| diary.discovered.get(*domain));
-    let mut wished: BTreeSet<Hostname> = remembered
+    let mut wished: BTreeSet<DnsId> = remembered
         .flat_map(|known| &known.hosts)
         .filter(|host| host.included || host.undecided)
-        .map(|host| host.host.clone())
+        .map(|host| DnsId::Host(host.host.clone()))
         .collect();
-    wished.extend(hosts.iter().cloned());
+    wished.extend(names.iter().cloned());
     let newest = |kept: &Kept| -> Option<(_, Vec<DnsId>)> {
         Some((kept.name.clone(), kept.versions.last()?.1.names.clone()))
     };
@@ -75,7 +75,9 @@ mod tests {
     use rcgen::{BasicConstraints, CertificateParams, CustomExtension, DnType, IsCa, KeyPair};
 
     use super::{of_held, unasked};
-    use crate::model::{Bundle, CertName, Host, Hostname, Points, PrivateKey, Sha256, Timestamp};
+    use crate::model::{
+        Bundle, CertName, DnsId, Host, Hostname, Points, PrivateKey, Sha256, Timestamp,
+    };
     use crate::store::{Entry, Memory, Store};
     use crate::survey::Judge;
     use crate::trust::Roots;
@@ -146,8 +148,12 @@ mod tests {
         let findings = Vec::new();
         store.note(&Entry::Discovered { domain, at, asked_with, hosts, findings }).unwrap();
         let (kept, diary) = (store.certificates().unwrap(), store.diary().unwrap());
-        let found =
-            unasked(&kept, &diary, &[host("a.test"), host("b.test")], &[host("listed.c.test")]);
+        let found = unasked(
+            &kept,
+            &diary,
+            &[host("a.test"), host("b.test")],
+            &[DnsId::Host(host("listed.c.test"))],
+        );
         let subjects: Vec<&str> = found.iter().map(|finding| finding.subject.as_str()).collect();
         assert_eq!(subjects, ["old.a.test", "out.a.test"]);
     }

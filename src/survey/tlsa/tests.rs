@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::dns::Zone;
+use crate::model::DnsId;
 use crate::model::{KeyType, Version};
 use crate::plan::{HeldVersion, Wish};
 use crate::store::Memory;
@@ -17,7 +18,7 @@ fn host(text: &str) -> Hostname {
 fn held(name: &str) -> Held {
     let digest = Sha256([0; 32]);
     let facts = Facts {
-        names: vec![crate::model::DnsId::parse(name).unwrap()],
+        names: vec![DnsId::parse(name).unwrap()],
         not_before: Timestamp::from_unix(0),
         not_after: Timestamp::from_unix(99),
         issuer: String::new(),
@@ -149,7 +150,7 @@ async fn nobody_is_asked_for_hosts_of_which_nothing_changes() {
         hosts: Vec::new(),
         certificates: vec![Wish {
             name: CertName::parse("a.test").unwrap(),
-            names: vec![host("mx.a.test")],
+            names: vec![DnsId::Host(host("mx.a.test"))],
         }],
         orders: true,
         ways: crate::model::Ways::default(),

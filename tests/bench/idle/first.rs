@@ -15,8 +15,8 @@ use mailcert::flow::{self, Means};
 use mailcert::http::Http;
 use mailcert::issue::{MemoryCa, Solver};
 use mailcert::model::{
-    CertName, CertificateSeen, DnsId, Facts, Hostname, Inspection, Renewal, Service, Sha256,
-    StageMark, Stages, Timestamp, Tls, Verdict, Version,
+    CertName, CertificateSeen, DnsId, Facts, Inspection, Renewal, Service, Sha256, StageMark,
+    Stages, Timestamp, Tls, Verdict, Version,
 };
 use mailcert::plan::Mode;
 use mailcert::store::{Entry, Files, Proof, Store, Told};
@@ -30,11 +30,11 @@ struct Unasked;
 
 #[async_trait]
 impl Solver for Unasked {
-    async fn present(&self, _: &Hostname, _: &str, _: &str) -> Result<(), String> {
+    async fn present(&self, _: &DnsId, _: &str, _: &str) -> Result<(), String> {
         Ok(())
     }
 
-    async fn clear(&self, _: &Hostname, _: &str) {}
+    async fn clear(&self, _: &DnsId, _: &str) {}
 }
 
 pub(crate) fn run(machine: &Machine) {

@@ -7,7 +7,7 @@ use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 
 use super::{Mock, Shows, usual};
 use crate::issue::{Ca, Wanted};
-use crate::model::{Code, Hostname};
+use crate::model::{Code, DnsId};
 
 const DIRECTORY: &str = r#"{"newNonce":"CA/nonce","newAccount":"CA/account","newOrder":"CA/order",
     "renewalInfo":"CA/ari"}"#;
@@ -84,7 +84,7 @@ async fn whatever_a_ca_answers_the_usual_rule_is_left_and_it_is_asked_again() {
 #[tokio::test]
 async fn a_ca_that_does_not_want_it_as_a_replacement_is_asked_without() {
     let leaf = leaf();
-    let names = [Hostname::parse("mx.a.example").unwrap()];
+    let names = [DnsId::parse("mx.a.example").unwrap()];
     let replaced = r#"{"type":"urn:ietf:params:acme:error:alreadyReplaced","detail":"twice"}"#;
     for (status, body, replaces, orders) in
         [(409, replaced, true, 2), (409, replaced, false, 1), (429, LIMITED, true, 1)]

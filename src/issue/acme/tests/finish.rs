@@ -3,7 +3,7 @@
 use super::{Mock, usual};
 use crate::http::BODY_LIMIT;
 use crate::issue::{Ca, Chain};
-use crate::model::Hostname;
+use crate::model::DnsId;
 
 /// No PEM: the mock would put its URL for the CA in the middle of CERTIFICATE.
 const CHAIN: &str = "chain\n";
@@ -21,7 +21,7 @@ async fn finished(status: u16, order: &'static str) -> (Result<Chain, (String, b
         r#"{"status":"valid","authorizations":[],"finalize":"CA/fin","certificate":"CA/cert/1"}"#;
     answers.insert("/fin", (200, "", valid));
     let mock = Mock::start(answers).await;
-    let names = [Hostname::parse("mx.a.example").unwrap()];
+    let names = [DnsId::parse("mx.a.example").unwrap()];
     let url = format!("http://{}/order/1", mock.at);
     let finished = mock.acme(|_| ()).finish(&url, &names, b"csr").await;
     (finished.map_err(|refusal| (refusal.sentence(), refusal.by_ca())), mock)

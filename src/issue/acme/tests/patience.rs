@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{Answers, Mock, usual};
 use crate::issue::Ca;
-use crate::model::Hostname;
+use crate::model::DnsId;
 
 const BAD_NONCE: &str = r#"{"type":"urn:ietf:params:acme:error:badNonce","detail":"again"}"#;
 
@@ -19,7 +19,7 @@ async fn an_order_that_stays_processing_is_left_to_the_next_run_which_makes_no_o
         // Finalized, and from then on processing.
         answers.insert("/fin", (200, "location: CA/order/2", processing));
         let mock = Mock::start(answers).await;
-        let names = [Hostname::parse("mx.a.example").unwrap()];
+        let names = [DnsId::parse("mx.a.example").unwrap()];
         let mut acme = mock.acme(|_| ());
         acme.patience = Duration::from_millis(if first == ready { 1 } else { 300 });
         let url = format!("http://{}/order/1", mock.at);

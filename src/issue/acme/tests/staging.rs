@@ -2,7 +2,7 @@
 
 use super::{Answers, DIRECTORY, Mock, Shows, usual};
 use crate::issue::{Ca, Refusal};
-use crate::model::Hostname;
+use crate::model::DnsId;
 
 const PENDING: &str = r#"{"status":"pending","authorizations":["CA/authz/1"],"finalize":"CA/fin"}"#;
 
@@ -11,7 +11,7 @@ async fn rehearsed(answers: Answers) -> (Vec<Result<usize, Refusal>>, [Mock; 2])
     let (real, staging) = (Mock::start(usual()).await, Mock::start(answers).await);
     let url = format!("http://{}/dir", staging.at);
     let acme = real.acme(|settings| settings.staging = Some(url));
-    let names = [Hostname::parse("b.example").unwrap()];
+    let names = [DnsId::parse("b.example").unwrap()];
     let mut said = Vec::new();
     for _ in 0..2 {
         said.push(acme.rehearse(&names, &Shows).await.map(|passed| passed.len()));
@@ -60,7 +60,7 @@ async fn what_fails_there_says_that_it_counts_for_nothing() {
     assert_eq!(staging.times_asked("/order"), 2, "a failure is no reason to leave it alone");
     for said in said {
         let refusal = said.unwrap_err();
-        assert_eq!(refusal.names[0].as_str(), "b.example");
+        assert_eq!(refusal.names[0].to_string(), "b.example");
         assert_eq!(
             refusal.sentence().replace(&format!("http://{}", staging.at), "CA"),
             "b.example: the CA refused the order: 404 (urn:ietf:params:acme:error:unauthorized); \

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 
 use super::{Shows, ca, host, made_by, order, text};
 use crate::issue::{Ca, CaIdentity, Chain, MemoryCa, Order, Refusal, Solver, Wanted};
-use crate::model::Hostname;
+use crate::model::DnsId;
 use crate::store::Memory;
 
 /// A CA with a staging directory.
@@ -32,19 +32,15 @@ impl Ca for Staged {
         self.real.order(wanted, solver).await
     }
 
-    async fn finish(&self, url: &str, names: &[Hostname], csr: &[u8]) -> Result<Chain, Refusal> {
+    async fn finish(&self, url: &str, names: &[DnsId], csr: &[u8]) -> Result<Chain, Refusal> {
         self.real.finish(url, names, csr).await
     }
 
-    async fn scout(&self, name: &Hostname, solver: &dyn Solver) -> Result<(), Refusal> {
+    async fn scout(&self, name: &DnsId, solver: &dyn Solver) -> Result<(), Refusal> {
         self.real.scout(name, solver).await
     }
 
-    async fn rehearse(
-        &self,
-        names: &[Hostname],
-        solver: &dyn Solver,
-    ) -> Result<Vec<Hostname>, Refusal> {
+    async fn rehearse(&self, names: &[DnsId], solver: &dyn Solver) -> Result<Vec<DnsId>, Refusal> {
         self.staging.order(Wanted::of(names), solver).await.map(|_| names.to_vec())
     }
 
@@ -88,7 +84,7 @@ async fn what_fails_again_is_not_asked_of_the_ca_and_holds_up_nobody() {
         "issued a chain of 2\nleft out a.example: name-refused"
     );
     assert_eq!(ca.orders(), [vec![2, 1], vec![2]], "the other one is rehearsed again, alone");
-    let names: Vec<Hostname> = ca.real.orders().concat();
+    let names: Vec<DnsId> = ca.real.orders().concat();
     assert!(!names.contains(&host("a.example")), "{names:?}");
 }
 
