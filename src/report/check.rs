@@ -37,7 +37,7 @@ pub fn hook_word(hook: &Hook) -> (&'static str, Option<String>) {
 
 /// The rows for a terminal.
 pub(super) fn text(rows: &[ServerRow]) -> String {
-    let mut text = String::from("the configuration is right\n");
+    let mut text = String::from("the configuration can be read\n");
     for row in rows {
         let hook = match row.hook {
             "there" if row.server.is_files() => "that it reads the files is up to you",

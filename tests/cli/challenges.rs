@@ -90,7 +90,7 @@ fn check_says_what_is_to_pass_the_question_on_and_does_not() {
     ran.stdout = ran.stdout.replace(&at, "127.0.33.9:PORT5");
     ran.is(expect![[r#"
         --- stdout
-        the configuration is right
+        the configuration can be read
 
         FAIL preflight-wrong: mx.example.org
           mx.example.org: nothing listens on 127.0.33.9:80, an address of this machine;

@@ -69,7 +69,7 @@ fn notes_are_no_work() {
     let _daemon = Daemon::start(&case, "exim-daemon", "exim.pid");
     case.run("check").is(expect![[r#"
         --- stdout
-        the configuration is right
+        the configuration can be read
         exim: runs, uses our files
           files    {dir}/tls
           listens  127.0.33.7:587 (submission)
@@ -77,7 +77,7 @@ fn notes_are_no_work() {
     "#]]);
     case.run("check -v").is(expect![[r#"
         --- stdout
-        the configuration is right
+        the configuration can be read
         exim: runs, uses our files
           files    {dir}/tls
           listens  127.0.33.7:587 (submission)
@@ -101,7 +101,7 @@ fn an_exim_that_sends_in_the_clear_and_staples_is_work() {
     let _daemon = Daemon::start(&case, "exim-daemon", "exim.pid");
     case.run("check").is(expect![[r#"
         --- stdout
-        the configuration is right
+        the configuration can be read
         exim: runs, uses our files
           files    {dir}/tls
           listens  127.0.33.7:587 (submission)
@@ -136,7 +136,7 @@ fn an_exim_that_minds_the_letters_of_a_name_is_told_and_no_work() {
     let _daemon = Daemon::start(&case, "exim-daemon", "exim.pid");
     case.run("check -v").is(expect![[r#"
         --- stdout
-        the configuration is right
+        the configuration can be read
         exim: runs, uses our files
           files    {dir}/tls
           listens  127.0.33.7:587 (submission)
@@ -208,7 +208,7 @@ fn a_postfix_with_everything_wrong_is_told_all_of_it() {
     let _daemon = Daemon::start(&case, "master", "spool/pid/master.pid");
     case.run("check").is(expect![[r#"
         --- stdout
-        the configuration is right
+        the configuration can be read
         postfix: runs, does not use our files yet: mailcert setup
           files    {dir}/pf/mailcert
           listens  *:587 (submission)
@@ -292,7 +292,7 @@ fn a_dovecot_whose_blocks_conflict_fails() {
     let _daemon = Daemon::start(&case, "dovecot-master", "run/master.pid");
     case.run("check").is(expect![[r#"
         --- stdout
-        the configuration is right
+        the configuration can be read
         dovecot: runs, uses our files
           files    {dir}/dc/mailcert
 

@@ -44,7 +44,7 @@ fn plan_and_check_name_it_with_those_that_are_offered() {
     "#]]);
     misspelt.run("check").is(expect![[r#"
         --- stdout
-        the configuration is right
+        the configuration can be read
         files:app: is not asked, that it reads the files is up to you
           files    {dir}/app
 
@@ -57,7 +57,7 @@ fn plan_and_check_name_it_with_those_that_are_offered() {
     let none = case("profile = \"shortlived\"\n", "");
     none.run("check").is(expect![[r#"
         --- stdout
-        the configuration is right
+        the configuration can be read
         files:app: is not asked, that it reads the files is up to you
           files    {dir}/app
 

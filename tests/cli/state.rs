@@ -33,7 +33,7 @@ fn check_tells_what_each_server_lacks() {
     let case = world();
     case.run("check").is(expect![[r#"
         --- stdout
-        the configuration is right
+        the configuration can be read
         exim: does not run, does not use our files yet: mailcert setup
           files    {dir}/tls
           listens  127.0.33.7:25 (smtp)
@@ -87,7 +87,7 @@ fn check_of_a_server_elsewhere_is_right() {
     let case = case.file("tls/.keep", "");
     case.run("check").is(expect![[r#"
         --- stdout
-        the configuration is right
+        the configuration can be read
         exim: runs elsewhere, so it is not asked (files-only)
           files    {dir}/tls
         --- exit 0
@@ -102,7 +102,7 @@ fn check_says_of_another_program_what_is_known_and_plan_misses_a_certificate_nob
     let case = Case::new().config(config);
     case.run("check").is(expect![[r#"
         --- stdout
-        the configuration is right
+        the configuration can be read
         files:haproxy: is not asked, that it reads the files is up to you
           files    {dir}/haproxy
           listens  *:993 (imaps), 192.0.2.7:25 (smtp)
@@ -118,7 +118,7 @@ fn check_names_a_program_that_is_missing() {
     let case = Case::new().config("[[exim]]\nbinary = \"{dir}/bin/exim4\"\n");
     case.run("check").is(expect![[r#"
         --- stdout
-        the configuration is right
+        the configuration can be read
 
         FAIL program-missing: exim
           {dir}/bin/exim4: no such program; install it, or correct what names
