@@ -201,3 +201,45 @@ fn record(key: &KeyHash) -> Record {
 }
 
 const SMTP: u16 = 25;
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::by_program;
+    use crate::config::Exec;
+    use crate::model::{KeyHash, Sha256};
+
+    async fn ran(present: &str, timeout: u64) -> Result<(), String> {
+        let argv = |script: &str| ["sh", "-c", script].map(str::to_owned).to_vec();
+        let timeout = Duration::from_secs(timeout);
+        let program = Exec { present: argv(present), remove: argv("exit 1"), timeout };
+        by_program(&program, ("_25._tcp.mx.a.test", 60), &[key()], &[]).await
+    }
+
+    fn key() -> KeyHash {
+        Sha256([0xab; 32])
+    }
+
+    #[tokio::test]
+    async fn the_program_is_told_the_record_in_its_environment() {
+        let told = tempfile::tempdir().unwrap();
+        let file = told.path().join("env");
+        ran(&format!("env >{}", file.display()), 5).await.unwrap();
+        let told = std::fs::read_to_string(&file).unwrap();
+        let mut ours: Vec<&str> = told.lines().filter(|line| line.starts_with("MAIL")).collect();
+        ours.sort_unstable();
+        let value = format!("MAILCERT_VALUE=3 1 1 {}", key());
+        let rest = ["MAILCERT_ACTION=present", "MAILCERT_NAME=_25._tcp.mx.a.test"];
+        assert_eq!(ours, [&rest[..], &["MAILCERT_TTL=60", "MAILCERT_TYPE=TLSA", &value]].concat());
+    }
+
+    #[tokio::test]
+    async fn a_program_that_fails_or_hangs_is_named_with_what_it_said() {
+        let said = ran("echo no rights >&2; exit 3", 5).await.unwrap_err();
+        let begins = "`present` of [dane.exec] for _25._tcp.mx.a.test: ";
+        assert!(said.starts_with(begins) && said.ends_with("exit status 3: no rights"), "{said}");
+        let said = ran("sleep 7", 1).await.unwrap_err();
+        assert!(said.starts_with(begins) && said.ends_with("no end after 1 s"), "{said}");
+    }
+}

@@ -111,6 +111,53 @@ fn without_rights_the_records_are_printed_and_the_key_waits_for_them() {
     world.mailcert(&["run"]).exits(0);
 }
 
+#[test]
+#[ignore = "needs root and mail servers; tests/run runs it"]
+fn a_program_publishes_the_key_ahead_and_while_it_fails_the_old_one_stays() {
+    let world = pinned();
+    let first = spki(&world, HOST);
+    let conf = world.path("knot/knot.conf");
+    let knotc = format!("knotc -b -c {}", text(&conf));
+    let zone = |change: &str| {
+        format!("#!/bin/sh\n{knotc} zone-begin test. &&\n{change}\n{knotc} zone-commit test.\n")
+    };
+    let set = zone(&format!(
+        "{knotc} zone-set test. $MAILCERT_NAME. $MAILCERT_TTL $MAILCERT_TYPE $MAILCERT_VALUE"
+    ));
+    let unset =
+        zone(&format!("{knotc} zone-unset test. $MAILCERT_NAME. $MAILCERT_TYPE $MAILCERT_VALUE"));
+    let present = world.write("present", "#!/bin/sh\necho no rights >&2\nexit 3\n", 0o700);
+    let remove = world.write("remove", &unset, 0o700);
+    let dane = format!(
+        "[dane.exec]\npresent = [\"{}\"]\nremove = [\"{}\"]\nttl = 1\n[dns]",
+        text(&present),
+        text(&remove)
+    );
+    world.reconfigure("[dns]", &dane);
+    let ran = world.mailcert(&["run", "--json"]).exits(1);
+    let steps = ran.json()["steps"].as_array().expect("steps").clone();
+    let publish = steps.iter().find(|step| step["action"] == "publish").expect("a publish step");
+    let said = publish["error"].as_str().expect("it failed");
+    assert!(said.contains(&format!("`present` of [dane.exec] for {OWNER}: ")), "{said}");
+    assert!(said.ends_with("exit status 3: no rights"), "{said}");
+    assert_eq!(ours(&world, &[&first]), Vec::<String>::new(), "nothing is there that counts");
+    dane_accepts(&world, "while the program fails");
+
+    world.write("present", &set, 0o700);
+    world.mailcert(&["run"]).exits(0);
+    let next = ours(&world, &[&first]);
+    let [second] = next.as_slice() else { panic!("one next key, found {next:?}") };
+    world.reconfigure("\"beta.test\"\n", "\"beta.test\"\nhosts = [\"more.beta.test\"]\n");
+    until(|| world.mailcert(&["plan"]).stdout.contains("with the key made ahead"));
+    world.mailcert(&["fix", "--yes"]).exits(0);
+    assert_eq!(spki(&world, HOST), *second, "it is not the key that was published");
+    until(|| {
+        world.mailcert(&["run"]).exits(0);
+        !records(&world).contains(&format!("3 1 1 {first}"))
+    });
+    dane_accepts(&world, "after the old record is gone");
+}
+
 /// One domain, shown by Postfix and Dovecot, whose key is pinned.
 fn pinned() -> World {
     let zone = ["more", "extra"].map(|label| format!("{label}.beta A MACHINE")).to_vec();
