@@ -64,7 +64,9 @@ pub(crate) fn knot(address: Ipv4Addr, servers: &[Ipv4Addr]) -> Server {
         );
     }
     config += &format!("  - domain: closed.test\n    file: {at}/closed.test\n");
-    start_knot(directory, &config, address)
+    let server = start_knot(directory, &config, address);
+    loaded(address);
+    server
 }
 
 /// A secondary of `example.org` that nobody notifies: it asks every 2 seconds.
@@ -128,7 +130,23 @@ fn bind(address: Ipv4Addr, servers: &[Ipv4Addr]) -> Server {
     interface_address("add", address).expect("ip is missing");
     let mut server = start(directory, command, address);
     server.made = Some(address);
+    loaded(address);
     server
+}
+
+/// Waits until the zones are served: a name server listens before it has read them.
+fn loaded(address: Ipv4Addr) {
+    let names = zones(&[]).into_iter().map(|(name, _)| name.to_owned());
+    for name in names.chain(["closed.test".to_owned()]) {
+        let is_served = (0..200).any(|_| {
+            let is_served = soa(address, &name).contains("hostmaster");
+            if !is_served {
+                std::thread::sleep(Duration::from_millis(50));
+            }
+            is_served
+        });
+        assert!(is_served, "{name} at {address}");
+    }
 }
 
 fn interface_address(verb: &str, address: Ipv4Addr) -> std::io::Result<std::process::ExitStatus> {
@@ -331,12 +349,12 @@ async fn leftovers(at: Ipv4Addr) {
 }
 
 fn serial(at: Ipv4Addr) -> String {
-    let soa = Command::new("kdig")
-        .args([&format!("@{at}"), "+short", "example.org", "SOA"])
-        .output()
-        .expect("kdig is missing");
-    let soa = String::from_utf8(soa.stdout).unwrap();
-    soa.split_whitespace().nth(2).expect("an SOA").to_owned()
+    soa(at, "example.org").split_whitespace().nth(2).expect("an SOA").to_owned()
+}
+
+fn soa(at: Ipv4Addr, zone: &str) -> String {
+    let said = Command::new("kdig").args([&format!("@{at}"), "+short", zone, "SOA"]).output();
+    String::from_utf8(said.expect("kdig is missing").stdout).unwrap()
 }
 
 #[tokio::test]
