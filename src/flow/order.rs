@@ -10,7 +10,7 @@ use crate::flow::carry_out::{Round, text};
 use crate::flow::silent::Silent;
 use crate::flow::told::Told;
 use crate::flow::wait::after;
-use crate::flow::{Done, Event, Means, chain, rollover, spend};
+use crate::flow::{Done, Event, Means, Scene, chain, rollover, spend};
 use crate::issue::{self, Book, Ca, Cause, Issued, Order, Refusal};
 use crate::model::{CertName, Code, DnsId, Finding, KeyHash, Version};
 use crate::plan::{Action, Budget, Held, HeldVersion, Reason, Step, must_stay};
@@ -31,24 +31,7 @@ impl Round<'_> {
     ) -> Result<Vec<Result<(), String>>, StoreError> {
         let (means, scene) = (self.means, self.scene);
         forget_old(means)?;
-        let held: HashMap<_, _> = self.held.iter().map(|held| (&held.name, held)).collect();
-        let now = means.how.moment();
-        let orders = steps.iter().filter_map(|step| match &step.action {
-            Action::Issue { certificate, names, reuse_key, next_key, ca, .. } => {
-                let works = |held: &&Held| must_stay(held, names, now);
-                let must_stay = match ca {
-                    None => held.get(certificate).map(works).unwrap_or_default(),
-                    // What a fallback cannot issue waits for the first CA, as a whole.
-                    Some(_) => names.clone(),
-                };
-                let (sake, keys) = (sake(&step.because), (*reuse_key, *next_key));
-                let budget = authority::budget(scene, ca.as_ref());
-                let at = means.authority(ca.as_ref());
-                Some(Asked { certificate, names, must_stay, sake, keys, at, budget })
-            }
-            _ => None,
-        });
-        let orders: Vec<_> = orders.collect();
+        let orders = asked(means, scene, &self.held, steps);
         let alone = authority::unwell(means, scene, steps).await?;
         let silent = Silent::after(alone);
         let heard = &silent;
@@ -102,7 +85,15 @@ impl Round<'_> {
         // What was presented is taken away as the orders go; those about to be finalized are in
         // the diary.
         drop(answers);
-        let most = authority::shortest(scene, steps, now);
+        self.note_silent(steps, silent)?;
+        results.resize_with(steps.len(), || Err("interrupted; the next run goes on".to_owned()));
+        Ok(results)
+    }
+
+    /// Writes down which CAs answered nobody and are left alone, and which answer again.
+    fn note_silent(&mut self, steps: &[Step], silent: Silent) -> Result<(), StoreError> {
+        let means = self.means;
+        let most = authority::shortest(self.scene, steps, means.how.moment());
         for (ca, refusal) in silent.heard() {
             let entry = match refusal {
                 Some(refusal) => authority::left_alone(means, ca, refusal, most)?,
@@ -113,8 +104,7 @@ impl Round<'_> {
             };
             self.note(&entry)?;
         }
-        results.resize_with(steps.len(), || Err("interrupted; the next run goes on".to_owned()));
-        Ok(results)
+        Ok(())
     }
 
     /// Writes down what was refused of an order for `asked`, and until when the next try waits.
@@ -211,6 +201,33 @@ struct Asked<'s> {
     keys: (Option<Version>, Option<KeyHash>),
     at: Authority<'s>,
     budget: &'s Budget,
+}
+
+/// What the steps of a plan ask of the CAs.
+fn asked<'s>(
+    means: &Means<'s>,
+    scene: &'s Scene,
+    held: &[Held],
+    steps: &'s [Step],
+) -> Vec<Asked<'s>> {
+    let held: HashMap<_, _> = held.iter().map(|held| (&held.name, held)).collect();
+    let now = means.how.moment();
+    let orders = steps.iter().filter_map(|step| match &step.action {
+        Action::Issue { certificate, names, reuse_key, next_key, ca, .. } => {
+            let works = |held: &&Held| must_stay(held, names, now);
+            let must_stay = match ca {
+                None => held.get(certificate).map(works).unwrap_or_default(),
+                // What a fallback cannot issue waits for the first CA, as a whole.
+                Some(_) => names.clone(),
+            };
+            let (sake, keys) = (sake(&step.because), (*reuse_key, *next_key));
+            let budget = authority::budget(scene, ca.as_ref());
+            let at = means.authority(ca.as_ref());
+            Some(Asked { certificate, names, must_stay, sake, keys, at, budget })
+        }
+        _ => None,
+    });
+    orders.collect()
 }
 
 /// For whom a certificate is ordered, where what is held is good for the others.

@@ -180,10 +180,11 @@ fn an_order_that_a_killed_run_left_at_a_fallback_is_gone_on_with_there() {
     let (world, further) = with_fallback(Wish::default());
     let down = Down::take(&world);
     let victim = world.spawn(&["fix", "--yes"]);
-    // Its key is on the disk before the CA is asked to issue.
-    let left = world.path("state/orders");
+    // The diary knows the order, and the disk its key, before the CA is asked to issue.
+    let diary = world.path("state/diary.jsonl");
     let end = Instant::now() + Duration::from_secs(60);
-    while !std::fs::read_dir(&left).is_ok_and(|mut files| files.next().is_some()) {
+    let is_left = |diary: String| diary.lines().any(|line| line.starts_with(r#"{"order":{"#));
+    while !std::fs::read_to_string(&diary).is_ok_and(is_left) {
         assert!(Instant::now() < end, "nothing was ordered");
         sleep(Duration::from_millis(1));
     }
