@@ -44,6 +44,7 @@ mod state;
 mod streams;
 mod texts;
 mod verify;
+mod watch;
 
 #[path = "../support/dns_server.rs"]
 mod dns_server;

@@ -26,7 +26,7 @@ const CONFIG: &str = "[dns]
 const SOURCE: &str = "[source.files]\npaths = [\"{dir}/.acme.sh\"]\n";
 
 /// A certificate of acme.sh that ends in so many days.
-fn acme_sh(case: Case, ca: &Ca, names: &[&str], days: i64) -> Case {
+pub(crate) fn acme_sh(case: Case, ca: &Ca, names: &[&str], days: i64) -> Case {
     let (chain, key) = ca.issue(names, days);
     let body = STANDARD.encode(&chain[0]);
     let leaf = format!("-----BEGIN CERTIFICATE-----\n{body}\n-----END CERTIFICATE-----\n");
