@@ -366,10 +366,10 @@ impl Means<'_> {
 }
 
 impl Done {
-    /// Whether every step worked.
+    /// Whether every step worked that has to.
     #[must_use]
     pub fn all_worked(&self) -> bool {
-        self.outcomes.iter().all(|outcome| outcome.fate == Fate::Done)
+        self.outcomes.iter().all(|one| one.fate == Fate::Done || one.step.action.can_wait())
     }
 }
 

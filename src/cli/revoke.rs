@@ -17,7 +17,8 @@ use crate::model::{CertName, Revocation};
     A version that the servers still show is replaced first, by one with a new key,\n\
     and for keyCompromise only; if that does not work, nothing is revoked. What is\n\
     revoked is forgotten here, its key included. A file is revoked with its own key,\n\
-    at the CA of the configuration or of --ca, and left where it is.\n\n\
+    at the CA that issued what is held of the same issuer, else the first of the\n\
+    configuration, or that of --ca, and left where it is.\n\n\
     `mailcert status` lists the names. Exits 0 if it is revoked, 1 if it is not.")]
 pub struct Revoke {
     /// The name of the certificate, such as example.org-2, or the PEM file of one
@@ -39,7 +40,7 @@ pub struct Revoke {
     /// The private key (PEM) of the certificate in FILE
     #[arg(long, value_name = "KEY.pem")]
     pub key: Option<PathBuf>,
-    /// The CA that issued FILE, by its directory [default: that of the configuration]
+    /// The CA that issued FILE, by its directory [default: the one known by its issuer, else the first]
     #[arg(long, value_name = "DIRECTORY")]
     pub ca: Option<String>,
     /// Revoke without a question

@@ -100,6 +100,10 @@ impl Round<'_> {
             return Some(format!("step {} did not work", need + 1));
         }
         let why = match step.action {
+            Action::Publish { .. } if step.action.can_wait() => {
+                "mailcert may not change the zone: take these records away, which nobody needs any \
+                 more"
+            }
             Action::Publish { .. } => {
                 "mailcert may not change the zone: publish these records; the key that senders \
                  know is shown until they stand"

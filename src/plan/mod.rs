@@ -75,6 +75,15 @@ impl Mode {
     }
 }
 
+impl Action {
+    /// Whether nothing is wrong as long as nobody does it: a record that only is there yet is in no
+    /// sender's way.
+    #[must_use]
+    pub fn can_wait(&self) -> bool {
+        matches!(self, Self::Publish { by_hand: true, add, .. } if add.is_empty())
+    }
+}
+
 /// What is to be done, in order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Plan {

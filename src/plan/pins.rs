@@ -155,6 +155,16 @@ impl<'a> Guard<'a> {
         held.versions.iter().rev().find(named).map(|version| version.version)
     }
 
+    /// The newest held version with each of the keys that a record of these hosts names.
+    pub(super) fn named(&self, held: &Held, names: &[DnsId]) -> BTreeSet<Version> {
+        let keys: BTreeSet<&KeyHash> = self.of_hosts(names).flat_map(|pins| &pins.keys).collect();
+        let newest = |key: &&KeyHash| {
+            let with_it = held.versions.iter().rev().find(|own| own.facts.spki == **key);
+            with_it.map(|own| own.version)
+        };
+        keys.iter().filter_map(newest).collect()
+    }
+
     /// A host whose records tie it to the CA that they pin. Where the new key is one that the pins of
     /// all of these hosts name (`is_named`), any CA will do.
     pub(super) fn tied(&self, names: &[DnsId], is_named: bool) -> Option<&'a Hostname> {

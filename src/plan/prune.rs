@@ -99,8 +99,9 @@ fn files_of<'a>(
 pub(super) fn superseded(scene: &Scene<'_>, sheets: &[Sheet<'_>], draft: &mut Draft) {
     let shown = sheets.iter().flat_map(|sheet| &sheet.shown);
     let in_use: HashSet<_> = shown.map(|shown| (&shown.name, shown.version)).collect();
+    let steps = draft.steps.iter().filter(|step| !step.action.can_wait());
     let busy: BTreeSet<CertName> =
-        draft.steps.iter().filter_map(|step| step.action.certificate()).cloned().collect();
+        steps.filter_map(|step| step.action.certificate()).cloned().collect();
     let doubted = |name| scene.observed.servers.iter().any(|seen| seen.doubted.contains(name));
     for held in scene.observed.held.iter().filter(|held| !busy.contains(&held.name)) {
         let Some(shown) = scene.choice(held).filter(|_| !doubted(&held.name)) else { continue };
@@ -109,12 +110,12 @@ pub(super) fn superseded(scene: &Scene<'_>, sheets: &[Sheet<'_>], draft: &mut Dr
         if waits.max(held::bad_until(held)).is_some_and(|until| until > scene.now) {
             continue;
         }
-        // A key that TLSA names is used again.
+        // A key that TLSA names is used again, or its record is still to be taken away.
         let wish = scene.wished.get(&held.name);
-        let pinned = wish.and_then(|wish| scene.guard.reuse(held, &wish.names));
+        let pinned = wish.map(|wish| scene.guard.named(held, &wish.names)).unwrap_or_default();
         let old = held::superseded(held, shown.version, scene.desired.keep);
         let old = old.filter(|version| !in_use.contains(&(&held.name, *version)));
-        for version in old.filter(|version| Some(*version) != pinned) {
+        for version in old.filter(|version| !pinned.contains(version)) {
             let action = Action::Prune { certificate: held.name.clone(), version };
             draft.push(action, Reason::Superseded, Vec::new());
         }

@@ -175,7 +175,7 @@ impl<'a> Pinned<'a> {
         };
         let over = pins.keys.iter().filter(|key| !needed.contains(key)).filter(was_ours);
         let mut over: Vec<KeyHash> = over.copied().collect();
-        if over.is_empty() || !pins.managed {
+        if over.is_empty() {
             return Vec::new();
         }
         over.dedup();

@@ -72,7 +72,14 @@ pub(super) fn persist_text(rows: &[PersistRow]) -> String {
          and all names below it (mailcert does not answer this challenge yet)\n",
     );
     for row in rows {
-        text.push_str(&format!("  {}. IN TXT \"{}\"\n", row.name, row.value));
+        // A string of a TXT record has 255 bytes at most (RFC 1035 section 3.3.14).
+        let strings: Vec<&str> = row
+            .value
+            .as_bytes()
+            .chunks(255)
+            .filter_map(|part| std::str::from_utf8(part).ok())
+            .collect();
+        text.push_str(&format!("  {}. IN TXT \"{}\"\n", row.name, strings.join("\" \"")));
     }
     text
 }

@@ -117,7 +117,7 @@ pub enum Entry {
     },
     /// The CA's directory, as JSON, so that a run with nothing to do asks nothing.
     Directory {
-        /// Its URL.
+        /// Its URL; with `#dns-persist-01` behind it, what a challenge of that kind asked for.
         url: String,
         /// When it was fetched.
         at: Timestamp,

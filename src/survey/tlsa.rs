@@ -5,6 +5,7 @@
 //! are no records.
 
 mod everywhere;
+mod place;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -12,7 +13,7 @@ use std::time::Duration;
 use futures_util::{StreamExt as _, stream};
 
 use crate::config::Dane;
-use crate::dns::{Absence, Answer, Dns, Kind, Reply};
+use crate::dns::{Answer, Dns, Kind, Reply};
 use crate::model::{
     Announced, CertName, Code, Facts, Finding, Hostname, KeyHash, RolloverNote, Sha256, Timestamp,
 };
@@ -21,6 +22,7 @@ use crate::store::{Diary, Entry, Proof, Store};
 use crate::verify::dane::{Outcome, Tlsa, retired};
 use crate::verify::judge::chain_of_pem;
 use everywhere::Everywhere;
+use place::Place;
 
 /// How TLSA records are asked for.
 pub struct TlsaLook<'a> {
@@ -108,14 +110,14 @@ impl TlsaLook<'_> {
 
     async fn of_host(&self, host: &Hostname, anew: bool) -> (Vec<Pins>, Vec<Entry>, Vec<Finding>) {
         let (mut all, mut notes, mut findings) = (Vec::new(), Vec::new(), Vec::new());
-        let pinned = match self.answers(host).await {
-            Ok(answers) => {
-                for (name, answer) in &answers {
-                    let (pins, found) = self.place(host, name, answer, anew, &mut notes).await;
+        let pinned = match Place::of_host(host, &self.ports, self.dns).await {
+            Ok(places) => {
+                for place in &places {
+                    let (pins, found) = self.place(host, place, anew, &mut notes).await;
                     findings.extend(found);
                     all.push(pins);
                 }
-                Some(!answers.is_empty())
+                Some(!places.is_empty())
             }
             Err(()) => {
                 all.extend(self.unknown(host).await);
@@ -135,26 +137,6 @@ impl TlsaLook<'_> {
         }
         all.retain(|pins| pins.counts() || pins.anchored);
         (all, notes, findings)
-    }
-
-    /// The authenticated records of a host at each port; an error says that there was no answer.
-    async fn answers(&self, host: &Hostname) -> Result<Vec<(String, Answer)>, ()> {
-        // Below a name that does not exist there is none (RFC 8020): most hosts take one question.
-        let above = self.dns.ask(&format!("_tcp.{host}"), Kind::Tlsa).await;
-        if above.reply == Reply::Absent(Absence::NxDomain) {
-            return Ok(Vec::new());
-        }
-        let mut answers = Vec::new();
-        for port in &self.ports {
-            let name = format!("_{port}._tcp.{host}");
-            let answer = self.dns.ask(&name, Kind::Tlsa).await;
-            match answer.reply {
-                Reply::Failed(_) => return Err(()),
-                Reply::Records(_) if answer.authenticated => answers.push((name, answer)),
-                Reply::Records(_) | Reply::Absent(_) => {}
-            }
-        }
-        Ok(answers)
     }
 
     /// What holds where there was no answer: nothing new is shown. Where the addresses are not
@@ -184,17 +166,16 @@ impl TlsaLook<'_> {
     async fn place(
         &self,
         host: &Hostname,
-        name: &str,
-        answer: &Answer,
+        place: &Place,
         anew: bool,
         notes: &mut Vec<Entry>,
     ) -> (Pins, Vec<Finding>) {
-        let owner = answer.aliases.last().map_or(name, String::as_str).to_owned();
-        let records: Vec<Tlsa> = answer.records().iter().filter_map(Tlsa::of).collect();
+        let Place { owner, base, records } = place;
+        let owner = owner.clone();
         let mut keys: Vec<KeyHash> = records.iter().filter_map(key_of).collect();
         let known = |key: &KeyHash| self.diary.rollover.announced.get(&(owner.clone(), *key));
         keys.retain(|key| known(key).is_none_or(|known| !known.is_gone(self.now)));
-        let leaves = self.meant_otherwise(host, &records, &mut keys);
+        let leaves = self.meant_otherwise(&[base, host], records, &mut keys);
         let mut findings: Vec<Finding> =
             records.iter().filter_map(|record| dead_pin(host, &owner, record)).collect();
         let (tracked, coming) = self.ours(host);
@@ -315,10 +296,11 @@ impl TlsaLook<'_> {
     /// to the others.
     fn meant_otherwise(
         &self,
-        host: &Hostname,
+        hosts: &[&Hostname; 2],
         records: &[Tlsa],
         keys: &mut Vec<KeyHash>,
     ) -> Vec<Sha256> {
+        let [_, host] = *hosts;
         let others: Vec<&Tlsa> = records.iter().filter(|one| key_of(one).is_none()).collect();
         let mut leaves = Vec::new();
         if others.is_empty() {
@@ -333,8 +315,7 @@ impl TlsaLook<'_> {
                     let own_key = matches!(record.usage, 1 | 3) && record.names(&chain[0]);
                     if own_key && record.selector == 1 {
                         keys.push(own.facts.spki);
-                    } else if own_key
-                        || record.compare(&chain, &[host], self.now) == Outcome::Matches
+                    } else if own_key || record.compare(&chain, hosts, self.now) == Outcome::Matches
                     {
                         leaves.push(own.facts.leaf);
                     }

@@ -38,6 +38,27 @@ fn discover_shows_the_record_of_dns_persist_01_where_account_and_ca_are_known() 
           name in the configuration, or register and delegate it
         --- exit 1
     "#]]);
+    // A challenge said better than the directory what the record has to be; one for another account
+    // says nothing.
+    let long = format!("https://ca.test/{}", "7".repeat(240));
+    let asked = |of: &str| {
+        let body = format!(
+            r#"{{"id":"https://127.0.0.1:1/account/{of}","asked":{{"issuer-domain-names":["second.example","other.example"],"accounturi":"{long}"}}}}"#
+        );
+        let body = serde_json::to_string(&body).unwrap();
+        format!(
+            "{diary}{{\"directory\":{{\"url\":\"https://127.0.0.1:1/directory#dns-persist-01\",\
+             \"at\":\"2026-01-01T00:00:00Z\",\"body\":{body}}}}}\n"
+        )
+    };
+    let case = case.file("state/diary.jsonl", &asked("7"));
+    let ran = case.run("discover");
+    let line = ran.stdout.lines().find(|line| line.contains("IN TXT")).unwrap();
+    let value = format!("other.example; accounturi={long}; policy=wildcard");
+    let (front, rest) = value.split_at(255);
+    let name = "  _validation-persist.example.org. IN TXT";
+    assert_eq!(line, format!("{name} \"{front}\" \"{rest}\""));
+    let case = case.file("state/diary.jsonl", &asked("8"));
     let known = case.run("discover --json other.example").json();
     assert_eq!(
         known["persist"],

@@ -15,6 +15,7 @@ mod case;
 mod challenges;
 mod configuration;
 mod cron;
+mod dane;
 mod discover;
 mod dns01;
 mod exposition;

@@ -1,6 +1,7 @@
 //! `revoke FILE --key KEY.pem` called wrongly: what is said, and that nothing is written.
 
 use expect_test::expect;
+use mailcert::model::Mark;
 
 use crate::case::Case;
 use crate::fix::{on_a_terminal, pem_of};
@@ -203,12 +204,13 @@ fn a_person_is_asked_and_told_whom_the_ca_is() {
         &case,
         "revoke {dir}/old.pem --key {dir}/old.key --reason superseded",
         expect![[r#"
-        --- stderr
-        error: {dir}/old.pem is not revoked: there is no terminal to ask on
-          = help: `mailcert revoke {dir}/old.pem --reason superseded --key {dir}/old.key --yes`
-                  revokes it without asking
-        --- exit 1
-    "#]],
+            --- stderr
+            which CA issued it is not known (CN=Test Root): https://127.0.0.1:1/directory is asked, `--ca DIRECTORY` names another
+            error: {dir}/old.pem is not revoked: there is no terminal to ask on
+              = help: `mailcert revoke {dir}/old.pem --reason superseded --key {dir}/old.key --yes`
+                      revokes it without asking
+            --- exit 1
+        "#]],
     );
     says(
         &case,
@@ -222,7 +224,7 @@ fn a_person_is_asked_and_told_whom_the_ca_is() {
     );
     let call = format!("revoke {}", case.path("combined.pem").display());
     let said = on_a_terminal(&case, &call, &["n\n"]);
-    assert!(said.starts_with("Revoke the certificate in "), "{said}");
+    assert!(said.contains("\nRevoke the certificate in "), "{said}");
     assert!(said.contains(" for mx.example.com, *.example.com (valid to "), "{said}");
     assert!(said.contains(") at https://127.0.0.1:1/directory (keyCompromise)? [y/N] "), "{said}");
     assert!(said.contains("is not revoked: the answer was no"), "{said}");
@@ -234,6 +236,7 @@ fn a_ca_that_cannot_be_asked_is_named_with_the_way_to_name_another() {
     let ran = case.run("revoke {dir}/old.pem --key {dir}/old.key --yes");
     ran.is(expect![[r#"
         --- stderr
+        which CA issued it is not known (CN=Test Root): https://127.0.0.1:1/directory is asked, `--ca DIRECTORY` names another
         error: {dir}/old.pem is not revoked: the CA at
         https://127.0.0.1:1/directory cannot be asked: cannot connect to 127.0.0.1:1:
         Connection refused (os error 111): either its operator has to bring it back, or
@@ -255,4 +258,57 @@ fn a_ca_that_cannot_be_asked_is_named_with_the_way_to_name_another() {
                   another CA
         --- exit 1
     "#]]);
+}
+
+/// The fallback's, by what it issued of what is held; a person knows better.
+#[test]
+fn the_ca_is_known_by_what_it_issued() {
+    let (first, further) = ("https://127.0.0.1:1/directory", "https://127.0.0.1:2/directory");
+    let config = format!(
+        "[[acme.fallback]]\ndirectory = \"{further}\"\nagree-to-terms = true\n\
+         [[domain]]\nname = \"example.org\"\n"
+    );
+    let (ours, strange) = (Ca::called("Further CA"), Ca::called("Strange CA"));
+    let mut case = Case::new().config(&config);
+    for (name, ca) in [("state/certificates/example.org/1/chain", &ours), ("ours", &ours)] {
+        let (chain, key) = ca.issue(&["mx.example.org"], 80);
+        let key_file = name.replace("chain", "key") + if name == "ours" { ".key" } else { ".pem" };
+        case = case
+            .file(&format!("{name}.pem"), &pem_of(&chain[0]))
+            .file(&key_file, &key.serialize_pem())
+            .mode(&key_file, 0o600);
+    }
+    let (chain, key) = strange.issue(&["mx.example.org"], 80);
+    let issued = |by: &str| {
+        let mark = serde_json::to_string(&Mark::of(by)).unwrap();
+        let origin = r#"{"origin":{"certificate":"example.org","version":1,"ca":MARK}}"#;
+        format!("{{\"schema\":1,\"folded\":0}}\n{}\n", origin.replace("MARK", &mark))
+    };
+    let strange = format!("{}{}", key.serialize_pem(), pem_of(&chain[0]));
+    let mut case =
+        case.file("strange.pem", &strange).mode("strange.pem", 0o600).mode("state", 0o700);
+    let mut said = String::new();
+    for (origin, file) in [
+        (further, "ours.pem --key {dir}/ours.key"),
+        (first, "ours.pem --key {dir}/ours.key"),
+        (further, "ours.pem --key {dir}/ours.key --ca https://127.0.0.1:3/x"),
+        // The configuration names its CA no more.
+        ("https://gone.test/", "ours.pem --key {dir}/ours.key"),
+        (further, "strange.pem"),
+    ] {
+        case = case.file("state/diary.jsonl", &issued(origin));
+        let ran = case.run(&format!("revoke {{dir}}/{file} --yes"));
+        assert_eq!(ran.code, 1, "{ran:?}");
+        let words = ran.stderr.split_whitespace().collect::<Vec<_>>().join(" ");
+        let (front, rest) = words.split_once("error: ").unwrap();
+        let asked = rest.split_once("it was asked of ").unwrap().1;
+        said += &format!("{file}: {front}{}\n", asked.split_once(';').unwrap().0);
+    }
+    expect![[r#"
+        ours.pem --key {dir}/ours.key: https://127.0.0.1:2/directory
+        ours.pem --key {dir}/ours.key: https://127.0.0.1:1/directory
+        ours.pem --key {dir}/ours.key --ca https://127.0.0.1:3/x: https://127.0.0.1:3/x
+        ours.pem --key {dir}/ours.key: which CA issued it is not known (CN=Further CA): https://127.0.0.1:1/directory is asked, `--ca DIRECTORY` names another https://127.0.0.1:1/directory
+        strange.pem: which CA issued it is not known (CN=Strange CA): https://127.0.0.1:1/directory is asked, `--ca DIRECTORY` names another https://127.0.0.1:1/directory
+    "#]].assert_eq(&said);
 }

@@ -132,4 +132,22 @@ fn without_rights_the_key_stays_until_somebody_publishes_the_next() {
     world.now = until;
     world.come_to_rest();
     assert_eq!((current(&world), lying(&world)), (add[0], BTreeSet::from([add[0]])));
+
+    // The record of the old key is to go when no cache is without the new one's, until it does.
+    assert_eq!(world.plan(&Mode::Run).steps, [], "the old record is taken away too early");
+    for _ in 0..40 {
+        world.now = world.now.plus(Duration::from_secs(5 * DAY));
+        world.come_to_rest();
+        let plan = world.plan(&Mode::Run);
+        let [step] = plan.steps.as_slice() else { panic!("{plan:?}") };
+        let Action::Publish { add, remove, by_hand: true, .. } = &step.action else {
+            panic!("{step:?}")
+        };
+        assert_eq!((add.as_slice(), remove.as_slice()), (&[][..], &[before][..]));
+        assert!(step.action.can_wait(), "a record that is left over is no failure");
+    }
+    assert!(world.observed.held[0].versions.len() <= 4, "{:?}", world.observed.held[0].versions);
+    world.observed.pins[0].keys.retain(|key| *key != before);
+    world.come_to_rest();
+    assert_eq!(world.plan(&Mode::Run).steps, []);
 }

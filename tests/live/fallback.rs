@@ -135,6 +135,15 @@ fn a_ca_that_is_down_is_asked_once_and_the_next_one_issues_until_it_is_well_agai
     world.mailcert(&["revoke", "beta.test", "--yes"]).exits(0);
     assert_eq!(requests(&world, "another.log", "POST /revoke-cert"), before + 1);
     assert_eq!(requests(&world, "pebble.log", ORDER), 2);
+    // One that is not held is revoked by whoever issued others of the same issuer.
+    world.mailcert(&["run", "--new-key", "gamma.test"]).exits(0);
+    let held = world.path("state/certificates/gamma.test/1");
+    let (pem, key) = (world.path("stolen.pem"), world.path("stolen.key"));
+    std::fs::copy(held.join("chain.pem"), &pem).expect("copy the chain");
+    std::fs::copy(held.join("key.pem"), &key).expect("copy the key");
+    std::fs::remove_dir_all(held).expect("it was there");
+    world.mailcert(&["revoke", text(&pem), "--key", text(&key), "--yes"]).exits(0);
+    assert_eq!(requests(&world, "another.log", "POST /revoke-cert"), before + 2);
     everything_verifies(&world);
 }
 

@@ -50,6 +50,7 @@ mod renewal;
 mod revoke;
 mod rollover;
 mod second;
+mod serve;
 mod staging;
 mod store;
 mod syscalls;

@@ -42,6 +42,9 @@ pub(crate) struct Wish {
     pub(crate) trixie: bool,
     /// Whether the zone is signed and asked for through a validating resolver.
     pub(crate) signed: bool,
+    /// Whether there are other name servers than that of `test.`: mailcert and the CA ask a resolver
+    /// that follows its delegations.
+    pub(crate) delegates: bool,
     /// Whether the CA is the Pebble of Debian 13, which gives renewal information.
     pub(crate) ari: bool,
     /// How many further roots sign the CA's certificates: so many other chains does it offer.
@@ -61,6 +64,7 @@ impl Default for Wish {
             exim: exim::Layout::Split,
             trixie: false,
             signed: false,
+            delegates: false,
             ari: false,
             chains: 0,
             refused: Vec::new(),
@@ -119,7 +123,7 @@ impl World {
         let block = Block::take(wish.blocks.clone());
         let mut world = Self { daemons: Daemons::new(), block, wish, serial: 0, inside: None };
         knot::start(&mut world);
-        if world.wish.signed {
+        if world.wish.signed || world.wish.delegates {
             unbound::start(&mut world);
         }
         pebble::start(&mut world);
@@ -177,7 +181,8 @@ impl World {
 
     /// The resolver mailcert is to ask.
     pub(crate) fn resolver(&self) -> String {
-        format!("{}:53", self.block.address(if self.wish.signed { 54 } else { 53 }))
+        let is_apart = self.wish.signed || self.wish.delegates;
+        format!("{}:53", self.block.address(if is_apart { 54 } else { 53 }))
     }
 
     /// What the CA has written to its log.

@@ -37,11 +37,14 @@ fn serve(world: &mut World, name: &str, port: u16) -> String {
     let config = world.write(&format!("{name}.json"), &config, 0o644);
     let program =
         if world.wish.ari { trixie::place().join("usr/bin/pebble") } else { "pebble".into() };
+    // It validates nothing: a signed zone is asked for at its server.
+    let at_the_server = format!("{}:53", world.block.address(53));
+    let resolver = if world.wish.delegates { world.resolver() } else { at_the_server };
     let mut command = Command::new(program);
     command
         .arg("-config")
         .arg(config)
-        .args(["-strict=false", "-dnsserver", &format!("{}:53", world.block.address(53))])
+        .args(["-strict=false", "-dnsserver", &resolver])
         .envs([("PEBBLE_VA_NOSLEEP", "1"), ("PEBBLE_WFE_NONCEREJECT", "0")])
         .env("PEBBLE_AUTHZREUSE", "0")
         .env("PEBBLE_ALTERNATE_ROOTS", world.wish.chains.to_string());

@@ -1,4 +1,4 @@
-//! Unbound, the validating resolver of a world whose zone is signed.
+//! Unbound, the resolver of a world whose zone is signed, which it validates, or delegates to others.
 
 use std::process::Command;
 
@@ -8,10 +8,11 @@ pub(crate) fn start(world: &mut World) {
     let directory = world.directory_of("unbound", "unbound:unbound", 0o755);
     let (directory, address) = (text(&directory), world.block.address(54));
     let knot = world.block.address(53);
-    let anchors: String = knot::trust_anchors(world)
-        .iter()
-        .map(|anchor| format!("  trust-anchor: \"{anchor}\"\n"))
-        .collect();
+    let signed = world.wish.signed;
+    let anchors = if signed { knot::trust_anchors(world) } else { Vec::new() };
+    let anchors: String =
+        anchors.iter().map(|anchor| format!("  trust-anchor: \"{anchor}\"\n")).collect();
+    let modules = if signed { "validator iterator" } else { "iterator" };
     let config = format!(
         r#"server:
   interface: {address}@53
@@ -27,7 +28,8 @@ pub(crate) fn start(world: &mut World) {
   verbosity: 1
   cache-max-ttl: 1
   cache-max-negative-ttl: 1
-  module-config: "validator iterator"
+  infra-host-ttl: 1
+  module-config: "{modules}"
   qname-minimisation: no
   local-zone: "test." nodefault
 {anchors}remote-control:

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::app::Failure;
 use crate::app::look::files::{self, What};
-use crate::app::output::{Output, ask_consent, can_ask};
+use crate::app::output::{Output, ask_consent, can_ask, say};
 use crate::app::session::Session;
 use crate::cli::{self, With};
 use crate::config;
@@ -41,10 +41,7 @@ pub(super) async fn revoke(
         return Err(Failure::usage(format_args!("{found}; expected {expected} in {shown}")));
     }
     not_held(session, path, &facts, typed.reason)?;
-    let named = |named| config::acme_directory(named);
-    let named = typed.ca.as_deref().map(named).transpose();
-    let named = named.map_err(|why| Failure::usage(format_args!("--ca: {why}")))?;
-    let directory = named.unwrap_or_else(|| session.config.acme.directory.clone());
+    let directory = directory(session, typed, &facts)?;
     consent(path, typed, &facts, &directory)?;
     let known = session.authorities().find(|(settings, _)| settings.directory == directory);
     let other;
@@ -78,6 +75,24 @@ pub(super) async fn revoke(
     });
     output.answer(&Report::new("revoke", body, findings))?;
     Ok(0)
+}
+
+/// The CA that issued the certificate: the one that a person names, else the one that is known by
+/// its issuer, else the first of the configuration.
+fn directory(session: &Session, typed: &cli::Revoke, facts: &Facts) -> Result<String, Failure> {
+    if let Some(named) = &typed.ca {
+        let named = config::acme_directory(named);
+        return named.map_err(|why| Failure::usage(format_args!("--ca: {why}")));
+    }
+    if let Some((settings, _)) = session.known_as(&facts.issuer)? {
+        return Ok(settings.directory.clone());
+    }
+    let first = &session.config.acme.directory;
+    say(&format!(
+        "which CA issued it is not known ({}): {first} is asked, `--ca DIRECTORY` names another",
+        facts.issuer
+    ));
+    Ok(first.clone())
 }
 
 /// Options that are for what is held.

@@ -58,6 +58,7 @@ impl Ordering<'_> {
         let mut shown = Presented::by(solver);
         let result = self.validate(&mut order, &heard, &mut shown).await;
         shown.clear().await;
+        self.acme.note_persistent(&mut heard.lock().unwrap_or_else(PoisonError::into_inner));
         result.map(|()| Open { order, heard })
     }
 

@@ -12,6 +12,7 @@ use http_body_util::{BodyExt, Full};
 use instant_acme::{BodyWrapper, BytesResponse, Error, HttpClient};
 
 use super::link;
+use super::persist::Asked;
 use super::problem::{Problem, printable};
 use crate::http::{Http, HttpError};
 use crate::model::Timestamp;
@@ -48,6 +49,8 @@ pub(super) struct Heard {
     pub(super) wait: Option<Duration>,
     /// Where there are other chains.
     pub(super) alternates: Vec<String>,
+    /// What dns-persist-01 asks for, if an answer said it.
+    pub(super) persistent: Option<Asked>,
 }
 
 impl HttpClient for Spy {
@@ -72,11 +75,11 @@ impl HttpClient for Spy {
                 .await
                 .map_err(|fault| Error::Other(Box::new(fault)))?;
             let headers = answer.headers();
-            let said = Heard {
-                wait: retry_after(headers, now),
-                alternates: link::alternates(headers, &url),
-            };
-            *heard.lock().unwrap_or_else(PoisonError::into_inner) = said;
+            let wait = retry_after(headers, now);
+            let alternates = link::alternates(headers, &url);
+            let mut heard = heard.lock().unwrap_or_else(PoisonError::into_inner);
+            let persistent = Asked::of(answer.body()).or_else(|| heard.persistent.take());
+            *heard = Heard { wait, alternates, persistent };
             Ok(BytesResponse::from(answer.map(Full::new)))
         })
     }

@@ -22,7 +22,7 @@ use tokio::net::TcpListener;
 
 use notes::Notes;
 
-use super::{Acme, Directory};
+use super::{Acme, Directory, persistent_value};
 use crate::http::Http;
 use crate::issue::{Ca, Refusal, Solver, Wanted};
 use crate::model::{DnsId, KeyType, Timestamp};
@@ -236,7 +236,8 @@ async fn the_http_challenge_is_found_wherever_it_stands() {
             200,
             "",
             r#"{"status":"pending","identifier":{"type":"dns","value":"b.example"},"challenges":[
-          {"type":"dns-persist-01","url":"CA/c/0","status":"pending","issuer-domain-names":["x"]},
+          {"type":"dns-persist-01","url":"CA/c/0","status":"pending","issuer-domain-names":["other.example","ca.example"],
+           "accounturi":"https://ca.example/acct/1"},
           {"type":"dns-account-01","url":"CA/c/3","status":"pending","token":"t3"},
           {"type":"tkauth-01","url":"CA/c/4","status":"pending","tkauth-type":"atc","odd":{"a":[1,null]}},
           {"type":"","url":"CA/c/5","status":"pending","token":"../..","validated":"2026-01-01T00:00:00Z"},
@@ -251,6 +252,9 @@ async fn the_http_challenge_is_found_wherever_it_stands() {
     let mock = Mock::start(answers).await;
     let (said, refusal) = mock.order(&mock.acme(|_| ()), None).await;
     assert_eq!(mock.times_asked("/c/2"), 1);
+    let url = format!("http://{}/dir", mock.at);
+    let record = "ca.example; accounturi=https://ca.example/acct/1; policy=wildcard";
+    assert_eq!(persistent_value(&*mock.notes, &url).as_deref(), Some(record));
     assert_eq!(
         said,
         "b.example: the CA refused the order: CAA says no (urn:ietf:params:acme:error:caa)"

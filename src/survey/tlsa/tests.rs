@@ -9,6 +9,7 @@ use crate::store::Memory;
 
 const KEY: &str = "0101010101010101010101010101010101010101010101010101010101010101";
 const OTHER: &str = "0202020202020202020202020202020202020202020202020202020202020202";
+const ALIAS: &str = "mx.a.test CNAME real.b.test\nreal.b.test A 192.0.2.7\na.test secure\n";
 const R3: &str = "8d02536c887482bc34ff54e41d2ba659bf85b341a0a20afadb5813dcfbcf286d";
 
 fn host(text: &str) -> Hostname {
@@ -96,6 +97,32 @@ async fn only_signed_records_count_at_every_port_and_an_answer_that_fails_is_non
             true,
             false,
             "dane.a.test 02",
+        ),
+        // What an alias leads to comes first, as far as DNSSEC vouches for the whole way; at each
+        // port the records of one name count.
+        (
+            format!(
+                "{ALIAS}b.test secure\n_25._tcp.real.b.test TLSA 3 1 1 {OTHER}\n\
+                 _25._tcp.mx.a.test TLSA 3 1 1 {KEY}\n_465._tcp.mx.a.test TLSA 3 1 1 {KEY}"
+            ),
+            true,
+            false,
+            "_25._tcp.real.b.test 02; _465._tcp.mx.a.test 01; tlsa-waits",
+        ),
+        (
+            format!(
+                "{ALIAS}_25._tcp.real.b.test TLSA 3 1 1 {OTHER}\n\
+                 _25._tcp.mx.a.test TLSA 3 1 1 {KEY}"
+            ),
+            true,
+            false,
+            "_25._tcp.mx.a.test 01; tlsa-waits",
+        ),
+        (
+            format!("{ALIAS}b.test secure\n_tcp.real.b.test SERVFAIL"),
+            true,
+            false,
+            "_25._tcp.mx.a.test 01 unknown",
         ),
         // A pin of a CA that matches nothing held holds nothing up; it keeps other CAs away.
         (

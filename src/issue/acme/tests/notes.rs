@@ -69,7 +69,9 @@ impl Store for Notes {
     }
 
     fn diary(&self) -> Result<Arc<Diary>, StoreError> {
-        Ok(Arc::default())
+        let mut diary = Diary::default();
+        self.noted.lock().unwrap().iter().for_each(|entry| diary.add(entry.clone()));
+        Ok(Arc::new(diary))
     }
 
     fn note(&self, entry: &Entry) -> Result<(), StoreError> {

@@ -271,7 +271,7 @@ cessationOfOperation\t'Its names are not served any more'"
 complete -c mailcert -n "__fish_mailcert_using_subcommand revoke" -l with -d 'Whose key signs the request [default: the account\'s, else the certificate\'s]' -r -f -a "account\t'The account\'s'
 certificate\t'The certificate\'s own'"
 complete -c mailcert -n "__fish_mailcert_using_subcommand revoke" -l key -d 'The private key (PEM) of the certificate in FILE' -r -F
-complete -c mailcert -n "__fish_mailcert_using_subcommand revoke" -l ca -d 'The CA that issued FILE, by its directory [default: that of the configuration]' -r
+complete -c mailcert -n "__fish_mailcert_using_subcommand revoke" -l ca -d 'The CA that issued FILE, by its directory [default: the one known by its issuer, else the first]' -r
 complete -c mailcert -n "__fish_mailcert_using_subcommand revoke" -l wait -d 'Wait until another mailcert has ended instead of exiting 5, at most this long if SECONDS are given' -r
 complete -c mailcert -n "__fish_mailcert_using_subcommand revoke" -s c -l config -d 'The configuration file [default: /etc/mailcert/mailcert.toml]' -r -F
 complete -c mailcert -n "__fish_mailcert_using_subcommand revoke" -l format -d 'How the answer is written' -r -f -a "human\t'For people'
