@@ -150,8 +150,9 @@ const CHANGES: WatchFlags = WatchFlags::CLOSE_WRITE
     .union(WatchFlags::ONLYDIR);
 
 #[cfg(test)]
-#[expect(clippy::disallowed_methods, reason = "the tests write what others would")]
 mod tests {
+    #![expect(clippy::disallowed_methods, reason = "the tests write what others would")]
+
     use std::fs;
     use std::os::unix::fs::{PermissionsExt as _, symlink};
     use std::time::Duration;
