@@ -44,6 +44,7 @@ mod source;
 mod state;
 mod streams;
 mod texts;
+mod two_cas;
 mod verify;
 
 #[path = "../support/dns_server.rs"]
