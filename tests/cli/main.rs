@@ -36,6 +36,7 @@ mod plan;
 mod policy;
 mod profile;
 mod proxied;
+mod pruned;
 mod revoke;
 mod revoke_file;
 mod setup;
