@@ -18,8 +18,10 @@ mod signals;
 mod state;
 mod tell;
 mod texts;
+mod watch;
 mod work;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -106,7 +108,7 @@ async fn to_fix(
 ) -> Result<Loaded, Failure> {
     if bare::is_needed(named) {
         let config = bare::config(typed, output).await?;
-        return Ok(Loaded { config, findings: Vec::new() });
+        return Ok(Loaded { config, findings: Vec::new(), files: BTreeSet::new() });
     }
     if let Some((option, key)) = typed.bare.first() {
         return Err(Failure::helped(
@@ -181,6 +183,7 @@ async fn command(cli: Cli) -> Result<u8, Failure> {
                 false => setup::setup(&session, typed.yes, &output, notes).await,
             }
         }
+        Command::Watch(typed) => watch::watch(cli.global.config, typed, output).await,
         Command::Status => {
             let (session, notes) = open(named, &output)?;
             state::status(&session, &output, notes)

@@ -12,6 +12,7 @@ mod history;
 pub mod man;
 mod options;
 mod revoke;
+mod watch;
 
 pub use account::{Account, AccountAction};
 pub use fix::{Bare, Fix};
@@ -22,6 +23,7 @@ pub use options::{
     Setup, Verify,
 };
 pub use revoke::{Revoke, What, With};
+pub use watch::Watch;
 
 /// Right certificates for every mail host name, and the proof that Gmail accepts them.
 ///
@@ -139,6 +141,8 @@ pub enum Command {
     Fix(Fix),
     /// Show, and with consent apply, the lines that make the servers use our files
     Setup(Setup),
+    /// Stay resident: do what `run` does whenever there is a reason to look
+    Watch(Watch),
     /// Show every certificate held, from memory
     #[command(after_help = STATUS_EXAMPLES)]
     Status,
@@ -174,6 +178,7 @@ impl Command {
             Self::Run(_) => "run",
             Self::Fix(_) => "fix",
             Self::Setup(_) => "setup",
+            Self::Watch(_) => "watch",
             Self::Status => "status",
             Self::History(_) => "history",
             Self::Check => "check",

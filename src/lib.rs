@@ -23,3 +23,4 @@ pub mod store;
 pub mod survey;
 pub mod trust;
 pub mod verify;
+pub mod watch;

@@ -35,6 +35,7 @@ const IMPORTS: &[(&str, &str)] = &[
     ("local", "model command trust verify"),
     ("notify", "model config command http report"),
     ("report", "model plan servers local"),
+    ("watch", "model store survey"),
 ];
 
 /// What a room may import beyond the table: room, path, reason.
@@ -69,6 +70,7 @@ const PURE: &[&str] = &[
     "local/provider",
     "local/stores",
     "local/system",
+    "watch/schedule",
 ];
 
 /// What is not found in a pure room, and what it would be.

@@ -29,6 +29,22 @@ pub(super) fn clock() -> Option<Clock> {
     Some(Clock { boot: Mark::of(boot.trim()), up, at: now().0 })
 }
 
+/// The monotonic clock, in microseconds, as a service manager wants to hear it.
+pub(super) fn monotonic() -> u64 {
+    use nix::time::{ClockId, clock_gettime};
+    let now = clock_gettime(ClockId::CLOCK_MONOTONIC).map(Duration::from);
+    now.ok().and_then(|now| u64::try_from(now.as_micros()).ok()).unwrap_or_default()
+}
+
+/// Where a service manager wants to be told how we are, and within what time, if there is one:
+/// sd_notify(3), sd_watchdog_enabled(3).
+pub(super) fn service_manager() -> (Option<String>, Option<Duration>) {
+    let ours = variable("WATCHDOG_PID").is_none_or(|pid| pid == std::process::id().to_string());
+    let within = variable("WATCHDOG_USEC").filter(|_| ours).and_then(|text| text.parse().ok());
+    let within = within.filter(|micros| *micros > 0).map(Duration::from_micros);
+    (variable("NOTIFY_SOCKET"), within)
+}
+
 /// What this machine calls itself.
 pub(super) fn machine() -> String {
     let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();

@@ -9,6 +9,7 @@ mod stream;
 use std::io::{BufRead, BufWriter, ErrorKind, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anstyle::{AnsiColor, Style};
 
@@ -17,6 +18,7 @@ use crate::cli::{Color, Format, Global};
 use crate::disk::{self, Access};
 use crate::model::Verdict;
 use crate::report::{self, Body, Detail, Report, Verified, nagios};
+use crate::watch::Page;
 
 pub(super) use bar::Bar;
 pub(super) use failure::{Failure, why};
@@ -30,6 +32,8 @@ pub(super) struct Output {
     coloured: bool,
     /// Where Prometheus reads the answer, too.
     metrics: Option<PathBuf>,
+    /// Where it is served.
+    page: Option<Arc<Page>>,
 }
 
 impl Output {
@@ -44,12 +48,17 @@ impl Output {
             Color::Never => false,
             Color::Auto => std::io::stdout().is_terminal() && environment::wants_colour(),
         };
-        Self { format: global.format(), detail, coloured, metrics: None }
+        Self { format: global.format(), detail, coloured, metrics: None, page: None }
     }
 
     /// The same, where what is measured is written to this file as well.
     pub(super) fn measured_in(self, metrics: Option<PathBuf>) -> Self {
         Self { metrics, ..self }
+    }
+
+    /// The same, where what is measured is served as well.
+    pub(super) fn shown_on(self, page: Option<Arc<Page>>) -> Self {
+        Self { page, ..self }
     }
 
     /// Whether a program reads the answer: then stdout is for nothing else.
@@ -99,7 +108,16 @@ impl Output {
     /// [`Failure::Work`] when it cannot be written.
     pub(super) fn answer(&self, report: &Report) -> Result<(), Failure> {
         self.told(report)?;
-        self.metrics.as_deref().map_or(Ok(()), |file| measured(file, report))
+        if self.metrics.is_none() && self.page.is_none() {
+            return Ok(());
+        }
+        let mut text = Vec::new();
+        report::prometheus::write(report, &mut text).map_err(|error| Failure::work(why(&error)))?;
+        let written = self.metrics.as_deref().map_or(Ok(()), |file| measured(file, &text));
+        if let Some(page) = &self.page {
+            page.measured(text);
+        }
+        written
     }
 
     fn told(&self, report: &Report) -> Result<(), Failure> {
@@ -165,14 +183,12 @@ impl Output {
 }
 
 /// Writes what a report measures to a file that others read at any moment: whole or not at all.
-fn measured(file: &Path, report: &Report) -> Result<(), Failure> {
-    let mut text = Vec::new();
-    report::prometheus::write(report, &mut text).map_err(|error| Failure::work(why(&error)))?;
+fn measured(file: &Path, text: &[u8]) -> Result<(), Failure> {
     // node_exporter has no need to be root.
     let everybody = Access { mode: 0o644, uid: None, gid: None };
     let written = std::path::absolute(file)
         .map_err(|error| why(&error))
-        .and_then(|file| disk::replace(&file, &text, everybody).map_err(|error| error.to_string()));
+        .and_then(|file| disk::replace(&file, text, everybody).map_err(|error| error.to_string()));
     match written {
         Ok(_) => Ok(()),
         Err(why) => Err(Failure::work(format_args!("--metrics {}: {why}", file.display()))),

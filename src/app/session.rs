@@ -2,6 +2,7 @@
 
 mod authorities;
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr};
@@ -37,6 +38,8 @@ pub(super) struct Loaded {
     pub(super) config: Config,
     /// Keys whose feature is not there yet.
     pub(super) findings: Vec<Finding>,
+    /// The file itself, and those that it names and that were read.
+    pub(super) files: BTreeSet<PathBuf>,
 }
 
 /// Reads the configuration named on the command line or in the environment, else the usual one.
@@ -47,17 +50,23 @@ pub(super) fn load(named: Option<&Path>, output: &Output) -> Result<Loaded, Fail
     let path = named.unwrap_or_else(|| Path::new(CONFIG));
     let bytes = trusted(path)?;
     let text = config::decode(path, &bytes).map_err(|faults| Failure::Usage(faults.to_string()))?;
-    let read = |file: &Path| std::fs::read_to_string(file).map_err(|error| why(&error));
+    let files = RefCell::new(BTreeSet::from([path.to_owned()]));
+    let read = |file: &Path| {
+        files.borrow_mut().insert(file.to_owned());
+        std::fs::read_to_string(file).map_err(|error| why(&error))
+    };
     let (config, notes) =
         config::read(path, text, &read).map_err(|faults| Failure::Usage(faults.to_string()))?;
+    let mut files = files.into_inner();
     for eab in config.authorities().filter_map(|ca| ca.eab.as_ref()) {
         private(&eab.key_file)?;
+        files.insert(eab.key_file.clone());
     }
     for note in &notes {
         output.warn(&note.to_string());
     }
     let findings = notes.iter().filter_map(config::Note::finding).collect();
-    Ok(Loaded { config, findings })
+    Ok(Loaded { config, findings, files })
 }
 
 /// Checks that the file of a secret is for its owner alone.
@@ -201,6 +210,11 @@ impl Session {
         Self { patience, ..self }
     }
 
+    /// The same, where the signals are heeded by who began it.
+    pub(super) fn ended_by(self, stop: Stop) -> Self {
+        Self { stop, ..self }
+    }
+
     /// Takes away what killed runs left where challenges are answered. Asked for by who has the lock.
     pub(super) async fn sweep(&self) {
         self.solver.sweep().await;
@@ -257,6 +271,9 @@ impl Session {
     /// # Errors
     /// [`Failure`] when the handlers cannot be set.
     pub(super) fn heed_signals(&self) -> Result<(), Failure> {
+        if self.stop.is_heeded() {
+            return Ok(());
+        }
         self.stop.heed()?;
         let stop = self.stop.clone();
         tokio::spawn(async move {

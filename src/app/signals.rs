@@ -12,6 +12,7 @@ use crate::app::Failure;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Stop {
     came: Arc<AtomicBool>,
+    heeded: Arc<AtomicBool>,
     waiting: Arc<Notify>,
 }
 
@@ -23,6 +24,7 @@ impl Stop {
     pub(super) fn heed(&self) -> Result<(), Failure> {
         let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::work)?;
         let mut terminate = signal(SignalKind::terminate()).map_err(Failure::work)?;
+        self.heeded.store(true, Ordering::Relaxed);
         let stop = self.clone();
         tokio::spawn(async move {
             tokio::select! {
@@ -33,6 +35,11 @@ impl Stop {
             stop.waiting.notify_waiters();
         });
         Ok(())
+    }
+
+    /// Whether they are told here.
+    pub(super) fn is_heeded(&self) -> bool {
+        self.heeded.load(Ordering::Relaxed)
     }
 
     /// Waits for it, for ever if none comes.

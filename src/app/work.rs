@@ -7,8 +7,8 @@ use crate::app::session::Session;
 use crate::app::{Failure, challenges, new_key, tell};
 use crate::config;
 use crate::flow::{self, Done, Fresh, Notes};
-use crate::model::{CertName, Code, Deed, Finding, Hostname, Level, Verdict, Version};
-use crate::plan::{Action, Held, Mode, Plan, Step};
+use crate::model::{CertName, Code, Deed, Finding, Hostname, Level, Timestamp, Verdict, Version};
+use crate::plan::{Action, Fate, Held, Mode, Plan, Step};
 use crate::report::{Body, Report, Verified};
 use crate::store::{Entry, Store};
 use crate::survey::{self, Asked};
@@ -24,6 +24,16 @@ struct Before {
     verified: Option<Verified>,
     /// The servers as they answered.
     asked: Vec<Asked>,
+}
+
+/// What came of it.
+pub(super) struct Worked {
+    /// The exit code.
+    pub(super) code: u8,
+    /// When the plan wants to look again.
+    pub(super) wake: Option<Timestamp>,
+    /// Whether a step failed for which no moment is set to try it again, as there is for an order.
+    pub(super) failed: bool,
 }
 
 /// `plan`, and `run --dry-run`.
@@ -68,7 +78,18 @@ pub(super) async fn run(
     // Whoever held the lock may have changed what is held.
     let session = new_key::wanted(session, new_keys).await?;
     let before = Before { notes, ..Before::default() };
-    work(&session, "run", &Mode::Run, output, before).await
+    Ok(work(&session, "run", &Mode::Run, output, before).await?.code)
+}
+
+/// A round of `watch`, which is a run.
+pub(super) async fn round(
+    session: &Session,
+    command: &'static str,
+    output: &Output,
+    notes: Vec<Finding>,
+) -> Result<Worked, Failure> {
+    let _lock = session.lock(output).await?;
+    work(session, command, &Mode::Run, output, Before { notes, ..Before::default() }).await
 }
 
 /// `rollback NAME`: the newest version is not to be shown; the flow does the rest.
@@ -90,7 +111,8 @@ pub(super) async fn rollback(
     session.store.tell(&[Deed::asked_for(at, &[name], what)]).map_err(Failure::store)?;
     // Who goes back wants to see it: the reload is not left to anybody.
     let mode = Mode::Fix { hook: false, publish: true };
-    work(session, "rollback", &mode, output, Before { notes, ..Before::default() }).await
+    let before = Before { notes, ..Before::default() };
+    Ok(work(session, "rollback", &mode, output, before).await?.code)
 }
 
 /// What the store holds under a name that somebody typed.
@@ -163,7 +185,7 @@ async fn work(
     mode: &Mode,
     output: &Output,
     before: Before,
-) -> Result<u8, Failure> {
+) -> Result<Worked, Failure> {
     session.heed_signals()?;
     let progress = Progress::new(output.quiet());
     let tell = |event: &flow::Event| progress.tell(event);
@@ -184,6 +206,9 @@ async fn work(
     let stopped = session.stopped();
     let code = if stopped { 1 } else { exit_code(&done, looked_at, session.strict) };
     let Done { outcomes, wake, findings, .. } = done;
+    let failed = outcomes.iter().filter(|outcome| outcome.fate == Fate::Failed);
+    let failed = failed.map(|outcome| &outcome.step.action);
+    let failed = failed.filter(|action| !matches!(action, Action::Issue { .. })).count() > 0;
     let mut findings = [before.notes, findings, fix::silent(&before.asked, &verified)].concat();
     // What a person at the terminal began, the answer tells; a run that was stopped knows too little.
     if *mode == Mode::Run && !stopped {
@@ -197,7 +222,7 @@ async fn work(
         ok: code == 0,
     };
     output.answer(&Report::new(command, body, findings))?;
-    Ok(code)
+    Ok(Worked { code, wake, failed })
 }
 
 /// 1 when a step or a name served here failed; else the code of the verification of what is

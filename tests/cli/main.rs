@@ -47,6 +47,7 @@ mod streams;
 mod texts;
 mod two_cas;
 mod verify;
+mod watch;
 
 #[path = "../support/dns_server.rs"]
 mod dns_server;

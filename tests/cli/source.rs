@@ -30,7 +30,7 @@ const CONFIG: &str = "[dns]
 const SOURCE: &str = "[source.files]\npaths = [\"{dir}/.acme.sh\"]\n";
 
 /// A certificate of acme.sh that ends in so many days.
-fn acme_sh(case: Case, ca: &Ca, names: &[&str], days: i64) -> Case {
+pub(crate) fn acme_sh(case: Case, ca: &Ca, names: &[&str], days: i64) -> Case {
     made_by_acme_sh(case, ca, names, &ca.issue(names, days))
 }
 

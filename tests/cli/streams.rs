@@ -52,6 +52,8 @@ fn help_and_version_are_answers() {
           fix          Repair whatever is wrong, now: verify, run, verify again
           setup        Show, and with consent apply, the lines that make the servers use
                        our files
+          watch        Stay resident: do what `run` does whenever there is a reason to
+                       look
           status       Show every certificate held, from memory
           history      Say what was done, when and why
           check        Say whether configuration, programs and servers are as they

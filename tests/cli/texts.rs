@@ -56,6 +56,7 @@ fn man_writes_a_page_for_each_command() {
         {dir}/man/mailcert-run.1
         {dir}/man/mailcert-fix.1
         {dir}/man/mailcert-setup.1
+        {dir}/man/mailcert-watch.1
         {dir}/man/mailcert-status.1
         {dir}/man/mailcert-history.1
         {dir}/man/mailcert-check.1

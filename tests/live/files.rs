@@ -85,7 +85,7 @@ fn the_files_of_every_example_are_there_with_content_mode_and_owner_and_programs
 }
 
 /// What is before the tables of servers.
-fn head(world: &World) -> String {
+pub(crate) fn head(world: &World) -> String {
     let (all, address) = (text(world.directory()), world.postfix());
     format!(
         r#"[acme]

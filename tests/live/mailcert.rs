@@ -35,7 +35,8 @@ impl World {
         self.spawn_under(&[], arguments)
     }
 
-    fn spawn_under(&self, program: &[&str], arguments: &[&str]) -> Child {
+    /// The same below another program.
+    pub(crate) fn spawn_under(&self, program: &[&str], arguments: &[&str]) -> Child {
         let mut command = Command::new("timeout");
         command.args(["-k", "5", "180"]);
         let mut path = "/usr/sbin:/usr/bin:/sbin:/bin".to_owned();

@@ -59,5 +59,6 @@ mod transaction;
 mod trixie;
 mod unit;
 mod verify;
+mod watch;
 mod web;
 mod wildcard;

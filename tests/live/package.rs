@@ -25,6 +25,7 @@ fn the_debian_package_installs_into_a_clean_tree_and_purges_to_the_state() {
         "usr/bin/mailcert",
         "usr/lib/systemd/system/mailcert.service",
         "usr/lib/systemd/system/mailcert.timer",
+        "usr/lib/systemd/system/mailcert-watch.service",
         "usr/share/man/man1/mailcert-verify.1.gz",
         "usr/share/man/man5/mailcert.toml.5.gz",
         "usr/share/bash-completion/completions/mailcert",

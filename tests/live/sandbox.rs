@@ -19,6 +19,13 @@ const NOT_APPLIED: &[&str] = &[
     "Type",
     "PrivateMounts", // `unshare --mount`
     "ExecStart",
+    "ExecReload",
+    "KillMode",
+    "Restart",
+    "RestartPreventExitStatus",
+    "RestartSec",
+    "TimeoutStopSec",
+    "WatchdogSec",
     "SuccessExitStatus",
     "TimeoutStartSec",
     "RestrictRealtime",
@@ -35,6 +42,7 @@ const NOT_APPLIED: &[&str] = &[
 impl Unit {
     pub(crate) fn read(text: &str) -> Self {
         let service = text.split_once("\n[Service]\n").expect("a section [Service]").1;
+        let service = service.split_once("\n[Install]\n").map_or(service, |(service, _)| service);
         let lines = service.lines().filter(|line| !line.starts_with('#') && line.contains('='));
         let pair = |line: &str| {
             let (key, value) = line.split_once('=').expect("it has one");

@@ -89,7 +89,7 @@ fn orders(world: &World) -> usize {
 }
 
 /// The files with keys that mailcert installed for the servers.
-fn keys(world: &World) -> Vec<std::path::PathBuf> {
+pub(crate) fn keys(world: &World) -> Vec<std::path::PathBuf> {
     ["postfix/etc/mailcert", "exim/tls", "dovecot/mailcert"]
         .iter()
         .flat_map(|directory| fs::read_dir(world.path(directory)).expect("it is there"))

@@ -12,6 +12,7 @@ use crate::tree::keys_are_private;
 use crate::world::{Exim, Wish, World, text};
 
 const SERVICE: &str = include_str!("../../templates/systemd/mailcert.service");
+const WATCH: &str = include_str!("../../templates/systemd/mailcert-watch.service");
 const TIMER: &str = include_str!("../../templates/systemd/mailcert.timer");
 
 #[test]
@@ -20,11 +21,22 @@ fn systemd_takes_the_units_and_finds_open_only_what_mailcert_needs() {
     let dir = tempfile::tempdir().unwrap();
     let program = env!("CARGO_BIN_EXE_mailcert");
     let at = |name: &str| dir.path().join(name);
-    std::fs::write(at("mailcert.service"), SERVICE.replace("/usr/bin/mailcert", program)).unwrap();
+    for (name, unit) in [("mailcert.service", SERVICE), ("mailcert-watch.service", WATCH)] {
+        std::fs::write(at(name), unit.replace("/usr/bin/mailcert", program)).unwrap();
+    }
     std::fs::write(at("mailcert.timer"), TIMER).unwrap();
     let (service, timer) = (at("mailcert.service"), at("mailcert.timer"));
-    let said = analyze(&["verify", "--man=no", text(&service), text(&timer)]);
+    let watch = at("mailcert-watch.service");
+    let said = analyze(&["verify", "--man=no", text(&service), text(&watch), text(&timer)]);
     assert_eq!((said.code, said.stdout.as_str(), said.stderr.as_str()), (0, "", ""), "{said}");
+
+    // One sandbox for both.
+    let sandbox = |unit: &str| {
+        let (_, from) = unit.split_once("# What it may write").unwrap();
+        let until = from.split_once("\n[Install]\n").map_or(from, |(before, _)| before);
+        until.trim_end().replace("mailcert-watch.service", "mailcert.service")
+    };
+    assert_eq!(sandbox(WATCH), sandbox(SERVICE));
 
     let said = analyze(&["security", "--offline=true", "--threshold=30", text(&service)]).exits(0);
     let open = said.stdout.lines().filter_map(|line| line.strip_prefix('✗'));
@@ -110,9 +122,42 @@ fn the_unit_issues_deploys_and_reloads_in_its_sandbox() {
     run(&unit).exits(0);
     everything_verifies(&world);
 
+    // Resident in it, too: it makes good what is damaged, and sees it at the second look.
+    let file = world.path("exim/tls/default.pem");
+    let right = std::fs::read(&file).unwrap();
+    let watch = Unit::read(WATCH);
+    let (config, measured) = (world.path("mailcert.toml"), world.path("state/watch.prom"));
+    std::fs::write(&file, "junk\n").unwrap();
+    std::thread::scope(|scope| {
+        let ended = scope.spawn(|| {
+            let arguments = ["watch", "--metrics", text(&measured)];
+            let bounded = ["timeout", "--preserve-status", "40"];
+            let arguments = [&[text(&program), "-c", text(&config)], arguments.as_slice()].concat();
+            watch.run(&world, &places, &[bounded.as_slice(), &arguments].concat())
+        });
+        until_it_is(&file, &right);
+        until(|| measured.exists());
+        std::fs::write(&file, "junk again\n").unwrap();
+        until_it_is(&file, &right);
+        ended.join().unwrap().exits(0).says("looking, since a file changed");
+    });
+    assert_eq!(watch.forbidden(&world, &program), [].into(), "the unit forbids what it called");
+
     // Without what it needs it fails, and says what to do.
     world.reconfigure("ecdsa-p384", "ecdsa-p256");
     run(&unit.but("-/etc/exim4", "")).exits(1).says("systemctl edit mailcert.service");
+}
+
+fn until_it_is(file: &Path, right: &[u8]) {
+    until(|| std::fs::read(file).unwrap() == right);
+}
+
+fn until(done: impl Fn() -> bool) {
+    let begun = std::time::Instant::now();
+    while !done() {
+        assert!(begun.elapsed().as_secs() < 35, "not within the time of the watch");
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
 }
 
 fn analyze(arguments: &[&str]) -> Ran {

@@ -54,7 +54,7 @@ pub(in crate::app) async fn fix(
     let mode = if asks { consent(session, &scene).await } else { mode };
     let Body::Diagnosis { verified, .. } = report.body else { return Ok(code) };
     let before = Before { notes, verified: Some(verified), asked: scene.asked };
-    work(session, "fix", &mode, output, before).await
+    Ok(work(session, "fix", &mode, output, before).await?.code)
 }
 
 /// What is there, what would be done, and what senders see now. Nothing is written.
