@@ -182,15 +182,15 @@ impl Round<'_> {
             }
             Action::Remove { path, .. } => deploy::remove(path, store).map_err(text),
             Action::Prune { certificate, version } => {
-                let forgotten = store.forget(certificate, *version).map_err(text);
                 self.forget_the_last(certificate, *version)?;
-                forgotten
+                store.forget(certificate, *version).map_err(text)
             }
         })
     }
 
     /// Where the newest version is forgotten, the certificate is over: what the diary says of it
-    /// goes with it.
+    /// goes with it, and the key that was made ahead. Before the version: after a kill in between
+    /// nobody would come back to what is left.
     fn forget_the_last(&self, name: &CertName, version: Version) -> Result<(), StoreError> {
         let held = self.held.iter().find(|held| held.name == *name);
         let newest = held.and_then(|held| held.versions.last());
@@ -205,7 +205,11 @@ impl Round<'_> {
             proof: None,
         });
         let mut notes: Vec<Entry> = proofs.collect();
+        let next = diary.rollover.next.get(name).map(|next| next.key);
         drop(diary);
+        if let Some(key) = next {
+            self.means.store.end_next(name, &key)?;
+        }
         notes.push(Entry::Wait { certificate: name.clone(), wait: None });
         notes.push(Entry::Told { certificate: name.clone(), told: None });
         self.means.store.note_all(&notes)

@@ -292,6 +292,8 @@ pub enum Reason {
     RolledBack,
     /// TLSA pins the key.
     Pinned(KeyHash),
+    /// TLSA records are there, and none pins the key that is to be shown.
+    NotPinned(KeyHash),
     /// Who looks at TLSA has to know the next key before it is shown.
     NextKey,
     /// Every server shows another key, for two TTLs.

@@ -109,7 +109,7 @@ impl<'a> Pinned<'a> {
 
     /// The keys whose record has to be there, and why.
     fn wanted(&self) -> BTreeMap<KeyHash, Reason> {
-        let shown = self.shown.iter().map(|key| (*key, Reason::Pinned(*key)));
+        let shown = self.shown.iter().map(|key| (*key, Reason::NotPinned(*key)));
         let next = self.next.map(|next| (next.key, Reason::NextKey));
         next.into_iter().chain(shown).collect()
     }

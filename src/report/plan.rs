@@ -321,6 +321,7 @@ fn reason(step: &Step) -> String {
         Reason::ProofAged => "the last look is too long ago".to_owned(),
         Reason::NotHooked => "the server does not use our files yet".to_owned(),
         Reason::RolledBack => "a newer version is not to be shown".to_owned(),
+        Reason::NotPinned(key) => format!("none of its TLSA records names the key {key}"),
         Reason::Pinned(key) => format!("TLSA records name its key {key}"),
         Reason::NextKey => {
             "senders that look at TLSA must know the next key before it is shown".to_owned()

@@ -94,7 +94,7 @@ fn a_key_that_no_record_names_is_not_shown_and_its_record_is_named() {
         --- stdout
         1 step:
          1. publish TLSA records at _25._tcp.mx.example.org by hand
-            because TLSA records name its key
+            because none of its TLSA records names the key
             KEY1____________________________________________________________
         _25._tcp.mx.example.org. 3600 IN TLSA 3 1 1 KEY1____________________________________________________________
         The next look is due at TIME.

@@ -71,6 +71,19 @@ impl Ca {
         (vec![self.sign(names, days, &key), self.0.der().clone()], key)
     }
 
+    /// The same with an empty subject: only its alternative names say whose it is.
+    pub(crate) fn without_cn(
+        &self,
+        names: &[&str],
+        days: i64,
+    ) -> (Vec<CertificateDer<'static>>, KeyPair) {
+        let key = KeyPair::generate().unwrap();
+        let mut params = leaf(names, days);
+        params.distinguished_name = DistinguishedName::new();
+        let leaf = params.signed_by(&key, &self.0).unwrap();
+        (vec![leaf.der().clone(), self.0.der().clone()], key)
+    }
+
     /// A certificate for this key.
     pub(crate) fn sign(&self, names: &[&str], days: i64, key: &KeyPair) -> CertificateDer<'static> {
         leaf(names, days).signed_by(key, &self.0).unwrap().der().clone()

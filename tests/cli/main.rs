@@ -36,6 +36,7 @@ mod plan;
 mod policy;
 mod profile;
 mod proxied;
+mod pruned;
 mod revoke;
 mod revoke_file;
 mod setup;
@@ -44,6 +45,7 @@ mod source;
 mod state;
 mod streams;
 mod texts;
+mod two_cas;
 mod verify;
 mod watch;
 

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead as _, BufReader, Read, Write};
 use std::net::TcpListener;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
@@ -23,7 +24,7 @@ fn a_caa_record_in_the_way_comes_with_the_record_to_publish() {
 #[test]
 fn a_wrong_answer_on_port_80_names_the_server_that_gives_it() {
     let case = machine("127.0.33.22", LIMIT, "");
-    serve(TcpListener::bind("127.0.33.22:80").unwrap(), None, |_| {
+    serve(TcpListener::bind("127.0.33.22:80").unwrap(), None, |_, _| {
         "HTTP/1.1 403 Forbidden\r\nserver: nginx\r\ncontent-length: 0\r\n\r\n".to_owned()
     });
     let said = told(&case);
@@ -38,15 +39,20 @@ fn a_rate_limit_is_waited_for_until_a_moment() {
     // The preflight is content: the web server shows what is asked for.
     let case = machine("127.0.33.23", LIMIT, "");
     let root = case.path("www");
-    serve(TcpListener::bind("127.0.33.23:80").unwrap(), None, move |path| {
-        let body = std::fs::read_to_string(format!("{}{path}", root.display())).unwrap_or_default();
-        format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len())
-    });
+    shows("127.0.33.23:80", root);
     let said = told(&case);
     let sentence = "the CA's limit is reached: too many certificates already issued \
                     (urn:ietf:params:acme:error:rateLimited); it is for nobody to do anything but \
                     wait: `mailcert run` tries again at TIME";
     assert!(said.contains(sentence), "{said}");
+}
+
+/// A web server that shows what lies below a directory.
+pub(crate) fn shows(at: &str, root: PathBuf) {
+    serve(TcpListener::bind(at).unwrap(), None, move |path, _| {
+        let body = std::fs::read_to_string(format!("{}{path}", root.display())).unwrap_or_default();
+        format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len())
+    });
 }
 
 /// The answer to an order.
@@ -62,7 +68,7 @@ fn machine(address: &str, order: &'static str, zone: &str) -> Case {
     let ca = Ca::new();
     let (chain, key) = ca.issue(&["127.0.0.1"], 80);
     let own = at.clone();
-    serve(listener, Some(tls(chain[..1].to_vec(), &key)), move |path| {
+    serve(listener, Some(tls(chain[..1].to_vec(), &key)), move |path, _| {
         let whole =
             |head: &str, body: &str| format!("{head}content-length: {}\r\n\r\n{body}", body.len());
         let ok = "HTTP/1.1 200 OK\r\nreplay-nonce: n\r\n";
@@ -104,12 +110,12 @@ fn told(case: &Case) -> String {
     said.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Answers every request by its path, over TLS where there is a certificate, until the process
-/// ends.
-fn serve(
+/// Answers every request by its path and body, over TLS where there is a certificate, until the
+/// process ends.
+pub(crate) fn serve(
     listener: TcpListener,
     config: Option<Arc<ServerConfig>>,
-    answer: impl Fn(&str) -> String + Send + Sync + 'static,
+    answer: impl Fn(&str, &[u8]) -> String + Send + Sync + 'static,
 ) {
     let answer = Arc::new(answer);
     std::thread::spawn(move || {
@@ -127,7 +133,10 @@ fn serve(
     });
 }
 
-fn converse(stream: impl Read + Write, answer: &dyn Fn(&str) -> String) -> std::io::Result<()> {
+fn converse(
+    stream: impl Read + Write,
+    answer: &dyn Fn(&str, &[u8]) -> String,
+) -> std::io::Result<()> {
     let mut stream = BufReader::new(stream);
     loop {
         let (mut first, mut length) = (String::new(), 0);
@@ -146,7 +155,7 @@ fn converse(stream: impl Read + Write, answer: &dyn Fn(&str) -> String) -> std::
         let mut body = vec![0; length];
         stream.read_exact(&mut body)?;
         let path = first.split(' ').nth(1).unwrap_or_default();
-        stream.get_mut().write_all(answer(path).as_bytes())?;
+        stream.get_mut().write_all(answer(path, &body).as_bytes())?;
         stream.get_mut().flush()?;
     }
 }

@@ -311,3 +311,41 @@ fn the_first_certificates_of_many_domains_are_spread_and_the_plan_says_until_whe
     let expected = "10 orders wait for the CA's limits (300 new orders in 3 hours)";
     assert!(told.starts_with(expected) && told.contains("the last at TIME"), "{told}");
 }
+
+/// The CA asks by IPv6 first, and a sender may, too.
+#[test]
+fn a_name_whose_aaaa_record_leads_elsewhere_is_named() {
+    let case = world().zone(
+        "example.org MX 10 mx1.example.org
+         mx1.example.org A 127.0.33.7
+         mx1.example.org AAAA 2001:db8::7",
+    );
+    let ran = case.run("plan");
+    ran.is(expect![[r#"
+        --- stdout
+        4 steps:
+         1. issue example.org for mx1.example.org
+            because no certificate covers mx1.example.org
+            by http-01, since no [challenge] is configured
+         2. install example.org on exim
+            because it follows from step 1
+         3. install default on exim
+            because it follows from step 2
+         4. hook our files into the configuration of exim
+            because the server does not use our files yet
+
+        FAIL server-not-running: exim
+          exim is set up here but does not run; start it, then run mailcert again
+
+        warn points-partly: mx1.example.org
+          mx1.example.org points to this machine (127.0.33.7) and to 2001:db8::7, which
+          is not this machine's: the certificate is shown here only; CAs ask IPv6 first,
+          so that machine has to answer them for mx1.example.org, too: take care of it
+          there, or state the address in [machine] addresses if it is this machine's
+        --- exit 3
+    "#]]);
+    let run = case.run("run --json").json();
+    let found = run["findings"].as_array().unwrap().iter();
+    let codes: Vec<_> = found.filter(|one| one["subject"] == "mx1.example.org").collect();
+    assert_eq!(codes.iter().filter(|one| one["code"] == "points-partly").count(), 1, "{codes:?}");
+}

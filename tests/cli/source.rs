@@ -3,9 +3,13 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use expect_test::expect;
+use rcgen::KeyPair;
+use rustls::pki_types::CertificateDer;
+use x509_parser::certificate::X509Certificate;
+use x509_parser::prelude::FromDer as _;
 
 use crate::case::Case;
-use crate::mail::Ca;
+use crate::mail::{Ca, Mail};
 use crate::plan::world;
 
 const CONFIG: &str = "[dns]
@@ -27,7 +31,16 @@ const SOURCE: &str = "[source.files]\npaths = [\"{dir}/.acme.sh\"]\n";
 
 /// A certificate of acme.sh that ends in so many days.
 pub(crate) fn acme_sh(case: Case, ca: &Ca, names: &[&str], days: i64) -> Case {
-    let (chain, key) = ca.issue(names, days);
+    made_by_acme_sh(case, ca, names, &ca.issue(names, days))
+}
+
+/// This certificate and its key where acme.sh has them.
+fn made_by_acme_sh(
+    case: Case,
+    ca: &Ca,
+    names: &[&str],
+    (chain, key): &(Vec<CertificateDer<'static>>, KeyPair),
+) -> Case {
     let body = STANDARD.encode(&chain[0]);
     let leaf = format!("-----BEGIN CERTIFICATE-----\n{body}\n-----END CERTIFICATE-----\n");
     let key_file = format!(".acme.sh/{0}_ecc/{0}.key", names[0]);
@@ -177,4 +190,65 @@ fn init_writes_down_where_others_keep_certificates() {
     .assert_eq(table);
     let plain = Case::new().run("init --print example.org");
     assert!(!plain.stdout.contains("source"), "{plain:?}");
+}
+
+/// CAs leave it out more and more; then the alternative names are all there is.
+#[test]
+fn a_certificate_without_a_cn_is_taken_installed_proved_and_shown() {
+    let (ca, names) = (Ca::new(), ["mx.example.org", "mail.example.org"]);
+    let made = ca.without_cn(&names, 80);
+    let (_, parsed) = X509Certificate::from_der(&made.0[0]).unwrap();
+    assert_eq!(parsed.subject().to_string(), "");
+    Mail::at("127.0.33.66:25", made.0[..1].to_vec(), &made.1);
+    let config = "[source.files]\npaths = [\"{dir}/.acme.sh\"]\n[dns]\nservers = [\"{dns}\"]\n\
+                  [state]\ndirectory = \"{dir}/state\"\n[machine]\naddresses = [\"127.0.33.66\"]\n\
+                  [verify]\nroots = \"{dir}/roots.pem\"\n[[files]]\nname = \"app\"\n\
+                  combined = \"{dir}/app/all.pem\"\nlisten = [\"127.0.33.66:25\"]\nreload = [\"{dir}/bin/reload\"]\n\
+                  [[domain]]\nname = \"example.org\"\n";
+    let case = Case::new()
+        .whole_config(config)
+        .zone("example.org MX 10 mx.example.org\nmx.example.org A 127.0.33.66")
+        .file("app/.keep", "")
+        .fake("reload", "");
+    let case = made_by_acme_sh(case, &ca, &names, &made);
+    case.run("run").is(expect![[r#"
+        --- stdout
+        All 5 steps worked.
+        The next look is due at TIME.
+
+        ok    2 domains and hosts: Gmail would accept all 2 mail servers
+        In Gmail, for example.org: SMTP server mx.example.org, port 25, secured
+        connection using TLS
+        In Gmail, for mail.example.org: SMTP server mail.example.org, port 25, secured
+        connection using TLS
+        --- stderr
+        5 steps
+        done     adopt {dir}/.acme.sh/mx.example.org_ecc/fullchain.cer as mx.example.org.acme-sh
+        done     install mx.example.org.acme-sh on files:app
+        done     reload files:app
+        done     prove mx.example.org.acme-sh on files:app
+        done     prove what files:app shows without SNI
+        --- exit 0
+    "#]]);
+    let verified = case.run("verify --json").json();
+    assert_eq!(verified["endpoints"][0]["certificate"]["names"], serde_json::json!(names));
+    assert_eq!(verified["verdict"], "accepted");
+    case.run("status").is(expect![[r#"
+        --- stdout
+        mx.example.org.acme-sh  version 1, ecdsa-p256
+          names    mail.example.org, mx.example.org
+          ends     TIME, renewed from TIME
+          shown    accepted on files:app
+        --- exit 0
+    "#]]);
+    case.run("verify --pem {dir}/app/all.pem --host mx.example.org").is(expect![[r#"
+        --- stdout
+        ok    {dir}/app/all.pem: Gmail would accept it as mx.example.org
+              chain ok, name ok, dates ok; judged for TIME
+              for mx.example.org, mail.example.org; issued by CN=Test Root, ends
+              TIME
+        --- exit 0
+    "#]]);
+    let installed = std::fs::read_to_string(case.path("app/all.pem")).unwrap();
+    assert!(installed.contains(&made.1.serialize_pem()));
 }
