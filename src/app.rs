@@ -7,6 +7,7 @@ mod challenges;
 mod environment;
 mod forwarding;
 mod history;
+mod hold;
 mod lock;
 mod look;
 mod new_key;
@@ -163,6 +164,14 @@ async fn command(cli: Cli) -> Result<u8, Failure> {
         Command::Rollback(typed) => {
             let (session, notes) = open(named, &output)?;
             work::rollback(&session.waiting(typed.patience), &typed.name, &output, notes).await
+        }
+        Command::Hold(typed) => {
+            let (session, _) = open(named, &output)?;
+            hold::hold(&session.waiting(typed.patience), typed, &output).await
+        }
+        Command::Release(typed) => {
+            let (session, _) = open(named, &output)?;
+            hold::release(&session.waiting(typed.patience), &typed.name, &output).await
         }
         Command::Revoke(typed) => {
             let (session, notes) = open(named, &output)?;

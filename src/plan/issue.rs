@@ -11,7 +11,9 @@ use crate::plan::held::{Adoptables, due_at, held_back};
 use crate::plan::issue::desk::Desk;
 use crate::plan::layout::{Pending, Scene};
 use crate::plan::turn::Turn;
-use crate::plan::{Action, Adoptable, Draft, Held, Instead, Reason, Step, Wish, rollover, sourced};
+use crate::plan::{
+    Action, Adoptable, Draft, Held, Instead, Reason, Step, Wish, on_hold, rollover, sourced,
+};
 
 /// What is assumed of the life of a certificate that is not issued yet.
 const ASSUMED_LIFE: Duration = Duration::from_secs(90 * 24 * 60 * 60);
@@ -25,10 +27,12 @@ struct Order {
 
 /// Plans every order and every adoption, the most urgent first, and says what they will bring.
 pub(super) fn orders(scene: &Scene<'_>, draft: &mut Draft) -> BTreeMap<CertName, Pending> {
-    let mut pending = sourced::adoptions(scene, draft);
+    let mut waiting = BTreeMap::new();
+    let mut pending = sourced::adoptions(scene, &mut waiting, draft);
     let adoptables = Adoptables::of(scene);
     let mut desk = Desk::new(scene);
     let (mut orders, mut adopted) = (Vec::new(), Vec::new());
+    let kept = &scene.observed.on_hold;
     let others = |wish: &&Wish| wish.names.is_empty() || wish.name.owner().is_some();
     for wish in scene.desired.certificates.iter().filter(|wish| !others(wish)) {
         let held = scene.held.get(&wish.name).filter(|held| !held.versions.is_empty()).copied();
@@ -37,9 +41,15 @@ pub(super) fn orders(scene: &Scene<'_>, draft: &mut Draft) -> BTreeMap<CertName,
                 adopted.push(pair);
                 pending.insert(wish.name.clone(), adopt(&wish.name, pair, scene.now, draft));
             }
-            None => orders.extend(desk.order(wish, held, draft)),
+            None => match desk.order(wish, held, draft) {
+                Some(order) if kept.contains_key(&wish.name) => {
+                    waiting.insert(wish.name.clone(), order.because);
+                }
+                order => orders.extend(order),
+            },
         }
     }
+    on_hold::told(scene, &waiting, draft);
     let usable = scene.observed.held.iter().filter_map(|held| scene.choice(held));
     let kept: Vec<&Facts> = usable.map(|version| &version.facts).collect();
     let sourced = scene.observed.sourced.iter().filter(|pair| pending.contains_key(&pair.name));

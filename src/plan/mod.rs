@@ -10,6 +10,7 @@ mod issue;
 mod layout;
 mod let_go;
 mod limits;
+mod on_hold;
 mod pins;
 mod prove;
 mod prune;
