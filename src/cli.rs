@@ -12,6 +12,7 @@ mod history;
 mod hold;
 pub mod man;
 mod options;
+mod plan;
 mod revoke;
 mod watch;
 
@@ -21,9 +22,10 @@ pub use hint::hint;
 pub use history::History;
 pub use hold::{Hold, Release};
 pub use options::{
-    Completions, Discover, Explain, Init, Man, Patience, Plan, Profile, Rollback, Roots, Run,
-    Setup, Verify,
+    Completions, Discover, Explain, Init, Man, Patience, Profile, Rollback, Roots, Run, Setup,
+    Verify,
 };
+pub use plan::{Plan, Rsa};
 pub use revoke::{Revoke, What, With};
 pub use watch::Watch;
 

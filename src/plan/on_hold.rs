@@ -4,8 +4,24 @@
 use std::collections::BTreeMap;
 
 use crate::model::{CertName, Code, Finding, Level, OnHold};
+use crate::plan::issue::Order;
 use crate::plan::layout::Scene;
 use crate::plan::{Draft, Reason};
+
+/// The order for a wish, unless it is to stay as it is: then it is noted why one is wanted.
+pub(super) fn unless(
+    scene: &Scene<'_>,
+    name: &CertName,
+    order: Option<Order>,
+    waiting: &mut BTreeMap<CertName, Reason>,
+) -> Option<Order> {
+    let order = order?;
+    if !scene.observed.on_hold.contains_key(name) {
+        return Some(order);
+    }
+    waiting.insert(name.clone(), order.because);
+    None
+}
 
 /// Says of each one that it is on hold, and whether something waits for its release.
 pub(super) fn told(scene: &Scene<'_>, due: &BTreeMap<CertName, Reason>, draft: &mut Draft) {
