@@ -29,7 +29,8 @@ complete -c mailcert -n "__fish_mailcert_needs_command" -l format -d 'How the an
 json\t'One JSON object'
 jsonl\t'JSON lines: verify writes one for each endpoint as it is done, and a last one that sums up'
 prometheus\t'verify, run, fix, rollback, status: text for the Prometheus textfile collector'
-nagios\t'verify: one line and the exit codes of Nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN'"
+nagios\t'verify: one line and the exit codes of Nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN'
+html\t'status: a page to look at, in one file'"
 complete -c mailcert -n "__fish_mailcert_needs_command" -l color -d 'Whether the answer is coloured' -r -f -a "auto\t'On a terminal that can, unless NO_COLOR is set'
 always\t'Even into a file or pipe'
 never\t'Not at all'"
@@ -75,7 +76,8 @@ complete -c mailcert -n "__fish_mailcert_using_subcommand verify" -l format -d '
 json\t'One JSON object'
 jsonl\t'JSON lines: verify writes one for each endpoint as it is done, and a last one that sums up'
 prometheus\t'verify, run, fix, rollback, status: text for the Prometheus textfile collector'
-nagios\t'verify: one line and the exit codes of Nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN'"
+nagios\t'verify: one line and the exit codes of Nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN'
+html\t'status: a page to look at, in one file'"
 complete -c mailcert -n "__fish_mailcert_using_subcommand verify" -l color -d 'Whether the answer is coloured' -r -f -a "auto\t'On a terminal that can, unless NO_COLOR is set'
 always\t'Even into a file or pipe'
 never\t'Not at all'"
@@ -94,7 +96,8 @@ complete -c mailcert -n "__fish_mailcert_using_subcommand discover" -l format -d
 json\t'One JSON object'
 jsonl\t'JSON lines: verify writes one for each endpoint as it is done, and a last one that sums up'
 prometheus\t'verify, run, fix, rollback, status: text for the Prometheus textfile collector'
-nagios\t'verify: one line and the exit codes of Nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN'"
+nagios\t'verify: one line and the exit codes of Nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN'
+html\t'status: a page to look at, in one file'"
 complete -c mailcert -n "__fish_mailcert_using_subcommand discover" -l color -d 'Whether the answer is coloured' -r -f -a "auto\t'On a terminal that can, unless NO_COLOR is set'
 always\t'Even into a file or pipe'
 never\t'Not at all'"
@@ -107,7 +110,8 @@ complete -c mailcert -n "__fish_mailcert_using_subcommand plan" -l format -d 'Ho
 json\t'One JSON object'
 jsonl\t'JSON lines: verify writes one for each endpoint as it is done, and a last one that sums up'
 prometheus\t'verify, run, fix, rollback, status: text for the Prometheus textfile collector'
-nagios\t'verify: one line and the exit codes of Nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN'"
+nagios\t'verify: one line and the exit codes of Nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN'
+html\t'status: a page to look at, in one file'"
 complete -c mailcert -n "__fish_mailcert_using_subcommand plan" -l color -d 'Whether the answer is coloured' -r -f -a "auto\t'On a terminal that can, unless NO_COLOR is set'
 always\t'Even into a file or pipe'
 never\t'Not at all'"
@@ -124,7 +128,8 @@ complete -c mailcert -n "__fish_mailcert_using_subcommand run" -l format -d 'How
 json\t'One JSON object'
 jsonl\t'JSON lines: verify writes one for each endpoint as it is done, and a last one that sums up'
 prometheus\t'verify, run, fix, rollback, status: text for the Prometheus textfile collector'
-nagios\t'verify: one line and the exit codes of Nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN'"
+nagios\t'verify: one line and the exit codes of Nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN'
+html\t'status: a page to look at, in one file'"
 complete -c mailcert -n "__fish_mailcert_using_subcommand run" -l color -d 'Whether the answer is coloured' -r -f -a "auto\t'On a terminal that can, unless NO_COLOR is set'
 always\t'Even into a file or pipe'
 never\t'Not at all'"
@@ -147,7 +152,8 @@ complete -c mailcert -n "__fish_mailcert_using_subcommand fix" -l format -d 'How
 json\t'One JSON object'
 jsonl\t'JSON lines: verify writes one for each endpoint as it is done, and a last one that sums up'
 prometheus\t'verify, run, fix, rollback, status: text for the Prometheus textfile collector'
-nagios\t'verify: one line and the exit codes of Nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN'"
+nagios\t'verify: one line and the exit codes of Nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN'
+html\t'status: a page to look at, in one file'"
 complete -c mailcert -n "__fish_mailcert_using_subcommand fix" -l color -d 'Whether the answer is coloured' -r -f -a "auto\t'On a terminal that can, unless NO_COLOR is set'
 always\t'Even into a file or pipe'
 never\t'Not at all'"
@@ -168,7 +174,8 @@ complete -c mailcert -n "__fish_mailcert_using_subcommand setup" -l format -d 'H
 json\t'One JSON object'
 jsonl\t'JSON lines: verify writes one for each endpoint as it is done, and a last one that sums up'
 prometheus\t'verify, run, fix, rollback, status: text for the Prometheus textfile collector'
-nagios\t'verify: one line and the exit codes of Nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN'"
+nagios\t'verify: one line and the exit codes of Nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN'
+html\t'status: a page to look at, in one file'"
 complete -c mailcert -n "__fish_mailcert_using_subcommand setup" -l color -d 'Whether the answer is coloured' -r -f -a "auto\t'On a terminal that can, unless NO_COLOR is set'
 always\t'Even into a file or pipe'
 never\t'Not at all'"
@@ -185,7 +192,8 @@ complete -c mailcert -n "__fish_mailcert_using_subcommand watch" -l format -d 'H
 json\t'One JSON object'
 jsonl\t'JSON lines: verify writes one for each endpoint as it is done, and a last one that sums up'
 prometheus\t'verify, run, fix, rollback, status: text for the Prometheus textfile collector'
-nagios\t'verify: one line and the exit codes of Nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN'"
+nagios\t'verify: one line and the exit codes of Nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN'
+html\t'status: a page to look at, in one file'"
 complete -c mailcert -n "__fish_mailcert_using_subcommand watch" -l color -d 'Whether the answer is coloured' -r -f -a "auto\t'On a terminal that can, unless NO_COLOR is set'
 always\t'Even into a file or pipe'
 never\t'Not at all'"
@@ -199,7 +207,8 @@ complete -c mailcert -n "__fish_mailcert_using_subcommand status" -l format -d '
 json\t'One JSON object'
 jsonl\t'JSON lines: verify writes one for each endpoint as it is done, and a last one that sums up'
 prometheus\t'verify, run, fix, rollback, status: text for the Prometheus textfile collector'
-nagios\t'verify: one line and the exit codes of Nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN'"
+nagios\t'verify: one line and the exit codes of Nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN'
+html\t'status: a page to look at, in one file'"
 complete -c mailcert -n "__fish_mailcert_using_subcommand status" -l color -d 'Whether the answer is coloured' -r -f -a "auto\t'On a terminal that can, unless NO_COLOR is set'
 always\t'Even into a file or pipe'
 never\t'Not at all'"
@@ -213,7 +222,8 @@ complete -c mailcert -n "__fish_mailcert_using_subcommand history" -l format -d 
 json\t'One JSON object'
 jsonl\t'JSON lines: verify writes one for each endpoint as it is done, and a last one that sums up'
 prometheus\t'verify, run, fix, rollback, status: text for the Prometheus textfile collector'
-nagios\t'verify: one line and the exit codes of Nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN'"
+nagios\t'verify: one line and the exit codes of Nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN'
+html\t'status: a page to look at, in one file'"
 complete -c mailcert -n "__fish_mailcert_using_subcommand history" -l color -d 'Whether the answer is coloured' -r -f -a "auto\t'On a terminal that can, unless NO_COLOR is set'
 always\t'Even into a file or pipe'
 never\t'Not at all'"
@@ -226,7 +236,8 @@ complete -c mailcert -n "__fish_mailcert_using_subcommand check" -l format -d 'H
 json\t'One JSON object'
 jsonl\t'JSON lines: verify writes one for each endpoint as it is done, and a last one that sums up'
 prometheus\t'verify, run, fix, rollback, status: text for the Prometheus textfile collector'
-nagios\t'verify: one line and the exit codes of Nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN'"
+nagios\t'verify: one line and the exit codes of Nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN'
+html\t'status: a page to look at, in one file'"
 complete -c mailcert -n "__fish_mailcert_using_subcommand check" -l color -d 'Whether the answer is coloured' -r -f -a "auto\t'On a terminal that can, unless NO_COLOR is set'
 always\t'Even into a file or pipe'
 never\t'Not at all'"
@@ -239,7 +250,8 @@ complete -c mailcert -n "__fish_mailcert_using_subcommand init" -l format -d 'Ho
 json\t'One JSON object'
 jsonl\t'JSON lines: verify writes one for each endpoint as it is done, and a last one that sums up'
 prometheus\t'verify, run, fix, rollback, status: text for the Prometheus textfile collector'
-nagios\t'verify: one line and the exit codes of Nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN'"
+nagios\t'verify: one line and the exit codes of Nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN'
+html\t'status: a page to look at, in one file'"
 complete -c mailcert -n "__fish_mailcert_using_subcommand init" -l color -d 'Whether the answer is coloured' -r -f -a "auto\t'On a terminal that can, unless NO_COLOR is set'
 always\t'Even into a file or pipe'
 never\t'Not at all'"
@@ -255,7 +267,8 @@ complete -c mailcert -n "__fish_mailcert_using_subcommand rollback" -l format -d
 json\t'One JSON object'
 jsonl\t'JSON lines: verify writes one for each endpoint as it is done, and a last one that sums up'
 prometheus\t'verify, run, fix, rollback, status: text for the Prometheus textfile collector'
-nagios\t'verify: one line and the exit codes of Nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN'"
+nagios\t'verify: one line and the exit codes of Nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN'
+html\t'status: a page to look at, in one file'"
 complete -c mailcert -n "__fish_mailcert_using_subcommand rollback" -l color -d 'Whether the answer is coloured' -r -f -a "auto\t'On a terminal that can, unless NO_COLOR is set'
 always\t'Even into a file or pipe'
 never\t'Not at all'"
@@ -278,7 +291,8 @@ complete -c mailcert -n "__fish_mailcert_using_subcommand revoke" -l format -d '
 json\t'One JSON object'
 jsonl\t'JSON lines: verify writes one for each endpoint as it is done, and a last one that sums up'
 prometheus\t'verify, run, fix, rollback, status: text for the Prometheus textfile collector'
-nagios\t'verify: one line and the exit codes of Nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN'"
+nagios\t'verify: one line and the exit codes of Nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN'
+html\t'status: a page to look at, in one file'"
 complete -c mailcert -n "__fish_mailcert_using_subcommand revoke" -l color -d 'Whether the answer is coloured' -r -f -a "auto\t'On a terminal that can, unless NO_COLOR is set'
 always\t'Even into a file or pipe'
 never\t'Not at all'"
@@ -294,7 +308,8 @@ complete -c mailcert -n "__fish_mailcert_using_subcommand account" -l format -d 
 json\t'One JSON object'
 jsonl\t'JSON lines: verify writes one for each endpoint as it is done, and a last one that sums up'
 prometheus\t'verify, run, fix, rollback, status: text for the Prometheus textfile collector'
-nagios\t'verify: one line and the exit codes of Nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN'"
+nagios\t'verify: one line and the exit codes of Nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN'
+html\t'status: a page to look at, in one file'"
 complete -c mailcert -n "__fish_mailcert_using_subcommand account" -l color -d 'Whether the answer is coloured' -r -f -a "auto\t'On a terminal that can, unless NO_COLOR is set'
 always\t'Even into a file or pipe'
 never\t'Not at all'"
@@ -308,7 +323,8 @@ complete -c mailcert -n "__fish_mailcert_using_subcommand explain" -l format -d 
 json\t'One JSON object'
 jsonl\t'JSON lines: verify writes one for each endpoint as it is done, and a last one that sums up'
 prometheus\t'verify, run, fix, rollback, status: text for the Prometheus textfile collector'
-nagios\t'verify: one line and the exit codes of Nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN'"
+nagios\t'verify: one line and the exit codes of Nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN'
+html\t'status: a page to look at, in one file'"
 complete -c mailcert -n "__fish_mailcert_using_subcommand explain" -l color -d 'Whether the answer is coloured' -r -f -a "auto\t'On a terminal that can, unless NO_COLOR is set'
 always\t'Even into a file or pipe'
 never\t'Not at all'"
@@ -322,7 +338,8 @@ complete -c mailcert -n "__fish_mailcert_using_subcommand completions" -l format
 json\t'One JSON object'
 jsonl\t'JSON lines: verify writes one for each endpoint as it is done, and a last one that sums up'
 prometheus\t'verify, run, fix, rollback, status: text for the Prometheus textfile collector'
-nagios\t'verify: one line and the exit codes of Nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN'"
+nagios\t'verify: one line and the exit codes of Nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN'
+html\t'status: a page to look at, in one file'"
 complete -c mailcert -n "__fish_mailcert_using_subcommand completions" -l color -d 'Whether the answer is coloured' -r -f -a "auto\t'On a terminal that can, unless NO_COLOR is set'
 always\t'Even into a file or pipe'
 never\t'Not at all'"
@@ -335,7 +352,8 @@ complete -c mailcert -n "__fish_mailcert_using_subcommand man" -l format -d 'How
 json\t'One JSON object'
 jsonl\t'JSON lines: verify writes one for each endpoint as it is done, and a last one that sums up'
 prometheus\t'verify, run, fix, rollback, status: text for the Prometheus textfile collector'
-nagios\t'verify: one line and the exit codes of Nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN'"
+nagios\t'verify: one line and the exit codes of Nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN'
+html\t'status: a page to look at, in one file'"
 complete -c mailcert -n "__fish_mailcert_using_subcommand man" -l color -d 'Whether the answer is coloured' -r -f -a "auto\t'On a terminal that can, unless NO_COLOR is set'
 always\t'Even into a file or pipe'
 never\t'Not at all'"
