@@ -140,12 +140,14 @@ async fn command(cli: Cli) -> Result<u8, Failure> {
         Command::Init(typed) => texts::init(named, typed, &output).await,
         Command::Plan(typed) => {
             let (session, notes) = open(named, &output)?;
+            let session = new_key::without_rsa(session, typed.rsa)?;
             let fresh = if typed.fresh { Fresh::Anew } else { Fresh::Remembered };
             work::plan(&session, fresh, &Mode::Run, &output, notes).await
         }
         Command::Run(typed) => {
             let (session, notes) = open(named, &output)?;
             let session = session.strictly(typed.strict).waiting(typed.patience);
+            let session = new_key::without_rsa(session, typed.rsa)?;
             if typed.dry_run {
                 let session = new_key::wanted(session, &typed.new_key).await?;
                 return work::plan(&session, Fresh::Remembered, &Mode::Run, &output, notes).await;
@@ -158,6 +160,7 @@ async fn command(cli: Cli) -> Result<u8, Failure> {
             session::known(&loaded.config, &typed.names)?;
             let how = work::How { yes: typed.yes, dry_run: typed.dry_run };
             let session = Session::open(loaded.config)?;
+            let session = new_key::without_rsa(session, typed.rsa)?;
             let session = session.for_names(typed.names).strictly(typed.strict);
             work::fix(&session.waiting(typed.patience), how, &output, loaded.findings).await
         }

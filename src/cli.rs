@@ -11,6 +11,7 @@ mod hint;
 mod history;
 pub mod man;
 mod options;
+mod plan;
 mod revoke;
 mod watch;
 
@@ -19,9 +20,10 @@ pub use fix::{Bare, Fix};
 pub use hint::hint;
 pub use history::History;
 pub use options::{
-    Completions, Discover, Explain, Init, Man, Patience, Plan, Profile, Rollback, Roots, Run,
-    Setup, Verify,
+    Completions, Discover, Explain, Init, Man, Patience, Profile, Rollback, Roots, Run, Setup,
+    Verify,
 };
+pub use plan::{Plan, Rsa};
 pub use revoke::{Revoke, What, With};
 pub use watch::Watch;
 

@@ -73,6 +73,8 @@ pub struct Means<'a> {
     pub only: Vec<Hostname>,
     /// The certificates a person wants a new key for, each with its newest version.
     pub new_keys: BTreeMap<CertName, Version>,
+    /// Whether a person wants RSA gone where the configuration does not ask for it.
+    pub drop_rsa: bool,
     /// The moment of the run.
     pub now: Timestamp,
     /// Where progress goes.

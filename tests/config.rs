@@ -115,7 +115,7 @@ fn the_full_example_states_the_defaults() {
     assert_eq!(full.verify, default.verify);
     assert_eq!(full.state, default.state);
     assert_eq!(full.acme.directory, default.acme.directory);
-    assert_eq!(full.acme.key_type, default.acme.key_type);
+    assert_eq!(full.acme.keys, default.acme.keys);
     assert_eq!(full.acme.names_per_certificate, default.acme.names_per_certificate);
 }
 
@@ -186,4 +186,23 @@ fn ten_thousand_broken_domains_are_all_named() {
     }
     let faults = config::read(Path::new("x.toml"), &text, &file).unwrap_err();
     assert_eq!(faults.iter().count(), 10_000);
+}
+
+/// ECDSA is the first whichever is named first; RSA alone is the first itself.
+#[test]
+fn two_kinds_of_key_may_stand_in_any_order() {
+    use mailcert::model::{KeyType, Keys};
+    let read = |types: &str| {
+        let text = format!(
+            "[acme]\nagree-to-terms = true\nkey-types = [{types}]\n[[domain]]\nname = \"a.test\"\n"
+        );
+        let path = Path::new("/etc/mailcert/mailcert.toml");
+        let (config, notes) = config::read(path, &text, &file).expect("it is right");
+        assert!(notes.is_empty(), "{types}");
+        config.acme.keys
+    };
+    let both = Keys { first: KeyType::EcdsaP384, beside: Some(KeyType::Rsa3072) };
+    assert_eq!(read(r#""ecdsa-p384", "rsa-3072""#), both);
+    assert_eq!(read(r#""rsa-3072", "ecdsa-p384""#), both);
+    assert_eq!(read(r#""rsa-3072""#), Keys::one(KeyType::Rsa3072));
 }

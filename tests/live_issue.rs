@@ -28,7 +28,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use mailcert::http::Http;
 use mailcert::issue::{Acme, Ca as _, Issued, Listener, Order, Refusal, issue};
-use mailcert::model::{DnsId, KeyType, Timestamp};
+use mailcert::model::{DnsId, KeyType, Keys, Timestamp};
 use mailcert::trust::Roots;
 use mailcert::verify::judge::{facts_of_chain, top_issuer};
 
@@ -121,7 +121,7 @@ impl World {
             ca_roots: None,
             contact: vec!["mailto:postmaster@example.org".to_owned()],
             agree_to_terms: true,
-            key_type: KeyType::EcdsaP256,
+            keys: Keys::one(KeyType::EcdsaP256),
             reuse_key: false,
             profile: None,
             preferred_chain: None,

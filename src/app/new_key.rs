@@ -1,4 +1,4 @@
-//! `run --new-key`: which certificates are to get a new key, whether that is possible, and whether
+//! Keys that a person asks for: `--drop-rsa`, and `run --new-key`: which certificates are to get a new key, whether that is possible, and whether
 //! it came about. Revoking one that is shown asks for the same.
 
 use std::collections::BTreeMap;
@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use crate::app::Failure;
 use crate::app::session::Session;
 use crate::app::work::held;
+use crate::cli::Rsa;
 use crate::flow::{self, Fresh, Notes};
 use crate::model::{CertName, Code, DnsId, Finding, Hostname, Version};
 use crate::plan::HeldVersion;
@@ -35,6 +36,22 @@ pub(super) async fn wanted(session: Session, names: &[CertName]) -> Result<Sessi
         new_keys.insert(name.clone(), newest.version);
     }
     Ok(session.with_new_keys(new_keys))
+}
+
+/// The same session; whether RSA certificates are to go that the configuration does not ask for.
+///
+/// # Errors
+/// [`Failure`] when it asks for them.
+pub(super) fn without_rsa(session: Session, typed: Rsa) -> Result<Session, Failure> {
+    let keys = &session.config.acme.keys;
+    let mut asked = std::iter::once(keys.first).chain(keys.beside);
+    match asked.find(|one| typed.drop_rsa && one.is_rsa()) {
+        Some(rsa) => Err(Failure::helped(
+            format_args!("--drop-rsa, and `key-types` asks for {rsa}"),
+            "take it out of `key-types` in [acme] first",
+        )),
+        None => Ok(session.dropping_rsa(typed.drop_rsa)),
+    }
 }
 
 /// Insists that the configuration lets a certificate be ordered; `what` begins the sentence.

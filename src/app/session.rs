@@ -1,6 +1,9 @@
 //! What a command works with, opened once: config, resolver, store, CA, solver.
 
 mod authorities;
+mod issuers;
+
+pub(super) use issuers::intermediates;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -134,6 +137,7 @@ pub(super) struct Session {
     pub(super) strict: bool,
     /// The certificates that are to get a new key, each with its newest version.
     pub(super) new_keys: BTreeMap<CertName, Version>,
+    drop_rsa: bool,
     ca: Acme,
     fallbacks: Vec<Acme>,
     solver: Box<dyn Solver>,
@@ -177,6 +181,7 @@ impl Session {
             machine: machine(&config),
             only: Vec::new(),
             new_keys: BTreeMap::new(),
+            drop_rsa: false,
             strict: false,
             config,
             store,
@@ -198,6 +203,11 @@ impl Session {
     /// The same, where these certificates get a new key.
     pub(super) fn with_new_keys(self, new_keys: BTreeMap<CertName, Version>) -> Self {
         Self { new_keys, ..self }
+    }
+
+    /// The same; whether RSA certificates are to go that the configuration does not ask for.
+    pub(super) fn dropping_rsa(self, drop_rsa: bool) -> Self {
+        Self { drop_rsa, ..self }
     }
 
     /// The same, where what is wrong elsewhere counts, too.
@@ -249,6 +259,7 @@ impl Session {
             places: others_places(),
             only: self.only.clone(),
             new_keys: self.new_keys.clone(),
+            drop_rsa: self.drop_rsa,
             now: self.now,
             tell,
             stop: self.stop.flag(),
@@ -315,26 +326,6 @@ pub(super) fn how(config: &Config, (now, since): (Timestamp, Instant)) -> Result
         since,
     })
 }
-
-/// The issuers' certificates (DER) of what the store holds, of each issuer once: they say which
-/// one a server does not send. A store that cannot be read has none; that is no matter here.
-pub(super) fn intermediates(config: &Config) -> Vec<Vec<u8>> {
-    let facts = |bundle: &_| verify::facts(bundle).map_err(|error| error.to_string());
-    let Ok(store) = Files::open(&config.state, facts) else { return Vec::new() };
-    let (mut issuers, mut found) = (BTreeSet::new(), BTreeSet::new());
-    for kept in store.certificates().unwrap_or_default() {
-        let Some((version, facts)) = kept.versions.last() else { continue };
-        if issuers.len() < MOST_ISSUERS && issuers.insert(facts.issuer.clone()) {
-            let chain = store.bundle(&kept.name, *version).ok().map(|bundle| bundle.chain);
-            let chain = chain.and_then(|chain| verify::judge::chain_of_pem(&chain).ok());
-            found.extend(chain.unwrap_or_default().into_iter().skip(1));
-        }
-    }
-    found.into_iter().collect()
-}
-
-/// A store has the certificates of a few issuers.
-const MOST_ISSUERS: usize = 32;
 
 /// The roots that decide.
 ///

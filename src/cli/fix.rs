@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::options::{Patience, Roots, address, host, resolver};
+use super::plan::Rsa;
 use crate::model::Hostname;
 
 /// `fix`.
@@ -29,6 +30,9 @@ pub struct Fix {
     /// Verify and show what would be done; change nothing
     #[arg(long)]
     pub dry_run: bool,
+    /// What becomes of RSA.
+    #[command(flatten)]
+    pub rsa: Rsa,
     /// Fail for what is wrong elsewhere, too: a broken domain, a backup MX
     #[arg(long)]
     pub strict: bool,

@@ -9,6 +9,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, Args, Command, Error, ValueEnum};
 use clap_complete::Shell;
 
+use super::plan::Rsa;
 use crate::model::{CertName, Code, Hostname, Timestamp, WebServer};
 
 /// `verify`.
@@ -167,19 +168,6 @@ pub struct Discover {
     pub dns: Vec<SocketAddr>,
 }
 
-/// `plan`.
-#[derive(Args, Clone, Debug)]
-#[command(
-    after_help = "Nothing is written or ordered: that is what `mailcert run` and `fix` do.\n\
-    Exits 0 if there is nothing to do, 3 if there is, 1 if something is wrong and\n\
-    nothing that mailcert could do would mend it."
-)]
-pub struct Plan {
-    /// Ask the DNS and the servers anew, however fresh their last answers are
-    #[arg(long)]
-    pub fresh: bool,
-}
-
 /// `run`.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "A server whose hook-in line is missing is skipped, and run exits 1:\n  \
@@ -198,6 +186,9 @@ pub struct Run {
     /// Order a certificate with a new key for NAME now, and show it; may be repeated
     #[arg(long, value_name = "NAME", value_parser = CertName::parse)]
     pub new_key: Vec<CertName>,
+    /// What becomes of RSA.
+    #[command(flatten)]
+    pub rsa: Rsa,
     /// Fail for what is wrong elsewhere, too: a broken domain, a backup MX
     #[arg(long)]
     pub strict: bool,

@@ -1,7 +1,4 @@
-//! `[acme]`: the CA, what is asked of it, and which features are still to come.
-//!
-//! A feature to come is a note where a certificate comes about without it, and an error where
-//! leaving it alone would order something else than what the admin wants.
+//! `[acme]`: the CA, and what is asked of it.
 
 use std::path::Path;
 
@@ -9,10 +6,10 @@ use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 
 use super::eab::eab;
-use super::fault::{Log, Trouble, shown};
-use super::raw::{self, Table, Value};
+use super::fault::{Trouble, shown};
+use super::raw::{self, Table};
 use super::{Acme, builtin, profile, value};
-use crate::model::KeyType;
+use crate::model::Keys;
 
 /// `[acme]` and its fallbacks. The terms must be agreed to as soon as there is something to order:
 /// where domains are `wanted` and no certificates of others are named (`sourced`).
@@ -49,10 +46,11 @@ fn fallbacks(table: &Table<'_>, acme: &Acme, sourced: bool) -> Vec<Acme> {
             let message = format!("the CA at {} stands twice", fallback.directory);
             let trouble = Trouble::new(message, "expected each CA once");
             table.log.wrong(span, trouble.help("a fallback is another CA than those before it"));
-        } else if fallback.key_type != acme.key_type {
+        } else if fallback.keys != acme.keys {
             let span =
                 table.value("key-types").map_or_else(|| table.span.clone(), |value| value.span);
-            let message = format!("`{}` here and `{}` in [acme]", fallback.key_type, acme.key_type);
+            let message =
+                format!("{} here and {} in [acme]", words(fallback.keys), words(acme.keys));
             let trouble = Trouble::new(message, "expected the same key type at every CA");
             table.log.wrong(span, trouble.help("leave it out: it is that of [acme]"));
         } else if let Some(value) = table.value("reuse-key")
@@ -100,7 +98,7 @@ fn authority(table: &Table<'_>, default: &Acme) -> Acme {
         ca_roots: table.text("ca-file", |text| roots(&value::path(text)?, table.log.file)),
         contact: contact.unwrap_or_else(|| default.contact.clone()),
         agree_to_terms: table.truth("agree-to-terms").unwrap_or_default(),
-        key_type: key_type(table).unwrap_or(default.key_type),
+        keys: keys(table).unwrap_or(default.keys),
         reuse_key: table.truth("reuse-key").unwrap_or(default.reuse_key),
         profile: table.text("profile", value::word),
         preferred_chain: table.text("preferred-chain", value::word),
@@ -128,21 +126,33 @@ fn staging(table: &Table<'_>, directory: &str) -> Option<String> {
     Some(staging)
 }
 
-/// The first key type. A second one would be a second certificate beside the first.
-fn key_type(table: &Table<'_>) -> Option<KeyType> {
+/// One key type, or an ECDSA one and an RSA one, in any order: a server shows one certificate of
+/// each algorithm, and every client takes the one it knows.
+fn keys(table: &Table<'_>) -> Option<Keys> {
     let types = table.some_texts("key-types", value::key_type)?;
     for (index, (key_type, value)) in types.iter().enumerate() {
-        if types[..index].iter().any(|(earlier, _)| earlier == key_type) {
+        let before = &types[..index];
+        let alike = before.iter().find(|(earlier, _)| earlier.is_rsa() == key_type.is_rsa());
+        if before.iter().any(|(earlier, _)| earlier == key_type) {
             let message = format!("`{key_type}` stands twice");
             value.wrong(Trouble::new(message, "expected each key type once"));
+        } else if let Some((earlier, _)) = alike {
+            let message = format!("`{key_type}` beside `{earlier}`, which is the same algorithm");
+            let trouble = Trouble::new(message, "expected one key type, or ECDSA and RSA");
+            value.wrong(trouble.help("servers show one certificate of each algorithm"));
         }
     }
-    let (chosen, _) = types.first()?;
-    for (key_type, value) in types.iter().filter(|(key_type, _)| key_type != chosen) {
-        let message = format!("`{key_type}` beside `{chosen}` is not available yet");
-        note(table.log, value, Trouble::new(message, format!("only {chosen} is used for now")));
+    let first = |rsa: bool| types.iter().map(|one| one.0).find(|one| one.is_rsa() == rsa);
+    match (first(false), first(true)) {
+        (Some(first), beside) => Some(Keys { first, beside }),
+        (None, Some(rsa)) => Some(Keys::one(rsa)),
+        (None, None) => None,
     }
-    Some(*chosen)
+}
+
+fn words(keys: Keys) -> String {
+    let all = std::iter::once(keys.first).chain(keys.beside);
+    all.map(|one| format!("`{one}`")).collect::<Vec<_>>().join(" and ")
 }
 
 /// The text of a file of root certificates, every one of which can be read.
@@ -188,10 +198,6 @@ pub(super) fn content(
 
 fn name(path: &Path) -> String {
     shown(&path.to_string_lossy())
-}
-
-fn note(log: &Log<'_>, value: &Value<'_>, trouble: Trouble) {
-    log.note(Some(value.span.clone()), trouble);
 }
 
 const AGREED: &str = "agree-to-terms = true";

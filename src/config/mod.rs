@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::model::{CertName, Hostname, KeyType, Service, Ways};
+use crate::model::{CertName, Hostname, KeyType, Keys, Service, Ways};
 
 mod access;
 mod acme;
@@ -51,7 +51,7 @@ pub fn builtin() -> Config {
             ca_roots: None,
             contact: Vec::new(),
             agree_to_terms: false,
-            key_type: KeyType::EcdsaP256,
+            keys: Keys::one(KeyType::EcdsaP256),
             reuse_key: false,
             profile: None,
             preferred_chain: None,
@@ -134,8 +134,8 @@ pub struct Acme {
     pub contact: Vec<String>,
     /// Whether the CA's terms are agreed to.
     pub agree_to_terms: bool,
-    /// The kind of key to make.
-    pub key_type: KeyType,
+    /// The kinds of key to make.
+    pub keys: Keys,
     /// Whether a renewal uses the key again.
     pub reuse_key: bool,
     /// The CA's profile, if one is asked for.

@@ -64,12 +64,10 @@ pub(in crate::deploy) async fn build(
     Ok(())
 }
 
-/// A PEM file as it is on disk.
+/// The PEM files of a name, one behind the other, as they are on disk.
 #[derive(Clone, Copy)]
 struct Pem {
-    /// Of its bytes.
-    file: Sha256,
-    /// Of its lines, however they are joined.
+    /// Of their lines, however they are joined.
     lines: Sha256,
     size: usize,
 }
@@ -82,25 +80,18 @@ fn expected<'a>(
     text: &'a str,
     identity: &Sha256,
 ) -> Result<BTreeMap<&'a str, Pem>, String> {
-    let mut files: BTreeMap<&str, Pem> = BTreeMap::new();
-    let mut expected = BTreeMap::new();
+    let mut lists: BTreeMap<&str, Pem> = BTreeMap::new();
+    let (mut expected, mut bundles) = (BTreeMap::new(), BTreeMap::new());
     for line in text.lines().filter(|line| !line.trim().is_empty() && !line.starts_with('#')) {
-        let (name, path) =
+        let (name, paths) =
             line.split_once(' ').ok_or_else(|| format!("{line:?} is no line of a map"))?;
-        let path = path.trim();
-        let found = match files.get(path) {
+        let found = match lists.get(paths) {
             Some(found) => *found,
-            None => *files.entry(path).or_insert(pem(path)?),
+            None => *lists.entry(paths).or_insert(pem(paths, &mut bundles)?),
         };
         if expected.insert(name, found).is_some() {
             return Err(format!("{name} is named twice"));
         }
-    }
-    let mut bundles = BTreeMap::new();
-    for (path, pem) in &files {
-        let stem = Path::new(path).file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
-        let name = CertName::parse(stem).map_err(|error| error.to_string())?;
-        bundles.insert(name, pem.file);
     }
     match servers::map_identity(map_type, text, &bundles) == *identity {
         true => Ok(expected),
@@ -108,11 +99,20 @@ fn expected<'a>(
     }
 }
 
-fn pem(path: &str) -> Result<Pem, String> {
-    let bytes = disk::read(Path::new(path), PEM_LIMIT).map(Zeroizing::new);
-    let bytes = bytes.map_err(|error| error.to_string())?;
-    let text = std::str::from_utf8(&bytes).map_err(|_| format!("{path} is no PEM"))?;
-    Ok(Pem { file: Sha256::of(&bytes), lines: digest(text.lines()), size: bytes.len() })
+/// Reads the files of a name, and notes what each of them is.
+fn pem(paths: &str, bundles: &mut BTreeMap<CertName, Sha256>) -> Result<Pem, String> {
+    let mut all = Zeroizing::new(String::new());
+    for path in paths.split_whitespace() {
+        let bytes = disk::read(Path::new(path), PEM_LIMIT).map(Zeroizing::new);
+        let bytes = bytes.map_err(|error| error.to_string())?;
+        let text = std::str::from_utf8(&bytes).map_err(|_| format!("{path} is no PEM"))?;
+        let stem = Path::new(path).file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+        let name = CertName::parse(stem).map_err(|error| error.to_string())?;
+        bundles.insert(name, Sha256::of(&bytes));
+        all.push_str(text);
+        all.push('\n');
+    }
+    Ok(Pem { lines: digest(all.lines()), size: all.len() })
 }
 
 /// `postmap` on one table.
@@ -244,7 +244,7 @@ mod tests {
         let path = Path::new("/sni.lmdb");
         postmap.build(path).await.unwrap();
 
-        let good = pem(&file).unwrap();
+        let good = pem(&file, &mut BTreeMap::new()).unwrap();
         let other = Pem { lines: Sha256::of(b"other"), ..good };
         for (names, said) in [
             (vec![("a.test", good), ("b.test", good)], None),

@@ -103,7 +103,7 @@ pub fn tighten(
         let noted = store.diary()?.installed.get(path).cloned();
         noted.filter(|noted| Some(&noted.print) == before.as_ref()).map(|noted| noted.identity)
     } else {
-        Some(Sha256::of(&Zeroizing::new(disk::read(path, FILE_LIMIT)?)))
+        Some(Sha256::of_content(&Zeroizing::new(disk::read(path, FILE_LIMIT)?)))
     };
     if let (Some(identity), Some(print)) = (identity, print(path)?) {
         let file = Some(Installed { server: server.id.to_string(), identity, print });
@@ -120,7 +120,7 @@ pub fn remove(path: &Path, store: &dyn Store) -> Result<(), DeployError> {
     let noted = store.diary()?.installed.get(path).cloned();
     if print(path)?.is_some() {
         let bytes = Zeroizing::new(disk::read(path, FILE_LIMIT)?);
-        if noted.is_none_or(|noted| noted.identity != Sha256::of(&bytes)) {
+        if noted.is_none_or(|noted| noted.identity != Sha256::of_content(&bytes)) {
             return Err(DeployError::gate(path, "not what mailcert installed there: it stays"));
         }
         disk::remove(path)?;
@@ -228,32 +228,54 @@ enum Bytes {
 
 /// The bytes of every file, proved: pairs match, and everything is what was planned.
 fn contents(wants: &[Want], store: &dyn Store) -> Result<Vec<Bytes>, DeployError> {
-    let mut bundles: BTreeMap<(&CertName, Version), Bundle> = BTreeMap::new();
+    let mut loaded = Bundles { store, known: BTreeMap::new() };
     let mut contents = Vec::with_capacity(wants.len());
     for want in wants {
-        let (Content::Combined(name, version)
-        | Content::Key(name, version)
-        | Content::Chain(name, version)) = &want.content
-        else {
-            contents.push(without_keys(want)?);
-            continue;
+        let bytes = match &want.content {
+            Content::Combined(name, version) => loaded.of(want, name, *version)?.combined(),
+            Content::Key(name, version) => {
+                one_file(loaded.of(want, name, *version)?.key.expose_pem())
+            }
+            Content::Chain(name, version) => one_file(&loaded.of(want, name, *version)?.chain),
+            Content::Two(both) => {
+                let mut bytes = Zeroizing::new(Vec::new());
+                for (name, version) in both {
+                    bytes.extend_from_slice(&loaded.of(want, name, *version)?.combined());
+                }
+                bytes
+            }
+            Content::Text(_) | Content::SniMap { .. } => {
+                contents.push(without_keys(want)?);
+                continue;
+            }
         };
-        let bundle = match bundles.entry((name, *version)) {
-            Slot::Occupied(loaded) => loaded.into_mut(),
-            Slot::Vacant(slot) => slot.insert(matching(want, store.bundle(name, *version)?)?),
-        };
-        let bytes = match want.content {
-            Content::Key(..) => one_file(bundle.key.expose_pem()),
-            Content::Chain(..) => one_file(&bundle.chain),
-            _ => bundle.combined(),
-        };
-        if Sha256::of(&bytes) != want.identity {
-            let why = format!("version {version} of {name} in the store is not what was planned");
+        if Sha256::of_content(&bytes) != want.identity {
+            let why = format!("what the store holds of {} is not what was planned", want.part);
             return Err(DeployError::gate(&want.path, why));
         }
         contents.push(Bytes::Plain(bytes));
     }
     Ok(contents)
+}
+
+/// The bundles of the store that were asked for, each loaded and proved once.
+struct Bundles<'a> {
+    store: &'a dyn Store,
+    known: BTreeMap<(CertName, Version), Bundle>,
+}
+
+impl Bundles<'_> {
+    fn of(
+        &mut self,
+        want: &Want,
+        name: &CertName,
+        version: Version,
+    ) -> Result<&Bundle, DeployError> {
+        Ok(match self.known.entry((name.clone(), version)) {
+            Slot::Occupied(loaded) => loaded.into_mut(),
+            Slot::Vacant(slot) => slot.insert(matching(want, self.store.bundle(name, version)?)?),
+        })
+    }
 }
 
 /// The bundle, if key and leaf belong together.

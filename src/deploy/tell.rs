@@ -119,6 +119,7 @@ mod tests {
             config_file: config.map(PathBuf::from),
             layout: Default::default(),
             fixed_path: false,
+            lists: true,
         }
     }
 

@@ -51,7 +51,10 @@ fn server(directory: &Path, kind: Kind) -> Server {
 pub(in crate::deploy) fn exim(directory: &Path) -> Server {
     let (binary, config_file) = (PathBuf::from("exim4"), None);
     let layout = Default::default();
-    server(directory, Kind::Exim(Exim { binary, config_file, layout, fixed_path: false }))
+    server(
+        directory,
+        Kind::Exim(Exim { binary, config_file, layout, fixed_path: false, lists: true }),
+    )
 }
 
 /// A Postfix whose main.cf lies in `root`.

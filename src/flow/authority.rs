@@ -241,7 +241,7 @@ pub(super) fn made_good(outcomes: &mut Vec<Outcome>) -> Vec<Finding> {
 #[cfg(test)]
 mod tests {
     use super::made_good;
-    use crate::model::{CertName, Timestamp};
+    use crate::model::{CertName, KeyType, Timestamp};
     use crate::plan::{Action, Fate, Instead, Outcome, Passed, Reason, Step};
     use crate::servers::ServerId;
 
@@ -255,7 +255,8 @@ mod tests {
         let ca = ca.map(|ca| Instead { directory: ca.to_owned(), because });
         let certificate = CertName::parse(certificate).unwrap();
         let (names, ways, reuse_key, next_key) = (Vec::new(), Vec::new(), None, None);
-        outcome(Action::Issue { certificate, names, ways, reuse_key, next_key, ca }, fate)
+        let key_type = KeyType::EcdsaP256;
+        outcome(Action::Issue { certificate, names, ways, reuse_key, next_key, key_type, ca }, fate)
     }
 
     fn reload(server: &str, fate: Fate) -> Outcome {

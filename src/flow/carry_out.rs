@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::disk::Access;
 use crate::flow::{Event, Means, Scene, history, rollover};
 use crate::hook;
-use crate::model::{CertName, Code, Finding, Host, Hostname, Sha256, StageMark, Version};
+use crate::model::{Bundle, CertName, Code, Finding, Host, Hostname, Sha256, StageMark, Version};
 use crate::plan::{
     self, Action, Fate, Held, HeldVersion, Layout, Mode, Observed, Outcome, Seen, Step,
 };
@@ -176,7 +176,10 @@ impl Round<'_> {
                 }
                 applied.map_err(text)
             }
-            Action::MakeKey { certificate } => rollover::make_key(self.means, certificate).await,
+            Action::MakeKey { certificate, key_type } => {
+                rollover::make_key(self.means, certificate, *key_type).await
+            }
+            Action::Beside { certificate, version } => self.keep_beside(certificate, *version),
             Action::Publish { owner, ttl, add, remove, .. } => {
                 return rollover::publish(self.means, (owner, *ttl), add, remove).await;
             }
@@ -261,12 +264,21 @@ impl Round<'_> {
                 })?
             }
         };
-        let facts = verify::facts(&bundle).map_err(text)?;
-        let version = self.means.store.keep(certificate, &bundle, &facts).map_err(text)?;
-        self.learned(
-            certificate,
-            HeldVersion { version, facts, bad: None, unfit: None, told: None },
-        );
+        self.keep(certificate, &bundle)
+    }
+
+    /// Keeps a version of a certificate as one of the certificate beside it.
+    fn keep_beside(&mut self, certificate: &CertName, version: Version) -> Result<(), String> {
+        let first = certificate.first().ok_or_else(|| format!("{certificate} is beside none"))?;
+        let bundle = self.means.store.bundle(&first, version).map_err(text)?;
+        self.keep(certificate, &bundle)
+    }
+
+    fn keep(&mut self, certificate: &CertName, bundle: &Bundle) -> Result<(), String> {
+        let facts = verify::facts(bundle).map_err(text)?;
+        let version = self.means.store.keep(certificate, bundle, &facts).map_err(text)?;
+        let kept = HeldVersion { version, facts, bad: None, unfit: None, told: None };
+        self.learned(certificate, kept);
         Ok(())
     }
 

@@ -12,7 +12,7 @@ use crate::flow::told::Told;
 use crate::flow::wait::after;
 use crate::flow::{Done, Event, Means, Scene, chain, rollover, spend};
 use crate::issue::{self, Book, Ca, Cause, Issued, Order, Refusal};
-use crate::model::{CertName, Code, DnsId, Finding, KeyHash, Version};
+use crate::model::{CertName, Code, DnsId, Finding, KeyHash, KeyType, Version};
 use crate::plan::{Action, Budget, Held, HeldVersion, Reason, Step, must_stay};
 use crate::store::{Entry, StoreError};
 use crate::{survey, verify};
@@ -197,8 +197,9 @@ struct Asked<'s> {
     names: &'s [DnsId],
     must_stay: Vec<DnsId>,
     sake: Vec<DnsId>,
-    /// The version whose key is used again, or the key that was made ahead.
-    keys: (Option<Version>, Option<KeyHash>),
+    /// The version whose key is used again, or the key that was made ahead; else the kind of key to
+    /// make.
+    keys: (Option<Version>, Option<KeyHash>, KeyType),
     at: Authority<'s>,
     budget: &'s Budget,
 }
@@ -213,14 +214,14 @@ fn asked<'s>(
     let held: HashMap<_, _> = held.iter().map(|held| (&held.name, held)).collect();
     let now = means.how.moment();
     let orders = steps.iter().filter_map(|step| match &step.action {
-        Action::Issue { certificate, names, reuse_key, next_key, ca, .. } => {
+        Action::Issue { certificate, names, reuse_key, next_key, key_type, ca, .. } => {
             let works = |held: &&Held| must_stay(held, names, now);
             let must_stay = match ca {
                 None => held.get(certificate).map(works).unwrap_or_default(),
                 // What a fallback cannot issue waits for the first CA, as a whole.
                 Some(_) => names.clone(),
             };
-            let (sake, keys) = (sake(&step.because), (*reuse_key, *next_key));
+            let (sake, keys) = (sake(&step.because), (*reuse_key, *next_key, *key_type));
             let budget = authority::budget(scene, ca.as_ref());
             let at = means.authority(ca.as_ref());
             Some(Asked { certificate, names, must_stay, sake, keys, at, budget })
@@ -240,7 +241,8 @@ fn sake(because: &Reason) -> Vec<DnsId> {
 
 async fn order(means: &Means<'_>, ca: &dyn Ca, asked: Asked<'_>) -> Result<Issued, Refusal> {
     let Asked { certificate, names, must_stay, sake, keys, at, .. } = asked;
-    let key = match keys {
+    let (reused, next, key_type) = keys;
+    let key = match (reused, next) {
         (None, None) => None,
         (_, Some(next)) => Some(rollover::next_key(means, certificate, &next)?),
         (Some(version), None) => {
@@ -248,7 +250,7 @@ async fn order(means: &Means<'_>, ca: &dyn Ca, asked: Asked<'_>) -> Result<Issue
             Some(bundle.map_err(|e| ours(certificate, Code::StoreDamaged, text(e)))?.key)
         }
     };
-    let (key_type, profile) = (means.config.acme.key_type, at.settings.profile.clone());
+    let profile = at.settings.profile.clone();
     let (replaces, failed) = (replaced(means, certificate, at), failed(means, certificate));
     let names = names.to_vec();
     let order = Order { names, must_stay, sake, failed, key_type, key, profile, replaces };

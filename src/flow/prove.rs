@@ -72,7 +72,8 @@ impl Round<'_> {
         let layout = &self.layout(id).0;
         let wanted = certificate.as_ref().or(layout.default.as_ref())?;
         let shown = layout.shown.iter().find(|shown| shown.name == *wanted)?.clone();
-        let known = Known { hosts: &self.hosts, machine: &self.means.machine };
+        let two = live::has_two(&layout.shown);
+        let known = Known { hosts: &self.hosts, machine: &self.means.machine, two };
         let asks = match certificate {
             Some(_) => live::asks(&server, &shown, known),
             None => live::asks_without_sni(&server, &shown, known),

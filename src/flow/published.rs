@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::discover::Discovered;
 use crate::flow::Means;
-use crate::model::{Hostname, Inspection, Verdict, Version};
+use crate::model::{CertName, Hostname, Inspection, Verdict, Version};
 use crate::servers::Server;
 use crate::store::{Diary, Entry, Proof, StoreError};
 use crate::verify::{self, Ask};
@@ -88,10 +88,20 @@ fn proved(diary: &Diary, servers: &BTreeSet<&str>) -> BTreeMap<Place, Arc<Inspec
     let mut newest: BTreeMap<Place, Arc<Inspection>> = BTreeMap::new();
     let proofs = diary.proofs.iter().filter(|((server, _), _)| servers.contains(server.as_str()));
     let (named, default): (Vec<_>, Vec<_>) = proofs.partition(|((_, name), _)| name.is_some());
-    for seen in named.iter().flat_map(|(_, proof)| &proof.inspections) {
+    let is_beside = |name: &Option<CertName>| name.as_ref().is_some_and(CertName::is_beside);
+    let (beside, first): (Vec<_>, Vec<_>) =
+        named.iter().partition(|((_, name), _)| is_beside(name));
+    for seen in first.iter().flat_map(|(_, proof)| &proof.inspections) {
         match newest.get(&place(seen)) {
             Some(known) if known.proved_at >= seen.proved_at => {}
             _ => drop(newest.insert(place(seen), Arc::clone(seen))),
+        }
+    }
+    // Of the two certificates of an endpoint the one that is refused counts.
+    for seen in beside.iter().flat_map(|(_, proof)| &proof.inspections) {
+        let known = newest.get(&place(seen));
+        if known.is_none_or(|known| known.verdict == Verdict::Accepted) {
+            newest.insert(place(seen), Arc::clone(seen));
         }
     }
     let reached: BTreeSet<_> = newest.keys().map(|(_, address, port)| (*address, *port)).collect();

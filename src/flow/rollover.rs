@@ -11,7 +11,8 @@ use crate::flow::carry_out::text;
 use crate::flow::order::ours;
 use crate::issue::{self, Refusal};
 use crate::model::{
-    Announced, CertName, Code, Facts, KeyHash, NextKey, PrivateKey, RolloverNote, Timestamp,
+    Announced, CertName, Code, Facts, KeyHash, KeyType, NextKey, PrivateKey, RolloverNote,
+    Timestamp,
 };
 use crate::plan::{self, Desired, Held, Observed, Plan};
 use crate::store::{Diary, Entry, StoreError};
@@ -78,8 +79,11 @@ pub(super) fn note_shown(
 }
 
 /// Makes the next key of a certificate.
-pub(super) async fn make_key(means: &Means<'_>, certificate: &CertName) -> Result<(), String> {
-    let key_type = means.config.acme.key_type;
+pub(super) async fn make_key(
+    means: &Means<'_>,
+    certificate: &CertName,
+    key_type: KeyType,
+) -> Result<(), String> {
     let (pem, key) = issue::make_key(key_type).await?;
     let next = NextKey { key, key_type, made: means.how.moment() };
     means.store.keep_next(certificate, &next, &pem).map_err(text)

@@ -34,14 +34,18 @@ pub(super) fn desire(
     let having = Having { held, sourced, pins, now: means.how.moment() };
     let limit = config.acme.names_per_certificate;
     let certificates = plan::wishes(&hosts, &domains, &wild(means), having, limit);
-    let let_go = plan::let_go(&certificates, &hosts, &having, gone);
+    let (keys, drop_rsa) = (config.acme.keys, means.drop_rsa);
+    let certificates = plan::with_those_beside(certificates, &keys, held, drop_rsa);
+    let mut let_go = plan::let_go(&certificates, &hosts, &having, gone);
+    let_go.extend(plan::dropped(&certificates, &keys, &having, drop_rsa));
     Desired {
         certificates,
         let_go,
         orders: config.acme.agree_to_terms,
         ways: config.ways.clone(),
         hosts,
-        key_type: config.acme.key_type,
+        keys,
+        drop_rsa,
         reuse_keys: config.acme.reuse_key,
         new_keys: means.new_keys.clone(),
         keep: KEEP,

@@ -108,6 +108,7 @@ mod tests {
             config_file: None,
             layout: EximLayout::Combined,
             fixed_path: true,
+            lists: true,
         }));
         for (server, settings, expected) in [
             (&postfix, "smtpd_tls_cert_file=/c smtpd_tls_key_file=/k", Some("/c + /k")),

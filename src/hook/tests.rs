@@ -87,7 +87,7 @@ impl World {
         let world = Self::new(|etc| {
             let binary = etc.with_file_name("exim4");
             let config_file = own.map(|name| etc.join(name));
-            Kind::Exim(Exim { binary, config_file, layout, fixed_path: false })
+            Kind::Exim(Exim { binary, config_file, layout, fixed_path: false, lists: true })
         });
         let root = world.root.path().display().to_string();
         world.script("exim4", &EXIM.replace("ROOT", &root));

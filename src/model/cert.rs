@@ -8,11 +8,14 @@ use crate::model::{DnsId, Hostname, Owner, Timestamp};
 
 /// The name of a certificate in the store: a host name, with `-2`, `-3` behind it where a group
 /// needs more than one; or, of a certificate that others made, its name with the owner's behind it
-/// (`mail.example.org.certbot`), so that the two are never mistaken for each other. Safe as a file
-/// name.
+/// (`mail.example.org.certbot`), so that the two are never mistaken for each other; or `.rsa` behind
+/// the name of the certificate it is shown beside. Safe as a file name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct CertName(String);
+
+/// What the name of an RSA certificate beside another ends in. There is no such top-level domain.
+const BESIDE: &str = ".rsa";
 
 /// A text that is no name of a certificate.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -37,6 +40,26 @@ impl CertName {
     pub fn owner(&self) -> Option<Owner> {
         let (_, label) = self.0.rsplit_once('.')?;
         Owner::ALL.into_iter().find(|owner| owner.label() == label)
+    }
+
+    /// The name of the RSA certificate that is shown beside this one (`example.org.rsa`). `None`
+    /// where it is such a one itself, is of others, or is too long.
+    #[must_use]
+    pub fn beside(&self) -> Option<Self> {
+        let may = !self.is_beside() && self.owner().is_none();
+        may.then(|| Self::parse(&format!("{self}{BESIDE}")).ok()).flatten()
+    }
+
+    /// Whether it is the RSA certificate beside another.
+    #[must_use]
+    pub fn is_beside(&self) -> bool {
+        self.0.ends_with(BESIDE)
+    }
+
+    /// The certificate that this one stands beside.
+    #[must_use]
+    pub fn first(&self) -> Option<Self> {
+        self.0.strip_suffix(BESIDE).map(|first| Self(first.to_owned()))
     }
 
     /// Parses a name as [`CertName::of_group`] makes it.
@@ -104,6 +127,27 @@ impl Sha256 {
         Self(own)
     }
 
+    /// What a file of mailcert's holds: the digest of its bytes; of several pairs, each of which
+    /// begins with its key, the digest of theirs. So it is known of a file that puts pairs together
+    /// whose own files are known.
+    #[must_use]
+    pub fn of_content(bytes: &[u8]) -> Self {
+        let pairs = pairs(bytes);
+        if pairs.len() < 2 {
+            Self::of(bytes)
+        } else {
+            Self::of_pairs(pairs.into_iter().map(Self::of))
+        }
+    }
+
+    /// The same of the digests of the pairs.
+    #[must_use]
+    pub fn of_pairs(pairs: impl IntoIterator<Item = Self>) -> Self {
+        let mut all = b"pairs".to_vec();
+        pairs.into_iter().for_each(|pair| all.extend_from_slice(&pair.0));
+        Self::of(&all)
+    }
+
     /// Parses 64 hexadecimal digits.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
@@ -116,6 +160,22 @@ impl Sha256 {
         }
         Some(Self(bytes))
     }
+}
+
+/// The bytes from each private key to the next; none where the first does not begin the text.
+fn pairs(bytes: &[u8]) -> Vec<&[u8]> {
+    const BEGIN: &[u8] = b"-----BEGIN ";
+    let is_key = |at: &usize| {
+        let line = bytes[*at..].split(|byte| *byte == b'\n').next().unwrap_or_default();
+        line.starts_with(BEGIN) && line.ends_with(b"PRIVATE KEY-----")
+    };
+    let lines = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at + 1);
+    let starts: Vec<usize> = std::iter::once(0).chain(lines).filter(is_key).collect();
+    if starts.first() != Some(&0) {
+        return Vec::new();
+    }
+    let ends = starts.iter().skip(1).copied().chain([bytes.len()]);
+    starts.iter().zip(ends).map(|(start, end)| &bytes[*start..end]).collect()
 }
 
 impl fmt::Display for Sha256 {
@@ -176,6 +236,12 @@ impl KeyType {
     pub const CONFIGURABLE: [Self; 5] =
         [Self::EcdsaP256, Self::EcdsaP384, Self::Rsa2048, Self::Rsa3072, Self::Rsa4096];
 
+    /// Whether it is RSA, of a size that mailcert makes.
+    #[must_use]
+    pub fn is_rsa(self) -> bool {
+        matches!(self, Self::Rsa2048 | Self::Rsa3072 | Self::Rsa4096)
+    }
+
     /// The word of the configuration.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -187,6 +253,23 @@ impl KeyType {
             Self::Rsa4096 => "rsa-4096",
             Self::Other => "other",
         }
+    }
+}
+
+/// The kinds of key that the configuration asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Keys {
+    /// That of every certificate.
+    pub first: KeyType,
+    /// That of a second certificate beside each, which is RSA where the first is ECDSA.
+    pub beside: Option<KeyType>,
+}
+
+impl Keys {
+    /// One kind for all.
+    #[must_use]
+    pub fn one(first: KeyType) -> Self {
+        Self { first, beside: None }
     }
 }
 
@@ -246,5 +329,42 @@ impl Facts {
     #[must_use]
     pub fn valid_at(&self, now: Timestamp) -> bool {
         self.not_before <= now && now <= self.not_after
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{CertName, Sha256};
+
+    #[test]
+    fn each_certificate_has_one_name_for_rsa_beside_it() {
+        let name = |text| CertName::parse(text).unwrap();
+        let beside = name("example.org-2").beside().unwrap();
+        assert_eq!(beside.as_str(), "example.org-2.rsa");
+        assert_eq!((beside.first(), beside.beside()), (Some(name("example.org-2")), None));
+        assert!(beside.is_beside() && !name("example.org").is_beside());
+        assert_eq!(name("example.org").first(), None);
+        assert_eq!(name("mail.example.org.certbot").beside(), None, "that is its owner's affair");
+    }
+
+    #[test]
+    fn a_file_of_two_pairs_is_known_by_theirs() {
+        let pair = |text: &str| {
+            format!(
+                "-----BEGIN PRIVATE KEY-----\n{text}\n-----END PRIVATE KEY-----\n\
+                 -----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n"
+            )
+        };
+        let [a, b] = ["a", "b"].map(pair);
+        let of = |text: &str| Sha256::of_content(text.as_bytes());
+        let two = |one: &str, other: &str| {
+            Sha256::of_pairs([one, other].map(|pair| Sha256::of(pair.as_bytes())))
+        };
+        assert_eq!(of(&a), Sha256::of(a.as_bytes()));
+        assert_eq!(of(&format!("{a}{b}")), two(&a, &b));
+        assert_ne!(two(&a, &b), two(&b, &a));
+        for other in [format!("x\n{a}{b}"), format!("{b}{a}"), format!("{a}{b}x"), String::new()] {
+            assert_ne!(of(&other), two(&a, &b), "{other}");
+        }
     }
 }

@@ -271,6 +271,8 @@ codes! {
     KeyExposed = "key-exposed", Fail;
     /// MX names that the default certificate does not cover.
     DefaultUncovered = "default-uncovered", Warn;
+    /// A server does not show the RSA certificate beside the other.
+    RsaNotShown = "rsa-not-shown", Warn;
     /// Installing or reloading did not work.
     StepFailed = "step-failed", Fail;
     /// Who is to be told of a problem could not be told.

@@ -25,7 +25,7 @@ mod tsig;
 mod web_server;
 
 pub use absence::Absence;
-pub use cert::{BadCertName, CertName, Facts, KeyHash, KeyType, Sha256, Version};
+pub use cert::{BadCertName, CertName, Facts, KeyHash, KeyType, Keys, Sha256, Version};
 pub use challenge::{AnsweredFrom, Because, Challenge, Way, Ways};
 pub use deed::Deed;
 pub use finding::{Code, Finding, Level};

@@ -4,6 +4,7 @@
 use crate::model::{Code, Finding, Level};
 use crate::plan::Seen;
 use crate::plan::layout::Scene;
+use crate::servers::hook_in::{HookIn, hook_in};
 use crate::servers::{Kind, Shown, blocks, cost_of_blocks};
 
 /// A warning, where the blocks of what a Dovecot is to show slow it down.
@@ -31,6 +32,23 @@ pub(super) fn nobodys(scene: &Scene<'_>, seen: &Seen, shown: &[Shown]) -> Option
         if names.is_empty() { "that of a [[domain]]".to_owned() } else { names.join(", ") }
     );
     Some(Finding::new(Code::StepFailed, seen.id(), message))
+}
+
+/// What an Exim with the admin's own expression does not show, and what would.
+pub(super) fn one_algorithm(scene: &Scene<'_>, seen: &Seen) -> Option<Finding> {
+    let Kind::Exim(exim) = &seen.server.kind else { return None };
+    let beside =
+        scene.wished.keys().find(|name| name.is_beside() && scene.held.contains_key(*name));
+    let name = beside.filter(|_| !exim.lists)?;
+    let HookIn::Exim { options, .. } = hook_in(&seen.server) else { return None };
+    let line = options.iter().find(|set| set.name == "tls_certificate")?;
+    let message = format!(
+        "{name} is not shown, since tls_certificate of {} names one file for a name; one that \
+         looks for the second as well is: {}",
+        seen.id(),
+        line.value
+    );
+    Some(Finding::new(Code::RsaNotShown, seen.id(), message))
 }
 
 /// What a program shows that was not told, and cannot be.

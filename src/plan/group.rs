@@ -148,8 +148,9 @@ struct Covering<'a> {
 impl<'a> Covering<'a> {
     fn of(held: &'a [Held]) -> Self {
         let mut own = Self::default();
-        // What others made is not ours to renew.
-        for held in held.iter().filter(|held| held.name.owner().is_none()) {
+        // What others made is not ours to renew, and what stands beside another goes with that.
+        let own_names = |held: &&Held| held.name.owner().is_none() && !held.name.is_beside();
+        for held in held.iter().filter(own_names) {
             let newest = held.versions.iter().rev().find(|version| !version.is_bad());
             let Some(newest) = newest.or_else(|| held.versions.last()) else { continue };
             for id in &newest.facts.names {

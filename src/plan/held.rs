@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
-use crate::model::{CertName, Code, DnsId, Facts, Finding, Hostname, KeyType, Timestamp, Version};
+use crate::model::{CertName, Code, DnsId, Facts, Finding, Hostname, Keys, Timestamp, Version};
 use crate::plan::budget::spread;
 use crate::plan::layout::Scene;
 use crate::plan::{Adoptable, Held, HeldVersion, Wish};
@@ -147,7 +147,7 @@ pub(super) fn held_back(
 pub(super) struct Adoptables<'a> {
     by_name: HashMap<&'a DnsId, Vec<&'a Adoptable>>,
     now: Timestamp,
-    key_type: KeyType,
+    keys: Keys,
 }
 
 impl<'a> Adoptables<'a> {
@@ -163,7 +163,7 @@ impl<'a> Adoptables<'a> {
                 by_name.entry(id).or_default().push(pair);
             }
         }
-        Self { by_name, now: scene.now, key_type: scene.desired.key_type }
+        Self { by_name, now: scene.now, keys: scene.desired.keys }
     }
 
     /// The pair that covers most names of a wish; of several the one that ends last. One that an
@@ -174,18 +174,26 @@ impl<'a> Adoptables<'a> {
             let wildcard = name.host().and_then(Hostname::parent).map(DnsId::Wildcard);
             std::iter::once(name.clone()).chain(wildcard)
         });
-        let pairs: Vec<&Adoptable> =
-            ids.filter_map(|id| self.by_name.get(&id)).flatten().copied().collect();
+        // One beside another has the other algorithm.
+        let wanted = if wish.name.is_beside() { self.keys.beside } else { Some(self.keys.first) };
+        let is_alike = |pair: &Adoptable| {
+            wanted.is_some_and(|key| key.is_rsa() == pair.facts.key_type.is_rsa())
+        };
+        let may = |pair: &&&Adoptable| !wish.name.is_beside() || is_alike(pair);
+        let pairs = ids.filter_map(|id| self.by_name.get(&id)).flatten().filter(may);
+        let pairs: Vec<&Adoptable> = pairs.copied().collect();
         let covered =
             |pair: &Adoptable| wish.names.iter().filter(|name| pair.facts.carries(name)).count();
         let is_whole = |pair: &&Adoptable| {
             covered(pair) == wish.names.len()
                 && due_at(&pair.facts) > self.now
-                && pair.facts.key_type == self.key_type
+                && Some(pair.facts.key_type) == wanted
         };
         let pairs = pairs.into_iter().filter(|pair| pair.indexed.is_some() || is_whole(pair));
-        pairs
-            .min_by_key(|pair| (Reverse(covered(pair)), Reverse(pair.facts.not_after), &pair.chain))
+        pairs.min_by_key(|pair| {
+            let rank = (Reverse(covered(pair)), Reverse(pair.facts.not_after));
+            (!is_alike(pair), rank, &pair.chain)
+        })
     }
 
     /// The pairs that an index of ours shows and that no wish takes, the longest-lived first: each
@@ -196,7 +204,10 @@ impl<'a> Adoptables<'a> {
             .filter_map(|pair| Some((pair.indexed.as_ref()?, *pair)))
             .collect();
         pairs.sort_by_key(|(name, pair)| (Reverse(pair.facts.not_after), *name, &pair.chain));
-        pairs.retain(|(_, pair)| {
+        pairs.retain(|(name, pair)| {
+            if name.is_beside() && pair.facts.key_type.is_rsa() {
+                return true;
+            }
             let new = pair.facts.names.iter().any(|id| !names.contains(id));
             names.extend(&pair.facts.names);
             new

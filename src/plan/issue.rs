@@ -11,16 +11,18 @@ use crate::plan::held::{Adoptables, due_at, held_back};
 use crate::plan::issue::desk::Desk;
 use crate::plan::layout::{Pending, Scene};
 use crate::plan::turn::Turn;
-use crate::plan::{Action, Adoptable, Draft, Held, Instead, Reason, Step, Wish, rollover, sourced};
+use crate::plan::{
+    Action, Adoptable, Draft, Held, Instead, Reason, Wish, beside, rollover, sourced,
+};
 
 /// What is assumed of the life of a certificate that is not issued yet.
 const ASSUMED_LIFE: Duration = Duration::from_secs(90 * 24 * 60 * 60);
 
 /// One order that is to be placed.
-struct Order {
-    certificate: CertName,
-    names: Vec<DnsId>,
-    because: Reason,
+pub(super) struct Order {
+    pub(super) certificate: CertName,
+    pub(super) names: Vec<DnsId>,
+    pub(super) because: Reason,
 }
 
 /// Plans every order and every adoption, the most urgent first, and says what they will bring.
@@ -28,16 +30,26 @@ pub(super) fn orders(scene: &Scene<'_>, draft: &mut Draft) -> BTreeMap<CertName,
     let mut pending = sourced::adoptions(scene, draft);
     let adoptables = Adoptables::of(scene);
     let mut desk = Desk::new(scene);
-    let (mut orders, mut adopted) = (Vec::new(), Vec::new());
+    let (mut orders, mut adopted) = (Vec::<Order>::new(), Vec::new());
     let others = |wish: &&Wish| wish.names.is_empty() || wish.name.owner().is_some();
-    for wish in scene.desired.certificates.iter().filter(|wish| !others(wish)) {
-        let held = scene.held.get(&wish.name).filter(|held| !held.versions.is_empty()).copied();
-        match held.map_or_else(|| adoptables.find(wish), |_| None) {
-            Some(pair) => {
-                adopted.push(pair);
-                pending.insert(wish.name.clone(), adopt(&wish.name, pair, scene.now, draft));
+    let own = scene.desired.certificates.iter().filter(|wish| !others(wish));
+    let (beside, first): (Vec<_>, Vec<_>) = own.partition(|wish| wish.name.is_beside());
+    for wishes in [first, beside] {
+        let mut beside = None;
+        for wish in wishes {
+            let held = scene.held.get(&wish.name).filter(|held| !held.versions.is_empty()).copied();
+            match held.map_or_else(|| adoptables.find(wish), |_| None) {
+                Some(pair) => {
+                    adopted.push(pair);
+                    pending.insert(wish.name.clone(), adopt(&wish.name, pair, scene.now, draft));
+                }
+                None if wish.name.is_beside() => {
+                    let names = beside.get_or_insert_with(|| beside::Names::of(scene, &orders));
+                    let narrowed = names.narrowed(wish);
+                    orders.extend(narrowed.and_then(|wish| desk.order(&wish, held, draft)));
+                }
+                None => orders.extend(desk.order(wish, held, draft)),
             }
-            None => orders.extend(desk.order(wish, held, draft)),
         }
     }
     let usable = scene.observed.held.iter().filter_map(|held| scene.choice(held));
@@ -51,6 +63,9 @@ pub(super) fn orders(scene: &Scene<'_>, draft: &mut Draft) -> BTreeMap<CertName,
                 || scene.wished.contains_key(name)
                 || pending.contains_key(name)
         };
+        if name.is_beside() && is_taken(name) {
+            continue;
+        }
         let name = match is_taken(name) {
             true => free_name(name, &mut HashMap::new(), is_taken),
             false => name.clone(),
@@ -65,12 +80,9 @@ pub(super) fn orders(scene: &Scene<'_>, draft: &mut Draft) -> BTreeMap<CertName,
         draft.findings.extend(unmet);
     }
     for (order, ca) in affordable(scene, routed(scene, orders, draft), draft) {
-        let (step, coming) = place(scene, order, ca);
-        let name = match &step.action {
-            Action::Issue { certificate, .. } => certificate.clone(),
-            _ => continue,
-        };
-        let Step { action, because, needs } = step;
+        let needs = beside::keep(scene, &order, &mut pending, draft).into_iter().collect();
+        let name = order.certificate.clone();
+        let (action, because, coming) = place(scene, order, ca);
         let step = draft.push(action, because, needs);
         pending.insert(name, Pending { step, ..coming });
     }
@@ -171,8 +183,12 @@ fn adopt(name: &CertName, pair: &Adoptable, now: Timestamp, draft: &mut Draft) -
     Pending { step, version: Version(1), facts: pair.facts.clone(), adopted: true }
 }
 
-/// The step of an order, and what it will bring.
-fn place(scene: &Scene<'_>, order: Order, ca: Option<(usize, Instead)>) -> (Step, Pending) {
+/// What places an order and why, and what it will bring.
+fn place(
+    scene: &Scene<'_>,
+    order: Order,
+    ca: Option<(usize, Instead)>,
+) -> (Action, Reason, Pending) {
     let Order { certificate, names, because } = order;
     let held = scene.held.get(&certificate).copied();
     let next = held.and_then(|held| rolled(scene, held, &names, &because));
@@ -182,14 +198,14 @@ fn place(scene: &Scene<'_>, order: Order, ca: Option<(usize, Instead)>) -> (Step
     let version = held.and_then(|held| held.versions.last()).map_or(1, |last| last.version.0 + 1);
     let key = held
         .and_then(|held| held.versions.iter().find(|version| Some(version.version) == reuse_key));
-    let unknown = Sha256([0; 32]);
+    let (unknown, key_type) = (Sha256([0; 32]), scene.key_type(&certificate));
     let facts = Facts {
         names: names.clone(),
         not_before: scene.now,
         not_after: scene.now.plus(ASSUMED_LIFE),
         issuer: String::new(),
         serial: String::new(),
-        key_type: key.map_or(scene.desired.key_type, |key| key.facts.key_type),
+        key_type: key.map_or(key_type, |key| key.facts.key_type),
         leaf: unknown,
         spki: next_key.or_else(|| key.map(|key| key.facts.spki)).unwrap_or(unknown),
         combined: unknown,
@@ -199,9 +215,8 @@ fn place(scene: &Scene<'_>, order: Order, ca: Option<(usize, Instead)>) -> (Step
     };
     let ways = names.iter().map(|name| scene.desired.ways.of(name)).collect();
     let ca = ca.map(|(_, instead)| instead);
-    let action = Action::Issue { certificate, names, ways, reuse_key, next_key, ca };
-    let step = Step { action, because, needs: Vec::new() };
-    (step, Pending { step: 0, version: Version(version), facts, adopted: false })
+    let action = Action::Issue { certificate, names, ways, reuse_key, next_key, key_type, ca };
+    (action, because, Pending { step: 0, version: Version(version), facts, adopted: false })
 }
 
 /// The next key of a certificate, where the order is to use it: its records stand. Where keys are
@@ -228,7 +243,7 @@ fn reused(scene: &Scene<'_>, held: &Held, names: &[DnsId], because: &Reason) -> 
         return Some(pinned);
     }
     let base = held.versions.iter().rev().find(|version| !version.is_bad())?;
-    let keeps = base.facts.key_type == scene.desired.key_type && *because != Reason::KeyType;
+    let keeps = base.facts.key_type == scene.key_type(&held.name) && *because != Reason::KeyType;
     let mut same = held.versions.iter().filter(|one| one.facts.spki == base.facts.spki);
     let exposed = same.any(|one| scene.exposed.contains_key(&(held.name.clone(), one.version)));
     (rollover::keeps(scene) && keeps && !exposed).then_some(base.version)

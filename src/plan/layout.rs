@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
-use crate::model::{CertName, DnsId, Facts, Host, Hostname, Service, Timestamp, Version, Why};
+use crate::model::{CertName, DnsId, Facts, Hostname, KeyType, Service, Timestamp, Version, Why};
+use crate::plan::cover::Cover;
 use crate::plan::held::best;
 use crate::plan::pins::Guard;
 use crate::plan::rights::Exposed;
@@ -114,6 +115,17 @@ impl<'a> Scene<'a> {
         best(allowed, self.now)
     }
 
+    /// The kind of key that a certificate is to have. One beside another that is only kept stays of
+    /// its kind.
+    pub(super) fn key_type(&self, name: &CertName) -> KeyType {
+        let keys = &self.desired.keys;
+        let kept = || {
+            let held = self.held.get(name).and_then(|held| held.versions.last());
+            held.map_or(KeyType::Rsa2048, |newest| newest.facts.key_type)
+        };
+        if name.is_beside() { keys.beside.unwrap_or_else(kept) } else { keys.first }
+    }
+
     /// Whether a person wants a new key for a certificate, and none was made yet. One that waits
     /// for its TLSA record is one.
     pub(super) fn wants_new_key(&self, held: &Held) -> bool {
@@ -141,6 +153,8 @@ impl<'a> Scene<'a> {
             let (version, facts) = (coming.version, coming.facts.clone());
             certificates.insert(name, Shown { name: name.clone(), version, facts, hosts });
         }
+        // A client takes one that has ended although the other has not.
+        certificates.retain(|name, own| !name.is_beside() || own.facts.valid_at(self.now));
         let certificates: Vec<Shown> = certificates.into_values().collect();
         self.without_blocked(seen, self.meant_for(seen, certificates))
     }
@@ -172,7 +186,11 @@ impl<'a> Scene<'a> {
         match &seen.server.kind {
             Kind::Dovecot(_) => {}
             Kind::Files(files) => return self.meant_for_files(seen, files, certificates),
-            _ => return certificates,
+            Kind::Exim(exim) if !exim.lists => {
+                let first = certificates.into_iter().filter(|shown| !shown.name.is_beside());
+                return first.collect();
+            }
+            Kind::Exim(_) | Kind::Postfix(_) => return certificates,
         }
         let (mut meant, other): (Vec<_>, Vec<_>) =
             certificates.into_iter().partition(|shown| self.is_for_readers(&shown.facts));
@@ -284,9 +302,10 @@ impl<'a> Scene<'a> {
             // Which of the files it takes for clients without SNI is the program's own affair.
             return (None, Vec::new(), 0);
         }
-        let valid: Vec<&Shown> =
-            shown.iter().filter(|shown| shown.facts.valid_at(self.now)).collect();
-        let choices = if valid.is_empty() { shown.iter().collect() } else { valid };
+        let first: Vec<&Shown> = shown.iter().filter(|shown| !shown.name.is_beside()).collect();
+        let valid = first.iter().copied().filter(|shown| shown.facts.valid_at(self.now));
+        let valid: Vec<&Shown> = valid.collect();
+        let choices = if valid.is_empty() { first } else { valid };
         let cover = Cover::of(&choices);
         let reaching = self.reaching(seen);
         let named = |host: &Option<Hostname>| host.as_ref().and_then(|host| cover.first(host));
@@ -330,62 +349,5 @@ fn is_for_readers(why: &Why) -> bool {
         Why::Config => true,
         Why::Guess(label) => label == "imap" || label == "pop",
         Why::Mx(_) | Why::NoMx => false,
-    }
-}
-
-/// Certificates by the names they cover.
-struct Cover<'a> {
-    exact: HashMap<&'a str, Vec<usize>>,
-    wildcard: HashMap<&'a str, Vec<usize>>,
-}
-
-impl<'a> Cover<'a> {
-    fn of(shown: &[&'a Shown]) -> Self {
-        let mut own = Self { exact: HashMap::new(), wildcard: HashMap::new() };
-        for (at, shown) in shown.iter().enumerate() {
-            for id in &shown.facts.names {
-                let (index, name) = match id {
-                    DnsId::Host(name) => (&mut own.exact, name),
-                    DnsId::Wildcard(name) => (&mut own.wildcard, name),
-                };
-                index.entry(name.as_str()).or_default().push(at);
-            }
-        }
-        own
-    }
-
-    /// The certificates that cover a host, those that name it first.
-    fn covering(&self, host: &Hostname) -> impl Iterator<Item = usize> + '_ {
-        let parent = host.as_str().split_once('.').map_or("", |(_, parent)| parent);
-        let exact = self.exact.get(host.as_str()).into_iter().flatten();
-        exact.chain(self.wildcard.get(parent).into_iter().flatten()).copied()
-    }
-
-    fn first(&self, host: &Hostname) -> Option<usize> {
-        self.covering(host).next()
-    }
-
-    fn has(&self, at: usize, host: &Hostname) -> bool {
-        self.covering(host).any(|found| found == at)
-    }
-
-    /// The first certificate that covers every one of these hosts, if there are any.
-    fn all_of(&self, hosts: &[&Hostname]) -> Option<usize> {
-        self.covering(hosts.first()?).find(|at| hosts.iter().all(|host| self.has(*at, host)))
-    }
-
-    /// The certificate with hosts of the most domains; of equals the first by name.
-    fn most_domains(&self, hosts: &[Host]) -> Option<usize> {
-        let mut serves: HashSet<(usize, &Hostname)> = HashSet::new();
-        for host in hosts.iter().filter(|host| host.included) {
-            serves.extend(self.covering(&host.host).map(|at| (at, &host.domain)));
-        }
-        let mut counts: BTreeMap<usize, usize> = BTreeMap::new();
-        for (at, _) in serves {
-            *counts.entry(at).or_default() += 1;
-        }
-        let most = counts.into_iter().max_by_key(|(at, count)| (*count, std::cmp::Reverse(*at)));
-        let any = self.exact.values().chain(self.wildcard.values()).flatten().copied().min();
-        most.map(|(at, _)| at).or(any)
     }
 }

@@ -57,7 +57,8 @@ pub fn let_go(
 fn elsewhere<'a>(wished: &HashMap<&CertName, &'a Wish>, having: &Having<'_>) -> HashSet<&'a DnsId> {
     let guard = Guard::of(having.pins);
     let mut names = HashSet::new();
-    for held in having.held {
+    // What stands beside another is not found without that.
+    for held in having.held.iter().filter(|held| !held.name.is_beside()) {
         let Some(wish) = wished.get(&held.name) else { continue };
         let shown = choice(&guard, held, having).filter(|own| own.facts.valid_at(having.now));
         let Some(shown) = shown else { continue };

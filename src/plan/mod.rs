@@ -1,7 +1,9 @@
 //! Decides. Pure: what is wanted and what is there go in, a [`Plan`] comes out.
 
 mod advice;
+mod beside;
 mod budget;
+mod cover;
 mod damage;
 mod edits;
 mod group;
@@ -10,6 +12,7 @@ mod issue;
 mod layout;
 mod let_go;
 mod limits;
+mod outcome;
 mod pins;
 mod prove;
 mod prune;
@@ -21,12 +24,14 @@ mod turn;
 mod wild;
 mod world;
 
+pub use beside::{dropped, with_those_beside};
 pub use budget::{Budget, Schedule};
 pub use damage::Damage;
 pub use held::{due_at, must_stay, patience, version_to_show};
 pub use layout::{Layout, layout};
 pub use let_go::let_go;
 pub use limits::{Limit, Limits};
+pub use outcome::{Fate, Outcome};
 pub use pins::Pins;
 pub use rollover::shown_everywhere;
 pub use server::opens_anew;
@@ -40,9 +45,9 @@ pub use world::{
 
 use std::path::PathBuf;
 
-use serde::{Deserialize, Serialize};
-
-use crate::model::{CertName, DnsId, Finding, KeyHash, Owner, Sha256, Timestamp, Version, Way};
+use crate::model::{
+    CertName, DnsId, Finding, KeyHash, KeyType, Owner, Sha256, Timestamp, Version, Way,
+};
 use crate::plan::layout::Scene;
 use crate::servers::{Part, ServerId};
 
@@ -125,6 +130,8 @@ pub enum Action {
         reuse_key: Option<Version>,
         /// The key that was made ahead, where its TLSA records stand.
         next_key: Option<KeyHash>,
+        /// The kind of key to make, where none is used again.
+        key_type: KeyType,
         /// The CA, where it is not the first.
         ca: Option<Instead>,
     },
@@ -132,6 +139,15 @@ pub enum Action {
     MakeKey {
         /// Of which.
         certificate: CertName,
+        /// The kind of key.
+        key_type: KeyType,
+    },
+    /// Keep a version of a certificate as the one beside it.
+    Beside {
+        /// The certificate that it becomes the first version of.
+        certificate: CertName,
+        /// The version of the certificate that it stands beside.
+        version: Version,
     },
     /// Publish TLSA records (`3 1 1`), and take away those that nobody needs.
     Publish {
@@ -229,7 +245,8 @@ impl Action {
         match self {
             Self::Issue { certificate, .. }
             | Self::Adopt { certificate, .. }
-            | Self::MakeKey { certificate }
+            | Self::MakeKey { certificate, .. }
+            | Self::Beside { certificate, .. }
             | Self::Publish { certificate, .. }
             | Self::Install { part: Part::Certificate(certificate), .. }
             | Self::Remove { certificate, .. }
@@ -260,6 +277,10 @@ pub enum Reason {
     NewKey,
     /// The configuration asks for another kind of key.
     KeyType,
+    /// An algorithm that is shown today is not dropped before a person says so.
+    Kept,
+    /// A person said so, or what it stands beside does as well.
+    Dropped,
     /// The store holds nothing for it, the server does.
     StoreLost,
     /// Somebody else made it, and the configuration says to use it.
@@ -302,41 +323,6 @@ pub enum Reason {
     Superseded,
     /// It has ended at this moment, and nobody wants the names on it.
     Unwanted(Timestamp),
-}
-
-/// What became of a step.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Fate {
-    /// It worked.
-    Done,
-    /// It did not.
-    Failed,
-    /// It was not tried, because a step it stands on did not work, or nobody consented.
-    Skipped,
-}
-
-impl Fate {
-    /// The word in reports.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Done => "done",
-            Self::Failed => "failed",
-            Self::Skipped => "skipped",
-        }
-    }
-}
-
-/// A step and what became of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Outcome {
-    /// The step as it was planned.
-    pub step: Step,
-    /// What became of it.
-    pub fate: Fate,
-    /// Why it failed, or why it was not tried; one sentence.
-    pub error: Option<String>,
 }
 
 /// Decides what is to be done. The same input gives the same plan.

@@ -25,7 +25,7 @@ pub(super) fn ended(scene: &Scene<'_>, sheets: &[Sheet<'_>], draft: &mut Draft) 
     };
     for held in ended.into_iter().filter(|held| !last(held)) {
         let end = held.versions.iter().map(|one| one.facts.not_after).max().unwrap_or(scene.now);
-        let because = Reason::Unwanted(end);
+        let because = if end > scene.now { Reason::Dropped } else { Reason::Unwanted(end) };
         let mut removed = Vec::new();
         for (sheet, mentioned) in sheets.iter().zip(&mentioned) {
             for path in files_of(scene, held, sheet).filter(|path| !mentioned.contains(*path)) {

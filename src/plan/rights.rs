@@ -55,7 +55,9 @@ fn readable_by_others(seen: &Seen, want: &Want) -> bool {
         return false;
     };
     let ours = match &want.content {
-        Content::Combined(..) | Content::Key(..) => *identity == Some(want.identity),
+        Content::Combined(..) | Content::Two(..) | Content::Key(..) => {
+            *identity == Some(want.identity)
+        }
         Content::SniMap { .. } => true,
         Content::Chain(..) | Content::Text(_) => false,
     };
@@ -77,6 +79,7 @@ fn note(
         Content::Combined(name, version) | Content::Key(name, version) => {
             vec![(name.clone(), *version)]
         }
+        Content::Two(both) => both.to_vec(),
         _ => shown.iter().map(|shown| (shown.name.clone(), shown.version)).collect(),
     };
     let new: BTreeSet<_> = keys.into_iter().filter(|key| !exposed.contains_key(key)).collect();

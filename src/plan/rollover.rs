@@ -20,7 +20,7 @@ pub(super) fn ready<'a>(scene: &Scene<'a>, held: &Held, names: &[DnsId]) -> Opti
 fn next<'a>(scene: &Scene<'a>, held: &Held) -> Option<&'a NextKey> {
     let next = scene.observed.rollover.next.get(&held.name)?;
     let is_used = held.versions.iter().any(|own| own.facts.spki == next.key);
-    (!is_used && next.key_type == scene.desired.key_type).then_some(next)
+    (!is_used && next.key_type == scene.key_type(&held.name)).then_some(next)
 }
 
 /// Whether renewals use their key again: the configuration says so, or a server keeps key and chain
@@ -77,7 +77,7 @@ impl<'a> Pinned<'a> {
         let asked = if exposed {
             Some(Reason::Exposed)
         } else {
-            let other = wanted.facts.key_type != scene.desired.key_type;
+            let other = wanted.facts.key_type != scene.key_type(&held.name);
             other.then_some(Reason::KeyType)
         };
         let (shown, next) = (shown.collect(), next(scene, held));
@@ -123,7 +123,8 @@ impl<'a> Pinned<'a> {
         }
         let because = self.asked.clone().unwrap_or(Reason::NextKey);
         let certificate = self.held.name.clone();
-        draft.push(Action::MakeKey { certificate }, because, Vec::new());
+        let key_type = scene.key_type(&certificate);
+        draft.push(Action::MakeKey { certificate, key_type }, because, Vec::new());
     }
 
     fn publish(&self, scene: &Scene<'_>, needed: &BTreeSet<KeyHash>, draft: &mut Draft) {

@@ -74,6 +74,7 @@ impl<'a> Sheet<'a> {
         draft.findings.extend(advice::many(seen, &shown));
         draft.findings.extend(advice::nobodys(scene, seen, &shown));
         draft.findings.extend(advice::deaf(seen, &shown));
+        draft.findings.extend(advice::one_algorithm(scene, seen));
         draft.findings.extend(uncovered_mx(seen, default.as_ref(), &uncovered, reaching));
         let mut sheet = Self {
             seen,

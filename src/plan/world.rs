@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::model::{
-    CertName, DnsId, Facts, Host, Hostname, KeyType, Mark, Owner, Renewal, Rollover, Sha256,
+    CertName, DnsId, Facts, Host, Hostname, Keys, Mark, Owner, Renewal, Rollover, Sha256,
     Timestamp, Version, Ways,
 };
 use crate::plan::held::{due_at, last_call};
@@ -23,8 +23,10 @@ pub struct Desired {
     pub orders: bool,
     /// Which challenge a name takes.
     pub ways: Ways,
-    /// The kind of key to make.
-    pub key_type: KeyType,
+    /// The kinds of key to make.
+    pub keys: Keys,
+    /// Whether a person wants RSA gone where the configuration does not ask for it.
+    pub drop_rsa: bool,
     /// Whether a renewal uses the key again.
     pub reuse_keys: bool,
     /// Certificates that a person wants a new key for, each with the version whose key it is to

@@ -153,6 +153,7 @@ pub fn explain(code: Code) -> &'static str {
         Code::UnpublishedEdit => text!("unpublished-edit"),
         Code::KeyExposed => text!("key-exposed"),
         Code::DefaultUncovered => text!("default-uncovered"),
+        Code::RsaNotShown => text!("rsa-not-shown"),
         Code::NotifyFailed => text!("notify-failed"),
         Code::StepFailed => text!("step-failed"),
         Code::RolledBack => text!("rolled-back"),

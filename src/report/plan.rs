@@ -189,6 +189,7 @@ fn word(action: &Action) -> &'static str {
     match action {
         Action::Issue { .. } => "issue",
         Action::MakeKey { .. } => "make-key",
+        Action::Beside { .. } => "keep",
         Action::Publish { .. } => "publish",
         Action::Adopt { .. } => "adopt",
         Action::Install { .. } => "install",
@@ -208,7 +209,8 @@ fn subject(action: &Action) -> String {
     match action {
         Action::Issue { certificate, .. }
         | Action::Adopt { certificate, .. }
-        | Action::MakeKey { certificate } => certificate.to_string(),
+        | Action::Beside { certificate, .. }
+        | Action::MakeKey { certificate, .. } => certificate.to_string(),
         Action::Publish { owner, .. } => owner.clone(),
         Action::Install { server, part, .. } => format!("{server} {part}"),
         Action::Tighten { path, .. } | Action::Remove { path, .. } => path.display().to_string(),
@@ -234,7 +236,10 @@ fn sentence(action: &Action) -> String {
             let at = ca.as_ref().map_or(String::new(), |ca| format!(" at {}", ca.directory));
             format!("issue {certificate}{key} for {}{at}", listed(names))
         }
-        Action::MakeKey { certificate } => format!("make the next key of {certificate}"),
+        Action::MakeKey { certificate, .. } => format!("make the next key of {certificate}"),
+        Action::Beside { certificate, version } => {
+            format!("keep version {version} as {certificate}, beside the new one")
+        }
         Action::Publish { owner, add, remove, by_hand, .. } => {
             let by_hand = if *by_hand { " by hand" } else { "" };
             match (add.is_empty(), remove.is_empty()) {
@@ -302,6 +307,8 @@ fn reason(step: &Step) -> String {
         Reason::Refused(hosts) => format!("the last order failed for {}", listed(hosts)),
         Reason::Exposed => "its key could be read by others".to_owned(),
         Reason::NewKey => "a new key was asked for".to_owned(),
+        Reason::Kept => "some clients know RSA alone, until --drop-rsa is said".to_owned(),
+        Reason::Dropped => "nobody asks for it any more".to_owned(),
         Reason::KeyType => "the configuration asks for another kind of key".to_owned(),
         Reason::StoreLost => "the store does not hold it and the server does".to_owned(),
         Reason::Sourced(owner) => format!("{owner} made it and the configuration says to use it"),

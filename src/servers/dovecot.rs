@@ -25,7 +25,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use crate::model::Hostname;
-use crate::servers::entries::{Entries, Stems};
+use crate::servers::entries::{Entries, Stems, beside_default, differs};
 use crate::servers::{Dovecot, Part, Server, Shown, Want, gitignore};
 
 /// The file name of the drop-in.
@@ -42,13 +42,19 @@ pub(super) fn wants(
     // Before the index, unlike elsewhere: the drop-in names it, and must never name a file that
     // is not there. Nothing is served before the reload, which comes after all of them.
     wants.extend(default.map(|shown| Want::combined(server, "default.pem", Part::Default, shown)));
+    let beside = default.and_then(|shown| beside_default(certificates, shown));
+    wants.extend(beside.map(|shown| Want::combined(server, DEFAULT_ALT, Part::Default, shown)));
     wants.extend(gitignore(server));
-    let syntax = Syntax::of(dovecot);
-    let entries = Entries::of(certificates);
-    let text = drop_in(syntax, &server.directory, &entries, &stems, default.is_some());
+    let default =
+        default.map(|_| ("default.pem".to_owned(), beside.map(|_| DEFAULT_ALT.to_owned())));
+    let drop_in = DropIn { syntax: Syntax::of(dovecot), directory: &server.directory, default };
+    let text = drop_in.text(&Entries::both(certificates), &stems);
     wants.push(Want::text(server, DROP_IN, text));
     wants
 }
+
+/// The RSA certificate beside the default one.
+const DEFAULT_ALT: &str = "default.alt.pem";
 
 /// How the version at hand wants its settings written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,7 +76,7 @@ impl Syntax {
 #[must_use]
 pub fn blocks(dovecot: &Dovecot, certificates: &[Shown]) -> (usize, usize) {
     let all: Vec<&Shown> = certificates.iter().collect();
-    let entries = Entries::of(&all);
+    let entries = Entries::both(&all).0;
     let count = |owners: &BTreeMap<&Hostname, &Shown>| {
         let owners = owners.values().map(|shown| (&shown.name, shown.version));
         owners.collect::<BTreeSet<_>>().len()
@@ -96,61 +102,80 @@ pub fn cost_of_blocks(dovecot: &Dovecot) -> &'static str {
     }
 }
 
-/// The drop-in's text: the default pair, then the blocks, of which the whole names are to win over
-/// the wildcards.
-fn drop_in(
+/// A certificate's file, and that of the one beside it.
+type Files = (String, Option<String>);
+
+/// How the drop-in is written.
+struct DropIn<'a> {
     syntax: Syntax,
-    directory: &Path,
-    entries: &Entries<'_>,
-    stems: &Stems<'_>,
-    default: bool,
-) -> String {
-    let mut text = String::from(HEADER);
-    if default {
-        text.push_str(&pair(syntax, directory, "default.pem", ""));
-    }
-    let whole = entries.hosts.iter().map(|(host, shown)| (host.to_string(), stems.pem(shown)));
-    let whole = blocks_of(syntax, directory, whole);
-    let wild =
-        entries.wildcards.iter().map(|(domain, shown)| (format!("*.{domain}"), stems.pem(shown)));
-    let wild = blocks_of(syntax, directory, wild);
-    match syntax {
-        Syntax::Old => text + &whole + &wild,
-        Syntax::New => text + &wild + &whole,
-    }
+    directory: &'a Path,
+    default: Option<Files>,
 }
 
-/// The blocks of these names with their files: one for each file, with all its names, or one for
-/// each name.
-fn blocks_of(
-    syntax: Syntax,
-    directory: &Path,
-    names: impl Iterator<Item = (String, String)>,
-) -> String {
-    let mut owned: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for (name, file) in names {
-        owned.entry(file).or_default().push(name);
-    }
-    let block = |label: &str, file: &str| {
-        format!("local_name {label} {{\n{}}}\n", pair(syntax, directory, file, "  "))
-    };
-    owned
-        .into_iter()
-        .map(|(file, names)| match syntax {
-            Syntax::Old => block(&format!("\"{}\"", names.join(" ")), &file),
-            Syntax::New => names.iter().map(|name| block(name, &file)).collect(),
-        })
-        .collect()
-}
-
-fn pair(syntax: Syntax, directory: &Path, file: &str, indent: &str) -> String {
-    let path = directory.join(file);
-    let path = path.display();
-    match syntax {
-        Syntax::Old => format!("{indent}ssl_cert = <{path}\n{indent}ssl_key = <{path}\n"),
-        Syntax::New => {
-            format!("{indent}ssl_server_cert_file = {path}\n{indent}ssl_server_key_file = {path}\n")
+impl DropIn<'_> {
+    /// The default pair, then the blocks, of which the whole names are to win over the wildcards.
+    fn text(&self, (first, beside): &(Entries<'_>, Entries<'_>), stems: &Stems<'_>) -> String {
+        let mut text = String::from(HEADER);
+        if let Some(default) = &self.default {
+            text.push_str(&self.settings(default, ""));
         }
+        let files = |shown: &Shown, beside: Option<&Shown>| {
+            let beside = beside.filter(|beside| differs(shown, beside));
+            (stems.pem(shown), beside.map(|beside| stems.pem(beside)))
+        };
+        let whole = first.hosts.iter();
+        let whole = whole.map(|(host, shown)| (host.to_string(), files(shown, beside.find(host))));
+        let whole = self.blocks(whole);
+        let wild = first.wildcards.iter().map(|(domain, shown)| {
+            (format!("*.{domain}"), files(shown, beside.wildcards.get(domain).copied()))
+        });
+        let wild = self.blocks(wild);
+        match self.syntax {
+            Syntax::Old => text + &whole + &wild,
+            Syntax::New => text + &wild + &whole,
+        }
+    }
+
+    /// The blocks of these names with their files: one for all names with the same, or one for each
+    /// name.
+    fn blocks(&self, names: impl Iterator<Item = (String, Files)>) -> String {
+        let mut owned: BTreeMap<Files, Vec<String>> = BTreeMap::new();
+        for (name, files) in names {
+            owned.entry(files).or_default().push(name);
+        }
+        let block = |label: &str, files: &Files| {
+            format!("local_name {label} {{\n{}}}\n", self.settings(files, "  "))
+        };
+        owned
+            .into_iter()
+            .map(|(files, names)| match self.syntax {
+                Syntax::Old => block(&format!("\"{}\"", names.join(" ")), &files),
+                Syntax::New => names.iter().map(|name| block(name, &files)).collect(),
+            })
+            .collect()
+    }
+
+    /// The settings for a certificate and the one beside it. Without one, that of the default would
+    /// be shown beside it: the settings are then empty.
+    fn settings(&self, (file, beside): &Files, indent: &str) -> String {
+        let path = |file: &String| self.directory.join(file).display().to_string();
+        let (first, alt) = match self.syntax {
+            Syntax::Old => (["ssl_cert", "ssl_key"], ["ssl_alt_cert", "ssl_alt_key"]),
+            Syntax::New => (
+                ["ssl_server_cert_file", "ssl_server_key_file"],
+                ["ssl_server_alt_cert_file", "ssl_server_alt_key_file"],
+            ),
+        };
+        let sign = if self.syntax == Syntax::Old { "<" } else { "" };
+        let line = |name: &str, file: Option<&String>| match file {
+            Some(file) => format!("{indent}{name} = {sign}{}\n", path(file)),
+            None => format!("{indent}{name} =\n"),
+        };
+        let inherits = self.default.as_ref().is_some_and(|(_, alt)| alt.is_some());
+        let first = first.map(|name| line(name, Some(file)));
+        let alt = alt.map(|name| line(name, beside.as_ref()));
+        let alt = if beside.is_some() || inherits { alt.concat() } else { String::new() };
+        first.concat() + &alt
     }
 }
 
@@ -160,7 +185,7 @@ const HEADER: &str = "# Written by mailcert from the names on the certificates; 
 mod tests {
     use super::blocks;
     use crate::model::CertName;
-    use crate::servers::entries::samples::{lines, server, shown, two};
+    use crate::servers::entries::samples::{lines, server, shown, three, two};
     use crate::servers::{Content, Dovecot, Kind, Shown, Want, wants};
 
     fn dovecot(minor: u32) -> Dovecot {
@@ -243,6 +268,27 @@ local_name *.b.test {
   ssl_server_key_file = /d/tls/b.test.pem
 }"
         );
+    }
+
+    /// What has none beside it would inherit that of the default.
+    #[test]
+    fn rsa_beside_ecdsa_is_the_alternative_pair_and_empty_where_there_is_none() {
+        let old = text(&layout(&three()[..2], Some("a.test"))).to_owned();
+        assert!(old.contains("ssl_alt_cert = </d/tls/default.alt.pem\nssl_alt_key = <"), "{old}");
+        assert!(old.contains("  ssl_alt_key = </d/tls/a.test.rsa.pem\n"), "{old}");
+        let new = text(&layout_of(4, &three(), Some("a.test"))).to_owned();
+        let wild = "\
+local_name *.b.test {
+  ssl_server_cert_file = /d/tls/b.test.pem
+  ssl_server_key_file = /d/tls/b.test.pem
+  ssl_server_alt_cert_file =
+  ssl_server_alt_key_file =
+}
+";
+        assert!(new.contains(wild), "{new}");
+        assert_eq!(new.matches("ssl_server_alt_key_file = /d/tls/a.test.rsa.pem").count(), 3);
+        let without = text(&layout(&three(), None)).to_owned();
+        assert!(!without.contains("ssl_alt_cert =\n"), "{without}");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use crate::model::{CertName, DnsId, Hostname, Timestamp, Version};
 use crate::servers::{Part, Server, Shown, Want};
 
-/// Every name with the certificate that answers for it.
+/// Every name with the certificate that answers for it: the first ones, or those beside them.
 pub(super) struct Entries<'a> {
     /// Whole host names.
     pub(super) hosts: BTreeMap<&'a Hostname, &'a Shown>,
@@ -39,6 +39,18 @@ impl<'a> Entries<'a> {
         Self { hosts, wildcards }
     }
 
+    /// The certificates of a server: those that answer for names, and the RSA ones beside them.
+    pub(super) fn both(certificates: &[&'a Shown]) -> (Self, Self) {
+        let (beside, first) = apart(certificates);
+        (Self::of(&first), Self::of(&beside))
+    }
+
+    /// The certificate for a host; that of a wildcard, where none names it.
+    pub(super) fn find(&self, host: &Hostname) -> Option<&'a Shown> {
+        let wild = || self.wildcards.get(&host.parent()?).copied();
+        self.hosts.get(host).copied().or_else(wild)
+    }
+
     /// The same with the known hosts of every wildcard as whole names, for a server that finds
     /// its files by whole names only.
     pub(super) fn with_known_hosts(mut self, certificates: &[&'a Shown]) -> Self {
@@ -50,6 +62,23 @@ impl<'a> Entries<'a> {
         }
         self
     }
+}
+
+/// The certificates that stand beside others, and the others.
+pub(super) fn apart<'a>(certificates: &[&'a Shown]) -> (Vec<&'a Shown>, Vec<&'a Shown>) {
+    certificates.iter().copied().partition(|shown| shown.name.is_beside())
+}
+
+/// Whether both can be shown for a name: a server has one certificate of each algorithm.
+pub(super) fn differs(first: &Shown, beside: &Shown) -> bool {
+    first.facts.key_type.is_rsa() != beside.facts.key_type.is_rsa()
+}
+
+/// What stands beside the default certificate.
+pub(super) fn beside_default<'a>(certificates: &[&'a Shown], default: &Shown) -> Option<&'a Shown> {
+    let name = default.name.beside()?;
+    let beside = certificates.iter().copied().find(|shown| shown.name == name);
+    beside.filter(|beside| differs(default, beside))
 }
 
 /// The file names of certificates. Two versions of one certificate may be shown side by side: a
@@ -171,6 +200,14 @@ pub(crate) mod samples {
         [shown("a.test", &["mx1.a.test", "mail.a.test", "shared.x.test"], 100), wild]
     }
 
+    /// The same with an RSA certificate beside `a.test`.
+    pub(crate) fn three() -> [Shown; 3] {
+        let [a, b] = two();
+        let mut rsa = shown("a.test.rsa", &["mx1.a.test", "mail.a.test", "shared.x.test"], 100);
+        rsa.facts.key_type = KeyType::Rsa2048;
+        [a, rsa, b]
+    }
+
     /// One line per file: path, part, mode, content.
     pub(crate) fn lines(wants: &[Want]) -> Vec<String> {
         wants
@@ -178,6 +215,7 @@ pub(crate) mod samples {
             .map(|want| {
                 let content = match &want.content {
                     Content::Combined(name, version) => format!("pem {name} {version}"),
+                    Content::Two([(a, _), (b, _)]) => format!("pem {a} and {b}"),
                     Content::Key(name, version) => format!("key {name} {version}"),
                     Content::Chain(name, version) => format!("chain {name} {version}"),
                     Content::Text(_) => "text".to_owned(),

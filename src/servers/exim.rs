@@ -10,7 +10,7 @@
 
 use crate::config::EximLayout;
 use crate::model::Hostname;
-use crate::servers::entries::Entries;
+use crate::servers::entries::{Entries, beside_default};
 use crate::servers::{Content, Exim, Part, Server, Shown, Want, gitignore};
 
 pub(super) fn wants(
@@ -19,20 +19,40 @@ pub(super) fn wants(
     certificates: &[&Shown],
     default: Option<&Shown>,
 ) -> Vec<Want> {
-    let entries = Entries::of(certificates).with_known_hosts(certificates);
-    let mut named: Vec<(&Shown, &Hostname)> =
-        entries.hosts.into_iter().map(|(host, shown)| (shown, host)).collect();
-    named.sort_unstable_by(|(a, x), (b, y)| a.name.cmp(&b.name).then_with(|| x.cmp(y)));
+    let (first, beside) = Entries::both(certificates);
+    let first = named(first.with_known_hosts(certificates), Place::First);
+    let beside = named(beside.with_known_hosts(certificates), Place::Beside);
+    let mut named: Vec<(&Shown, &Hostname, Place)> = first.chain(beside).collect();
+    named.sort_unstable_by(|(a, x, _), (b, y, _)| a.name.cmp(&b.name).then_with(|| x.cmp(y)));
     let mut wants = Vec::with_capacity(2 * named.len() + 3);
-    for (shown, host) in named {
+    for (shown, host, place) in named {
         let part = Part::Certificate(shown.name.clone());
-        wants.extend(files(server, exim.layout, Some(host), &part, shown));
+        wants.extend(files(server, exim.layout, (Some(host), place), &part, shown));
     }
     wants.extend(gitignore(server));
     if let Some(shown) = default {
-        wants.extend(files(server, exim.layout, None, &Part::Default, shown));
+        wants.extend(files(server, exim.layout, (None, Place::First), &Part::Default, shown));
+        let beside = beside_default(certificates, shown).into_iter();
+        let at = (None, Place::Beside);
+        wants
+            .extend(beside.flat_map(|shown| files(server, exim.layout, at, &Part::Default, shown)));
     }
     wants
+}
+
+/// Which of the two files of a name: the second one stands behind it in the list of
+/// `tls_certificate`.
+#[derive(Clone, Copy)]
+enum Place {
+    First,
+    Beside,
+}
+
+fn named<'a>(
+    entries: Entries<'a>,
+    place: Place,
+) -> impl Iterator<Item = (&'a Shown, &'a Hostname, Place)> {
+    entries.hosts.into_iter().map(move |(host, shown)| (shown, host, place))
 }
 
 /// With an expression that asks for the SNI the files are read at every handshake. A fixed path
@@ -46,20 +66,24 @@ pub(super) fn needs_reload(exim: &Exim, part: &Part) -> bool {
 fn files(
     server: &Server,
     layout: EximLayout,
-    host: Option<&Hostname>,
+    (host, place): (Option<&Hostname>, Place),
     part: &Part,
     shown: &Shown,
 ) -> Vec<Want> {
     let (name, version) = (&shown.name, shown.version);
+    let alt = match place {
+        Place::First => "",
+        Place::Beside => ALT,
+    };
     let wants = match layout {
         EximLayout::Combined => {
-            let file = host.map_or_else(|| "default.pem".to_owned(), |host| format!("{host}.pem"));
-            vec![Want::combined(server, &file, part.clone(), shown)]
+            let stem = host.map_or_else(|| "default".to_owned(), Hostname::to_string);
+            vec![Want::combined(server, &format!("{stem}{alt}.pem"), part.clone(), shown)]
         }
         EximLayout::Split => {
             let suffix = host.map_or_else(String::new, |host| format!(".{host}"));
-            let key = server.directory.join(format!("exim.key{suffix}"));
-            let chain = server.directory.join(format!("exim.crt{suffix}"));
+            let key = server.directory.join(format!("exim.key{suffix}{alt}"));
+            let chain = server.directory.join(format!("exim.crt{suffix}{alt}"));
             let key_of = Content::Key(name.clone(), version);
             let chain_of = Content::Chain(name.clone(), version);
             vec![
@@ -71,18 +95,26 @@ fn files(
     wants.into_iter().map(|want| want.with_mode(0o640)).collect()
 }
 
+/// What stands behind a name in the second file of it. No host ends in it (RFC 9476).
+pub const ALT: &str = ".alt";
+
 #[cfg(test)]
 mod tests {
     use crate::config::EximLayout;
     use crate::model::CertName;
-    use crate::servers::entries::samples::{lines, server, two};
+    use crate::servers::Shown;
+    use crate::servers::entries::samples::{lines, server, three, two};
     use crate::servers::{Exim, Kind, wants};
 
     fn layout(layout: EximLayout) -> Vec<String> {
+        layout_of(layout, &two(), "b.test")
+    }
+
+    fn layout_of(layout: EximLayout, shown: &[Shown], default: &str) -> Vec<String> {
         let (binary, config_file) = ("exim4".into(), None);
-        let kind = Kind::Exim(Exim { binary, config_file, layout, fixed_path: false });
-        let default = CertName::parse("b.test").unwrap();
-        lines(&wants(&server(kind, "/d/tls"), &two(), Some(&default)))
+        let kind = Kind::Exim(Exim { binary, config_file, layout, fixed_path: false, lists: true });
+        let default = CertName::parse(default).unwrap();
+        lines(&wants(&server(kind, "/d/tls"), shown, Some(&default)))
     }
 
     #[test]
@@ -98,6 +130,27 @@ mod tests {
                 "/d/tls/default.pem default 640 pem b.test 1",
             ]
         );
+    }
+
+    #[test]
+    fn rsa_beside_ecdsa_has_a_file_of_its_own_for_each_name() {
+        let all = layout_of(EximLayout::Combined, &three(), "a.test");
+        let second: Vec<_> = all.iter().filter(|line| line.contains(".alt.")).collect();
+        assert_eq!(
+            second,
+            [
+                "/d/tls/mail.a.test.alt.pem a.test.rsa 640 pem a.test.rsa 1",
+                "/d/tls/mx1.a.test.alt.pem a.test.rsa 640 pem a.test.rsa 1",
+                "/d/tls/shared.x.test.alt.pem a.test.rsa 640 pem a.test.rsa 1",
+                "/d/tls/default.alt.pem default 640 pem a.test.rsa 1",
+            ]
+        );
+        let split = layout_of(EximLayout::Split, &three(), "a.test");
+        let pair = ["exim.key.mail.a.test.alt", "exim.crt.mail.a.test.alt", "exim.crt.alt"];
+        for name in pair {
+            let path = format!("/d/tls/{name} ");
+            assert!(split.iter().any(|line| line.starts_with(&path)), "{name}: {split:?}");
+        }
     }
 
     #[test]

@@ -11,7 +11,7 @@
 //! that begin with a dot, as ours do while they are written, are passed over), OpenSMTPD 7.6 (split,
 //! told by a restart).
 
-use crate::servers::entries::Stems;
+use crate::servers::entries::{Stems, apart};
 use crate::servers::{Content, Files, Part, Server, Shown, Want};
 
 pub(super) fn wants(
@@ -21,7 +21,7 @@ pub(super) fn wants(
     default: Option<&Shown>,
 ) -> Vec<Want> {
     if !files.paths.are_for_each() {
-        let one = default.or_else(|| certificates.first().copied());
+        let one = default.or_else(|| apart(certificates).1.first().copied());
         let own = |shown: &Shown| of(server, files, "", &certificate(shown), shown);
         return one.map(own).unwrap_or_default();
     }

@@ -2,6 +2,8 @@
 //!
 //! Only what they are and whether they are there; `hook` shows and applies them.
 
+mod exim;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -44,7 +46,7 @@ pub fn hook_in(server: &Server) -> HookIn {
     match &server.kind {
         Kind::Postfix(postfix) => HookIn::Postfix(postfix_lines(&server.directory, postfix)),
         Kind::Exim(exim) => {
-            let (options, macros) = exim_lines(&server.directory, exim.layout);
+            let (options, macros) = exim::lines(&server.directory, exim.layout);
             HookIn::Exim { options, macros }
         }
         Kind::Dovecot(_) => HookIn::Dovecot(format!("!include_try {}", drop_in(server))),
@@ -95,12 +97,12 @@ pub fn is_hooked(server: &Server, settings: &BTreeMap<String, String>) -> bool {
         }
         Kind::Exim(exim) => {
             let (certificate, key) = (value("tls_certificate"), value("tls_privatekey"));
-            let (of_certificate, of_key) = exim_stems(exim.layout);
+            let (of_certificate, of_key) = exim::stems(exim.layout);
             // The combined file holds the key.
             let in_one = exim.layout == EximLayout::Combined && key.is_empty();
             !value("tls_advertise_hosts").is_empty()
-                && asks_for_sni(certificate, directory, of_certificate)
-                && (in_one || asks_for_sni(key, directory, of_key))
+                && exim::asks_for_sni(certificate, directory, of_certificate)
+                && (in_one || exim::asks_for_sni(key, directory, of_key))
         }
         Kind::Dovecot(_) => {
             let path = drop_in(server);
@@ -150,18 +152,6 @@ pub fn managed_by(text: &str) -> Option<&'static str> {
         .find(|tool| comments.iter().any(|line| line.contains(&tool.to_ascii_lowercase())))
 }
 
-/// Whether an Exim option is re-expanded for the SNI and looks into our directory for files of
-/// this stem. Exim itself decides by the same literal words, without expanding anything.
-fn asks_for_sni(option: &str, directory: &Path, stem: &str) -> bool {
-    let inside = directory.to_str().is_some_and(|text| {
-        option.match_indices(text).any(|(at, _)| {
-            // `/etc/exim4/tls-old` is not inside `/etc/exim4/tls`.
-            option[at + text.len()..].chars().next().is_none_or(|c| "/}, \t".contains(c))
-        })
-    });
-    inside && option.contains(stem) && (option.contains("tls_in_sni") || option.contains("tls_sni"))
-}
-
 fn postfix_lines(directory: &Path, postfix: &Postfix) -> Vec<Setting> {
     let default = directory.join("default.pem").display().to_string();
     vec![
@@ -169,62 +159,6 @@ fn postfix_lines(directory: &Path, postfix: &Postfix) -> Vec<Setting> {
         set("smtpd_tls_chain_files", default),
         Setting { only_if_empty: true, ..set("smtpd_tls_security_level", "may".to_owned()) },
     ]
-}
-
-fn exim_lines(directory: &Path, layout: EximLayout) -> (Vec<Setting>, Vec<Setting>) {
-    let options = match layout {
-        EximLayout::Combined => vec![
-            set("tls_advertise_hosts", "*".to_owned()),
-            set("tls_certificate", lookup(directory, "", ".pem", "default.pem")),
-            // Empty: the key is in the same file.
-            set("tls_privatekey", String::new()),
-        ],
-        EximLayout::Split => vec![
-            set("tls_advertise_hosts", "*".to_owned()),
-            set("tls_certificate", lookup(directory, "exim.crt.", "", "exim.crt")),
-            set("tls_privatekey", lookup(directory, "exim.key.", "", "exim.key")),
-        ],
-    };
-    // MAIN_TLS_CERTKEY wins over the other two, all count only where MAIN_TLS_ENABLE is defined
-    // (03_exim4-config_tlsoptions).
-    let mut macros = vec![set("MAIN_TLS_ENABLE", "yes".to_owned())];
-    let names: &[(&str, &str)] = match layout {
-        EximLayout::Combined => &[("MAIN_TLS_CERTKEY", "tls_certificate")],
-        EximLayout::Split => &[
-            ("MAIN_TLS_CERTIFICATE", "tls_certificate"),
-            ("MAIN_TLS_PRIVATEKEY", "tls_privatekey"),
-        ],
-    };
-    for (name, option) in names {
-        let value = options.iter().find(|set| set.name == *option).map(|set| set.value.clone());
-        macros.extend(value.map(|value| set(name, value)));
-    }
-    (options, macros)
-}
-
-/// The file of the SNI, or the default one. Measured with 4.96 in a configuration of one's own
-/// and through Debian's macros, split and unsplit.
-///
-/// The unexpanded text must hold the words `tls_in_sni`, otherwise Exim does not expand again for
-/// the SNI. `dsearch` untaints what it finds and compares letter case, hence `lc`. The guard keeps
-/// names with a slash away from it: those make the lookup fail and the handshake with it. Without
-/// SNI the guard fails as well, so that the first expansion gives the default file.
-fn lookup(directory: &Path, before: &str, after: &str, default: &str) -> String {
-    let default = directory.join(default);
-    let (directory, default) = (directory.display(), default.display());
-    let guard = r"${if match{${lc:$tls_in_sni}}{\N^[a-z0-9][a-z0-9.-]*$\N}";
-    let found = format!(
-        "${{lookup{{{before}${{lc:$tls_in_sni}}{after}}}dsearch,ret=full,filter=file{{{directory}}}\
-         {{$value}}{{{default}}}}}"
-    );
-    format!("{guard}{{{found}}}{{{default}}}}}")
-}
-
-fn exim_stems(layout: EximLayout) -> (&'static str, &'static str) {
-    match layout {
-        EximLayout::Combined => (".pem", ".pem"),
-        EximLayout::Split => ("exim.crt", "exim.key"),
-    }
 }
 
 fn set(name: &str, value: String) -> Setting {
@@ -281,7 +215,7 @@ mod tests {
 
     fn exim(layout: EximLayout) -> Server {
         let (binary, config_file) = (PathBuf::from("exim4"), None);
-        server(Kind::Exim(Exim { binary, config_file, layout, fixed_path: false }))
+        server(Kind::Exim(Exim { binary, config_file, layout, fixed_path: false, lists: true }))
     }
 
     fn postfix() -> Server {

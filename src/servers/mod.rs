@@ -21,6 +21,7 @@ mod listener;
 mod postfix;
 
 pub use dovecot::{DROP_IN, blocks, cost_of_blocks};
+pub use exim::ALT;
 pub use listener::Listener;
 pub use postfix::{SNI_SOURCE, map_identity, map_path, map_suffix};
 
@@ -111,6 +112,8 @@ pub struct Exim {
     pub layout: EximLayout,
     /// Whether `tls_certificate` names a fixed path (no SNI): the server needs a HUP.
     pub fixed_path: bool,
+    /// Whether it looks for a second file of each name: `tls_certificate` is a list.
+    pub lists: bool,
 }
 
 /// What only Dovecot has.
@@ -153,6 +156,8 @@ pub struct Shown {
 pub enum Content {
     /// Key, leaf, chain.
     Combined(CertName, Version),
+    /// The same of two certificates of one name, one behind the other.
+    Two([(CertName, Version); 2]),
     /// The key alone.
     Key(CertName, Version),
     /// Leaf and chain.
@@ -201,7 +206,7 @@ pub struct Want {
     pub part: Part,
     /// What it holds.
     pub content: Content,
-    /// SHA-256 of the bytes it will hold; for a built map: of its source text and of every
+    /// What it will hold (`Sha256::of_content`); for a built map: of its source text and of every
     /// bundle it names (`servers::map_identity`).
     pub identity: Sha256,
     /// Permission bits.
@@ -215,8 +220,8 @@ pub struct Want {
 /// The files `server` wants on disk to show `certificates`, with `default` for clients without
 /// SNI. Pure; the order is the order of installation: what is read at once comes after the files
 /// it names. Entries come from the certificates' own names; a name on two certificates goes to
-/// the one that ends later. A certificate may be there in several versions: a name that a renewal
-/// left out keeps its old one. A `default` that is not among the certificates counts as none.
+/// the one that ends later, and the same holds among the RSA ones beside them. A certificate may be
+/// there in several versions: a name that a renewal left out keeps its old one. A `default` that is not among the certificates counts as none.
 #[must_use]
 pub fn wants(server: &Server, certificates: &[Shown], default: Option<&CertName>) -> Vec<Want> {
     let mut sorted: Vec<&Shown> = certificates.iter().collect();
@@ -324,6 +329,15 @@ impl Want {
     fn combined(server: &Server, name: &str, part: Part, shown: &Shown) -> Self {
         let content = Content::Combined(shown.name.clone(), shown.version);
         Self::new(server, server.directory.join(name), part, content, shown.facts.combined)
+    }
+
+    /// The same with the certificate beside it, where there is one.
+    fn two(server: &Server, name: &str, part: Part, shown: &Shown, beside: Option<&Shown>) -> Self {
+        let Some(beside) = beside else { return Self::combined(server, name, part, shown) };
+        let two = [shown, beside];
+        let content = Content::Two(two.map(|one| (one.name.clone(), one.version)));
+        let identity = Sha256::of_pairs(two.map(|one| one.facts.combined));
+        Self::new(server, server.directory.join(name), part, content, identity)
     }
 
     fn with_mode(mut self, mode: u32) -> Self {

@@ -10,8 +10,8 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use crate::model::{CertName, Sha256, Version};
-use crate::servers::entries::{Entries, Stems};
+use crate::model::{CertName, Hostname, Sha256, Version};
+use crate::servers::entries::{Entries, Stems, beside_default, differs};
 use crate::servers::{Content, Kind, Part, Postfix, Server, Shown, Want, gitignore};
 
 /// The file name of the SNI map's source.
@@ -65,14 +65,17 @@ pub(super) fn wants(
     let stems = Stems::of(certificates);
     let mut wants = stems.wants(server, certificates);
     wants.extend(gitignore(server));
-    let entries = Entries::of(certificates);
+    let entries = Entries::both(certificates);
     let text = sni_text(&server.directory, &entries, &stems);
     // Building the map puts its source in place as well, and before the map: Postfix warns at
     // every open of a map that is older than its source. So the source comes last here, where it
     // is found in place and its file is remembered as it then is.
     wants.extend(built_map(server, postfix, &entries, certificates, text.clone()));
     wants.push(Want::text(server, SNI_SOURCE, text));
-    wants.extend(default.map(|shown| Want::combined(server, "default.pem", Part::Default, shown)));
+    wants.extend(default.map(|shown| {
+        let beside = beside_default(certificates, shown);
+        Want::two(server, "default.pem", Part::Default, shown, beside)
+    }));
     wants
 }
 
@@ -91,7 +94,7 @@ pub(super) fn needs_reload(postfix: &Postfix, part: &Part) -> bool {
 fn built_map(
     server: &Server,
     postfix: &Postfix,
-    entries: &Entries<'_>,
+    (first, beside): &(Entries<'_>, Entries<'_>),
     certificates: &[&Shown],
     text: String,
 ) -> Option<Want> {
@@ -100,10 +103,8 @@ fn built_map(
     }
     let suffix = map_suffix(&postfix.map_type)?;
     let source = server.directory.join(SNI_SOURCE);
-    let named: BTreeSet<(&CertName, Version)> = entries
-        .hosts
-        .values()
-        .chain(entries.wildcards.values())
+    let named: BTreeSet<(&CertName, Version)> = lines_of(first, beside)
+        .flat_map(|(_, shown, beside)| std::iter::once(shown).chain(beside))
         .map(|shown| (&shown.name, shown.version))
         .collect();
     let bundles = certificates
@@ -117,16 +118,34 @@ fn built_map(
     Some(Want::new(server, path, Part::Index, content, identity))
 }
 
-/// Lines of `NAME PATH`, sorted. A wildcard `*.a.test` is `.a.test` to Postfix, which takes it for
-/// every depth below `a.test` (and not for `a.test`): a name two labels below gets this
-/// certificate instead of the default one, and neither covers it.
-fn sni_text(directory: &Path, entries: &Entries<'_>, stems: &Stems<'_>) -> String {
-    let hosts = entries.hosts.iter().map(|(host, shown)| (host.to_string(), *shown));
-    let wildcards = entries.wildcards.iter().map(|(domain, shown)| (format!(".{domain}"), *shown));
-    let mut lines: Vec<String> = hosts
-        .chain(wildcards)
-        .map(|(key, shown)| format!("{key} {}\n", directory.join(stems.pem(shown)).display()))
-        .collect();
+/// The names with their certificate and the one beside it. A wildcard `*.a.test` is `.a.test` to
+/// Postfix, which takes it for every depth below `a.test` (and not for `a.test`): a name two labels
+/// below gets this certificate instead of the default one, and neither covers it.
+fn lines_of<'a>(
+    first: &Entries<'a>,
+    beside: &Entries<'a>,
+) -> impl Iterator<Item = (String, &'a Shown, Option<&'a Shown>)> {
+    let host =
+        |(host, shown): (&&Hostname, &&'a Shown)| (host.to_string(), *shown, beside.find(host));
+    let wildcard = |(domain, shown): (&&Hostname, &&'a Shown)| {
+        (format!(".{domain}"), *shown, beside.wildcards.get(domain).copied())
+    };
+    let all = first.hosts.iter().map(host).chain(first.wildcards.iter().map(wildcard));
+    all.map(|(name, shown, beside)| (name, shown, beside.filter(|beside| differs(shown, beside))))
+}
+
+/// Lines of `NAME PATH`, or `NAME PATH PATH`, sorted: `postmap -F` takes files one behind the other.
+fn sni_text(
+    directory: &Path,
+    (first, beside): &(Entries<'_>, Entries<'_>),
+    stems: &Stems<'_>,
+) -> String {
+    let line = |(name, shown, beside): (String, &Shown, Option<&Shown>)| {
+        let files = std::iter::once(shown).chain(beside);
+        let path = |shown| format!(" {}", directory.join(stems.pem(shown)).display());
+        format!("{name}{}\n", files.map(path).collect::<String>())
+    };
+    let mut lines: Vec<String> = lines_of(first, beside).map(line).collect();
     lines.sort_unstable();
     lines.concat()
 }
@@ -135,7 +154,7 @@ fn sni_text(directory: &Path, entries: &Entries<'_>, stems: &Stems<'_>) -> Strin
 mod tests {
     use super::map_suffix;
     use crate::model::CertName;
-    use crate::servers::entries::samples::{lines, server, two};
+    use crate::servers::entries::samples::{lines, server, three, two};
     use crate::servers::{Content, Kind, Postfix, Server, Shown, Want, wants};
 
     fn postfix(map_type: &str) -> Server {
@@ -171,6 +190,27 @@ shared.x.test /d/mailcert/b.test.pem
         assert_eq!(all[3].content, Content::Text(text.to_owned()));
         let Content::SniMap { source, text: of_map, .. } = &all[2].content else { panic!() };
         assert_eq!((source, of_map.as_str()), (&all[3].path, text));
+    }
+
+    #[test]
+    fn rsa_beside_ecdsa_is_a_second_file_of_a_name_and_a_second_pair_of_the_default() {
+        let all = layout(&postfix("lmdb"), &three());
+        let text = "\
+.b.test /d/mailcert/b.test.pem
+b.test /d/mailcert/b.test.pem
+mail.a.test /d/mailcert/a.test.pem /d/mailcert/a.test.rsa.pem
+mx1.a.test /d/mailcert/a.test.pem /d/mailcert/a.test.rsa.pem
+shared.x.test /d/mailcert/b.test.pem /d/mailcert/a.test.rsa.pem
+";
+        assert_eq!(all[4].content, Content::Text(text.to_owned()));
+        let default = "/d/mailcert/default.pem default 600 pem a.test and a.test.rsa";
+        assert_eq!(lines(&all)[5], default);
+        let mut renewed = three();
+        renewed[1].facts.combined = renewed[0].facts.combined;
+        let other = layout(&postfix("lmdb"), &renewed);
+        for at in [3, 5] {
+            assert_ne!(all[at].identity, other[at].identity, "{}", all[at].path.display());
+        }
     }
 
     #[test]

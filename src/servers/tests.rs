@@ -19,6 +19,7 @@ fn kinds() -> [Kind; 3] {
             config_file: None,
             layout: EximLayout::Combined,
             fixed_path: false,
+            lists: true,
         }),
         Kind::Dovecot(Dovecot { config_file: "/d/dovecot.conf".into(), version: (2, 3) }),
     ]

@@ -111,7 +111,7 @@ fn pairs(directory: &Path) -> Vec<(PathBuf, Option<PathBuf>)> {
         .collect()
 }
 
-/// The pair in one or two files; `None` where a part is missing.
+/// The pair in one or two files; `None` where a part is missing, or there are several.
 fn bundle(chain: &Path, key: Option<&Path>) -> Option<Bundle> {
     let text = read(chain)?;
     let key = match key {
@@ -120,7 +120,8 @@ fn bundle(chain: &Path, key: Option<&Path>) -> Option<Bundle> {
     };
     let key = blocks(&key, |label| label.ends_with("PRIVATE KEY"));
     let chain = blocks(&text, |label| label == "CERTIFICATE");
-    let whole = !key.is_empty() && !chain.is_empty();
+    // What puts several together is made of others that have files of their own.
+    let whole = key.matches("-----BEGIN ").count() == 1 && !chain.is_empty();
     whole.then(|| Bundle { key: PrivateKey::from_pem(key), chain })
 }
 

@@ -162,6 +162,7 @@ mod tests {
             origin: None,
             optional: false,
             sni: Sni::Host,
+            side: None,
             proxy_header: false,
         }
     }

@@ -106,15 +106,20 @@ async fn of_map(server: &Server, postfix: &Postfix) -> Option<Damage> {
     }
     let mut pems: BTreeMap<&str, Option<Zeroizing<String>>> = BTreeMap::new();
     let outdated = lines.iter().find(|(name, path)| {
-        let pem = pems.entry(path).or_insert_with(|| pem(Path::new(path.trim())));
+        let pem = pems.entry(path).or_insert_with(|| pem(path));
         answers.get(name) != pem.as_ref()
     });
     outdated.map(|(name, _)| Damage::Outdated((*name).to_owned()))
 }
 
-fn pem(path: &Path) -> Option<Zeroizing<String>> {
-    let bytes = files::bytes(path)?;
-    Some(joined(std::str::from_utf8(&bytes).ok()?.lines()))
+/// What the map has to answer for a name with these files.
+fn pem(paths: &str) -> Option<Zeroizing<String>> {
+    let mut all = Zeroizing::new(String::new());
+    for path in paths.split_whitespace() {
+        let bytes = files::bytes(Path::new(path))?;
+        all.push_str(&joined(std::str::from_utf8(&bytes).ok()?.lines()));
+    }
+    Some(all)
 }
 
 /// The answers of `postmap -Fq -`: a line `NAME TAB PEM` and the PEM's other lines.

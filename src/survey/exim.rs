@@ -11,7 +11,7 @@ use crate::servers::exim_settings::{
     proxy_option, values, version,
 };
 use crate::servers::hook_in::is_hooked;
-use crate::servers::{Exim, Kind, ServerId};
+use crate::servers::{ALT, Exim, Kind, ServerId};
 use crate::survey::{Asked, elsewhere, from_table, hook, machine, plain, question};
 
 pub(super) async fn ask(
@@ -27,6 +27,7 @@ pub(super) async fn ask(
         layout: layout.unwrap_or_default(),
         // Where it runs elsewhere, nobody knows whether it reads the default file by itself.
         fixed_path: true,
+        lists: true,
     };
     if common.files_only {
         let beside =
@@ -58,8 +59,13 @@ pub(super) async fn ask(
         findings.extend(risk);
     }
     findings.extend(letters_count(&server.id, certificate));
+    let is_hooked = is_hooked(&server, &settings);
+    if let Kind::Exim(exim) = &mut server.kind {
+        // Our own lines do.
+        exim.lists = !is_hooked || certificate.contains(ALT);
+    }
     let asked = Asked {
-        hook: hook(&server, is_hooked(&server, &settings), &file),
+        hook: hook(&server, is_hooked, &file),
         running: pid.is_some(),
         edited_at: machine::newest(&sources(config, &file), &server.directory),
         proxied: Vec::new(),

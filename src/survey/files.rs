@@ -104,7 +104,7 @@ fn same_content(a: &FilePrint, b: &FilePrint) -> bool {
 /// what is larger than anything of ours, and for what cannot be read.
 fn read(path: &Path) -> Option<Sha256> {
     let built = path.extension().is_some_and(|suffix| BUILT.iter().any(|word| suffix == *word));
-    if built { None } else { bytes(path).map(|bytes| Sha256::of(&bytes)) }
+    if built { None } else { bytes(path).map(|bytes| Sha256::of_content(&bytes)) }
 }
 
 /// The bytes of a regular file of ours; `None` for what is larger than anything of ours, and for

@@ -10,7 +10,7 @@ use crate::config::EximLayout;
 use crate::model::{DnsId, Endpoint, Host, Hostname, Inspection, Sha256, Verdict};
 use crate::servers::{Kind, Listener, Server, Shown};
 use crate::verify::judge::facts_of_chain;
-use crate::verify::{Ask, Sni};
+use crate::verify::{Ask, Side, Sni};
 
 /// The hosts of all domains by name, and this machine's addresses.
 #[derive(Clone, Copy, Debug)]
@@ -19,6 +19,14 @@ pub struct Known<'a> {
     pub hosts: &'a BTreeMap<&'a Hostname, &'a Host>,
     /// The addresses.
     pub machine: &'a [IpAddr],
+    /// Whether the server has certificates of two algorithms: then each look offers one.
+    pub two: bool,
+}
+
+/// Whether one of these stands beside another.
+#[must_use]
+pub fn has_two(shown: &[Shown]) -> bool {
+    shown.iter().any(|shown| shown.name.is_beside())
 }
 
 /// One look for every known host of `shown` on every listener of `server`.
@@ -29,11 +37,18 @@ pub fn asks(server: &Server, shown: &Shown, known: Known<'_>) -> Vec<Ask> {
         let host = known.hosts.get(&name).copied();
         for listener in &server.listeners {
             for address in addresses(listener, host, known.machine) {
-                asks.push(ask(&name, host, listener, address, Sni::Host));
+                let side = known.side(shown);
+                asks.push(Ask { side, ..ask(&name, host, listener, address, Sni::Host) });
             }
         }
     }
     asks
+}
+
+impl Known<'_> {
+    fn side(&self, shown: &Shown) -> Option<Side> {
+        Side::of(shown.facts.key_type).filter(|_| self.two)
+    }
 }
 
 /// One look without SNI on every listener of `server`; it must show `default`. A listener that no
@@ -48,7 +63,8 @@ pub fn asks_without_sni(server: &Server, default: &Shown, known: Known<'_>) -> V
             let reached = addresses(listener, host, known.machine).into_iter().next();
             let origin = reached.is_none().then(|| format!("listener of {}", server.id));
             let address = reached.or(listener.address)?;
-            Some(Ask { origin, ..ask(&name, host, listener, address, Sni::None) })
+            let side = known.side(default);
+            Some(Ask { origin, side, ..ask(&name, host, listener, address, Sni::None) })
         })
         .collect()
 }
@@ -153,6 +169,7 @@ fn ask(name: &Hostname, host: Option<&Host>, at: &Listener, address: IpAddr, sni
         origin: None,
         optional: false,
         sni,
+        side: None,
         proxy_header: at.proxy,
     }
 }

@@ -209,11 +209,12 @@ async fn look_where_no_proof_stands(
 ) -> Vec<(String, Option<CertName>, Proof)> {
     let hosts: BTreeMap<&Hostname, &Host> =
         desired.hosts.iter().map(|host| (&host.host, host)).collect();
-    let known = Known { hosts: &hosts, machine: look.machine };
     let wished: BTreeSet<&CertName> = desired.certificates.iter().map(|wish| &wish.name).collect();
     let mut groups: Vec<Group> = Vec::new();
     for (index, asked) in asked.iter().enumerate() {
         let layout = plan::layout(desired, observed, &observed.servers[index], look.now);
+        let two = live::has_two(&layout.shown);
+        let known = Known { hosts: &hosts, machine: look.machine, two };
         let void = voided(&asked.server, &layout, &touched[index]);
         let edited_at = asked.edited_at.as_ref().map(|edits| edits.at);
         let default =

@@ -28,7 +28,7 @@ use std::time::Duration;
 
 use crate::config::Profile;
 use crate::http::Http;
-use crate::model::{Code, Endpoint, Hostname, Stage, Timestamp};
+use crate::model::{Code, Endpoint, Hostname, KeyType, Stage, Timestamp};
 use crate::trust::Roots;
 
 /// One thing that is wrong, before a profile has weighed it.
@@ -72,6 +72,8 @@ pub struct Ask {
     pub optional: bool,
     /// Which server name to send.
     pub sni: Sni,
+    /// The only algorithm to offer, where the server has a certificate of each.
+    pub side: Option<Side>,
     /// Whether the listener wants a PROXY header first: its own settings say so.
     pub proxy_header: bool,
 }
@@ -84,6 +86,27 @@ pub enum Sni {
     Host,
     /// None: what the default certificate is for. The certificate is judged for the host.
     None,
+}
+
+/// The algorithm of a certificate's key, of which a server may have one certificate each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Side {
+    /// ECDSA.
+    Ecdsa,
+    /// RSA.
+    Rsa,
+}
+
+impl Side {
+    /// That of a kind of key; `None` for a kind that mailcert does not make.
+    #[must_use]
+    pub fn of(kind: KeyType) -> Option<Self> {
+        match kind {
+            KeyType::Other => None,
+            kind if kind.is_rsa() => Some(Self::Rsa),
+            _ => Some(Self::Ecdsa),
+        }
+    }
 }
 
 /// How to look.

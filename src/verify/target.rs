@@ -184,6 +184,7 @@ pub fn asks_of_server(host: &Hostname, service: Service, port: u16, at: &[IpAddr
         origin: None,
         optional: false,
         sni: Sni::Host,
+        side: None,
         proxy_header: false,
     };
     if at.is_empty() {

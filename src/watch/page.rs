@@ -212,6 +212,7 @@ mod tests {
         for _ in 0..MOST - 1 {
             silent.push(TcpStream::connect(address).await.unwrap());
         }
-        is(address, "GET / HTTP/1.0\r\n\r\n", "404", "/metrics or /healthz\n").await;
+        let asked = is(address, "GET / HTTP/1.0\r\n\r\n", "404", "/metrics or /healthz\n");
+        tokio::time::timeout(PATIENCE / 2, asked).await.unwrap();
     }
 }

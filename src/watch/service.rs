@@ -86,6 +86,7 @@ mod tests {
             (path.to_str().unwrap().to_owned(), UnixDatagram::bind(&path).unwrap()),
             (format!("@{name}"), UnixDatagram::bind_addr(&by_name).unwrap()),
         ] {
+            socket.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
             let service = Service::new(Some(&at), Some(Duration::from_secs(60)));
             assert_eq!(service.beat(), Some(Duration::from_secs(30)));
             service.ready("waits");

@@ -25,7 +25,7 @@ use futures_util::{StreamExt, stream};
 use mailcert::dns::{Asker, Resolver};
 use mailcert::http::Http;
 use mailcert::issue::{Acme, Book, Listener, Order, issue};
-use mailcert::model::{CertName, Hostname, KeyType, Timestamp};
+use mailcert::model::{CertName, Hostname, KeyType, Keys, Timestamp};
 use mailcert::store::Memory;
 use mailcert::trust::Roots;
 
@@ -56,7 +56,7 @@ impl Ours {
             ca_roots: None,
             contact: Vec::new(),
             agree_to_terms: true,
-            key_type: KeyType::EcdsaP256,
+            keys: Keys::one(KeyType::EcdsaP256),
             reuse_key: false,
             profile: None,
             preferred_chain: None,

@@ -114,40 +114,6 @@ fn a_state_directory_that_others_can_write_is_refused_by_all_that_use_it() {
 }
 
 #[test]
-fn a_feature_to_come_is_one_warning_and_one_finding() {
-    let case = Case::new().whole_config(
-        "[acme]\nagree-to-terms = true\n\
-         key-types = [\"rsa-2048\", \"ecdsa-p256\"]\n[state]\n\
-         directory = \"{dir}/state\"\n[[domain]]\nname = \"example.org\"\n",
-    );
-    let ran = case.run("status");
-    ran.is(expect![[r#"
-        --- stdout
-        no certificate is held yet: `mailcert plan` shows what would be done
-        --- stderr
-        warning: {dir}/mailcert.toml:3:26: `ecdsa-p256` beside `rsa-2048` is not available yet
-          |
-        3 | key-types = ["rsa-2048", "ecdsa-p256"]
-          |                          ^^^^^^^^^^^^ only rsa-2048 is used for now
-        --- exit 3
-    "#]]);
-    let json = case.run("status --json").json();
-    expect![[r#"
-        [
-          {
-            "code": "not-available-yet",
-            "level": "note",
-            "message": "`ecdsa-p256` beside `rsa-2048` is not available yet: only rsa-2048 is used for now",
-            "subject": "{dir}/mailcert.toml:3:26"
-          }
-        ]
-    "#]]
-    .assert_eq(&format!("{:#}\n", json["findings"]));
-    let quiet = case.run("status -q");
-    assert_eq!(quiet.stderr, "", "{quiet:?}");
-}
-
-#[test]
 fn files_the_configuration_names_belong_to_it() {
     let case = Case::new().config("[verify]\nroots = \"{dir}/roots.pem\"\n");
     case.run("status").is(expect![[r#"

@@ -20,7 +20,7 @@ fn the_lines_are_shown_and_not_applied_without_consent() {
         +# tls_certificate = /etc/ssl/snakeoil.pem
         +# The certificates mailcert keeps (mailcert setup --undo takes this back).
         +tls_advertise_hosts = *
-        +tls_certificate = ${if match{${lc:$tls_in_sni}}{\N^[a-z0-9][a-z0-9.-]*$\N}{${lookup{${lc:$tls_in_sni}.pem}dsearch,ret=full,filter=file{{dir}/tls}{$value}{{dir}/tls/default.pem}}}{{dir}/tls/default.pem}}
+        +tls_certificate = ${if match{${lc:$tls_in_sni}}{\N^[a-z0-9][a-z0-9.-]*$\N}{${lookup{${lc:$tls_in_sni}.pem}dsearch,ret=full,filter=file{{dir}/tls}{$value${lookup{${lc:$tls_in_sni}.alt.pem}dsearch,ret=full,filter=file{{dir}/tls}{:$value}{}}}{{dir}/tls/default.pem${if exists{{dir}/tls/default.alt.pem}{:{dir}/tls/default.alt.pem}}}}}{{dir}/tls/default.pem${if exists{{dir}/tls/default.alt.pem}{:{dir}/tls/default.alt.pem}}}}
         +
         what a client without SNI is shown:
           127.0.33.7:25 smtp  before: not looked at  after: the same (no certificate

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mailcert::config::EximLayout;
-use mailcert::model::{Hostname, Timestamp, Why};
+use mailcert::model::{Hostname, KeyType, Keys, Timestamp, Why};
 use mailcert::plan::{Adoptable, Observed};
 
 use super::chance::Chance;
@@ -23,6 +23,8 @@ pub(crate) fn one_domain(hosts: usize) -> (World, Hostname) {
         keep: 2,
         observed: Observed { servers, ..Observed::default() },
         orders: true,
+        keys: Keys::one(KeyType::EcdsaP256),
+        drop_rsa: false,
         reuse_keys: false,
         new_keys: BTreeMap::new(),
         wild: Vec::new(),

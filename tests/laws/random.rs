@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use mailcert::model::{
-    CertName, DnsId, Host, Hostname, KeyType, Owner, Points, Renewal, Sha256, Timestamp, Version,
+    CertName, DnsId, Facts, Host, Hostname, KeyType, Keys, Owner, Points, Renewal, Sha256,
+    Timestamp, Version,
 };
 use mailcert::plan::{Adoptable, FileSeen, Held, HeldVersion, Observed, Pins, Sourced, layout};
 use mailcert::servers::wants;
@@ -45,6 +46,8 @@ pub(crate) fn random(chance: &mut Chance) -> World {
         keep: 1 + chance.below(3),
         observed: Observed { servers: sheet::some(chance, &names), ..Observed::default() },
         orders: !chance.once_in(10),
+        keys: Keys::one(KeyType::EcdsaP256),
+        drop_rsa: false,
         reuse_keys: false,
         new_keys: BTreeMap::new(),
         wild: Vec::new(),
@@ -62,10 +65,43 @@ pub(crate) fn random(chance: &mut Chance) -> World {
         world.limit = 25;
     }
     wait(chance, &mut world, &names);
+    stand_beside(&mut world);
     lay_files(chance, &mut world);
     choose_keys(&mut world);
     let_go(&mut world);
     world
+}
+
+/// In some worlds RSA is shown, beside others or alone, wanted or not; by a chance of its own.
+fn stand_beside(world: &mut World) {
+    let versions = world.observed.held.iter().map(|held| held.versions.len());
+    let chance = &mut Chance::of((versions.sum::<usize>() + 64 * world.hosts.len()) as u64);
+    if chance.once_in(2) {
+        return;
+    }
+    world.keys.beside = chance.once_in(2).then_some(KeyType::Rsa2048);
+    let mut beside = Vec::new();
+    for held in &mut world.observed.held {
+        let name = held.name.beside();
+        match (chance.below(4), name) {
+            (0, Some(_)) => {
+                held.versions.iter_mut().for_each(|own| own.facts.key_type = KeyType::Rsa2048);
+            }
+            (1, Some(name)) => {
+                let rsa = |own: &HeldVersion| {
+                    let number = 2_000 + 16 * beside.len() as u64 + u64::from(own.version.0);
+                    let (names, from) = (own.facts.names.clone(), own.facts.not_before);
+                    let facts =
+                        Facts { key_type: KeyType::Rsa2048, ..facts(number, names, from, 90) };
+                    HeldVersion { facts, told: None, ..own.clone() }
+                };
+                let versions = held.versions.iter().map(rsa).collect();
+                beside.push(Held { name, versions });
+            }
+            _ => {}
+        }
+    }
+    world.observed.held.extend(beside);
 }
 
 /// Which keys are used again or replaced, and whether a wildcard is wanted, by a chance of its own: the worlds stay what they are.

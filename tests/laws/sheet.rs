@@ -57,7 +57,7 @@ pub(crate) fn postfix(tlsproxy: bool) -> Seen {
 
 pub(crate) fn exim(layout: EximLayout, fixed_path: bool) -> Seen {
     let binary = PathBuf::from("/usr/sbin/exim4");
-    let kind = Kind::Exim(Exim { binary, config_file: None, layout, fixed_path });
+    let kind = Kind::Exim(Exim { binary, config_file: None, layout, fixed_path, lists: true });
     server("exim", kind, Service::Smtp)
 }
 

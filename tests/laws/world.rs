@@ -5,15 +5,15 @@ use std::path::Path;
 use std::time::Duration;
 
 use mailcert::model::{
-    Because, CertName, Challenge, DnsId, Facts, Host, Hostname, KeyHash, KeyType, NextKey, Points,
-    Service, Sha256, Timestamp, Version, Ways, Why,
+    Because, CertName, Challenge, DnsId, Facts, Host, Hostname, KeyHash, KeyType, Keys, NextKey,
+    Points, Service, Sha256, Timestamp, Version, Ways, Why,
 };
 use mailcert::plan::{
     Action, Desired, Fate, FileSeen, Having, Held, HeldVersion, Hook, Mode, Observed, Plan, Seen,
-    Step, Wild, Wish, layout, let_go, must_stay, opens_anew, plan, shown_everywhere,
-    version_to_show, wishes,
+    Step, Wild, Wish, dropped, layout, let_go, must_stay, opens_anew, plan, shown_everywhere,
+    version_to_show, wishes, with_those_beside,
 };
-use mailcert::servers::{Kind, Part, ServerId, needs_reload, wants};
+use mailcert::servers::{Kind, Part, ServerId, Shown, needs_reload, wants};
 
 use super::chance::Chance;
 
@@ -36,6 +36,8 @@ pub(crate) struct World {
     pub(crate) observed: Observed,
     /// Whether the CA may be asked.
     pub(crate) orders: bool,
+    pub(crate) keys: Keys,
+    pub(crate) drop_rsa: bool,
     pub(crate) reuse_keys: bool,
     pub(crate) new_keys: BTreeMap<CertName, Version>,
     /// Wildcards that are wanted.
@@ -60,7 +62,8 @@ impl World {
             fails: refused.contains(&DnsId::Wildcard(domain.clone())),
         };
         let wild: Vec<Wild> = self.wild.iter().map(wild).collect();
-        wishes(hosts, &self.domains, &wild, having, self.limit)
+        let wishes = wishes(hosts, &self.domains, &wild, having, self.limit);
+        with_those_beside(wishes, &self.keys, held, self.drop_rsa)
     }
 
     pub(crate) fn desired(&self) -> Desired {
@@ -69,8 +72,10 @@ impl World {
         let certificates = self.wishes(&self.hosts);
         let Observed { held, sourced, pins, .. } = &self.observed;
         let having = Having { held, sourced, pins, now: self.now };
+        let mut let_go = let_go(&certificates, &self.hosts, &having, &self.let_go);
+        let_go.extend(dropped(&certificates, &self.keys, &having, self.drop_rsa));
         Desired {
-            let_go: let_go(&certificates, &self.hosts, &having, &self.let_go),
+            let_go,
             hosts: self.hosts.clone(),
             certificates,
             orders: self.orders,
@@ -78,7 +83,8 @@ impl World {
                 listed: imap.map(|host| (host.host.clone(), Challenge::Dns01)).collect(),
                 rest: (Challenge::Http01, Because::Rest),
             },
-            key_type: KeyType::EcdsaP256,
+            keys: self.keys,
+            drop_rsa: self.drop_rsa,
             reuse_keys: self.reuse_keys,
             new_keys: self.new_keys.clone(),
             keep: self.keep,
@@ -146,7 +152,10 @@ impl World {
         let mut works = BTreeSet::new();
         for seen in &self.observed.servers {
             let shown = layout(&desired, &self.observed, seen, self.now).shown;
-            for wish in &desired.certificates {
+            // What stands beside another is not found without that.
+            let first = |name: &CertName| !name.is_beside();
+            let shown: Vec<_> = shown.into_iter().filter(|own| first(&own.name)).collect();
+            for wish in desired.certificates.iter().filter(|wish| first(&wish.name)) {
                 let hosts = self.hosts_of(wish);
                 for host in hosts.filter(|host| self.is_promised(seen, host)) {
                     let mut good = shown.iter().filter(|shown| shown.facts.valid_at(self.now));
@@ -157,6 +166,48 @@ impl World {
             }
         }
         works
+    }
+
+    /// Every wanted host that a server shows an RSA certificate within its dates for, to which the
+    /// host belongs and that is good.
+    pub(crate) fn shows_rsa(&self) -> BTreeSet<(ServerId, Hostname)> {
+        let desired = self.desired();
+        let mut rsa = BTreeSet::new();
+        for seen in &self.observed.servers {
+            for wish in &desired.certificates {
+                let hosts = self.hosts_of(wish).filter(|host| self.is_promised(seen, host));
+                let is_its =
+                    |own: &Shown| own.name == wish.name && !self.is_bad(&own.name, own.version);
+                let hosts = hosts.filter(|host| self.shows_rsa_for(seen, host, &is_its));
+                rsa.extend(hosts.map(|host| (seen.id().clone(), host.clone())));
+            }
+        }
+        rsa
+    }
+
+    /// Whether a server still shows one for a host, whichever.
+    pub(crate) fn still_shows_rsa(&self, id: &ServerId, host: &Hostname) -> bool {
+        let mut servers = self.observed.servers.iter();
+        servers.any(|seen| seen.id() == id && self.shows_rsa_for(seen, host, &|_| true))
+    }
+
+    fn shows_rsa_for(&self, seen: &Seen, host: &Hostname, counts: &dyn Fn(&Shown) -> bool) -> bool {
+        layout(&self.desired(), &self.observed, seen, self.now).shown.iter().any(|own| {
+            let works = own.facts.covers(host) && own.facts.valid_at(self.now);
+            works && own.facts.key_type.is_rsa() && counts(own)
+        })
+    }
+
+    fn is_bad(&self, name: &CertName, version: Version) -> bool {
+        let held = self.observed.held.iter().filter(|held| held.name == *name);
+        let mut versions = held.flat_map(|held| &held.versions);
+        versions.any(|own| own.version == version && own.is_bad())
+    }
+
+    /// Whether something that is no regular file lies where a server's files belong.
+    pub(crate) fn is_blocked(&self) -> bool {
+        let mut files = self.observed.servers.iter().flat_map(|seen| seen.files.values());
+        files.any(|file| matches!(file, FileSeen::Other(_)))
     }
 
     /// The hosts that a wish names, and those that a wildcard of it stands for.
@@ -183,7 +234,9 @@ impl World {
     pub(crate) fn named(&self) -> Vec<Hostname> {
         let wishes = self.wishes(&self.hosts);
         let is_place = |held: &&Held| {
-            held.name.owner().is_none() || wishes.iter().any(|wish| wish.name == held.name)
+            let of_others = held.name.owner().is_some();
+            !held.name.is_beside()
+                && (!of_others || wishes.iter().any(|wish| wish.name == held.name))
         };
         let newest = |held: &Held| held.versions.iter().rev().find(|own| !own.is_bad()).cloned();
         let ids = self
@@ -248,13 +301,21 @@ impl World {
 
     fn act(&mut self, step: &Step, desired: &Desired) -> bool {
         match &step.action {
-            Action::Issue { certificate, names, reuse_key, next_key, .. } => {
-                return self.issue(certificate, names, (*reuse_key, *next_key));
+            Action::Issue { certificate, names, reuse_key, next_key, key_type, .. } => {
+                return self.issue(certificate, names, (*reuse_key, *next_key, *key_type));
             }
-            Action::MakeKey { certificate } => {
+            Action::Beside { certificate, version } => {
+                let first = certificate.first().expect("beside another");
+                let held = self.observed.held.iter().filter(|held| held.name == first);
+                let mut versions = held.flat_map(|held| &held.versions);
+                let kept = versions.find(|own| own.version == *version).expect("a held version");
+                let facts = kept.facts.clone();
+                self.keep(certificate, facts);
+            }
+            Action::MakeKey { certificate, key_type } => {
                 self.issued += 1;
                 let key = Sha256::of(format!("next {}", self.issued).as_bytes());
-                let next = NextKey { key, key_type: desired.key_type, made: self.now };
+                let next = NextKey { key, key_type: *key_type, made: self.now };
                 self.observed.rollover.next.insert(certificate.clone(), next);
             }
             Action::Publish { owner, ttl, add, remove, .. } => {
@@ -338,7 +399,7 @@ impl World {
         &mut self,
         name: &CertName,
         names: &[DnsId],
-        (reuse, next): (Option<Version>, Option<KeyHash>),
+        (reuse, next, key_type): (Option<Version>, Option<KeyHash>, KeyType),
     ) -> bool {
         let refused: BTreeSet<_> =
             names.iter().filter(|name| self.dead.contains(name.domain())).cloned().collect();
@@ -361,7 +422,7 @@ impl World {
             return false;
         }
         self.issued += 1;
-        let mut facts = facts(self.issued, names, self.now, 90);
+        let mut facts = Facts { key_type, ..facts(self.issued, names, self.now, 90) };
         let held = self.observed.held.iter().find(|held| held.name == *name);
         let old = held.into_iter().flat_map(|held| &held.versions);
         if let Some(old) = old.into_iter().find(|old| Some(old.version) == reuse) {

@@ -32,11 +32,24 @@ pub(crate) fn openssl(
     sni: Option<&str>,
     name: &str,
 ) -> Result<String, String> {
+    openssl_with(&[], world, address, (port, starttls), sni, name)
+}
+
+/// The same for a client with further options.
+pub(crate) fn openssl_with(
+    options: &[&str],
+    world: &World,
+    address: Ipv4Addr,
+    (port, starttls): (u16, Option<&str>),
+    sni: Option<&str>,
+    name: &str,
+) -> Result<String, String> {
     let roots = world.path("roots.pem");
     let peer = format!("{address}:{port}");
     let mut arguments = vec!["s_client", "-connect", &peer, "-verify_return_error", "-ign_eof"];
     arguments.extend(["-verify_hostname", name, "-CAfile", text(&roots)]);
     arguments.extend(["-no-CApath", "-no-CAstore"]);
+    arguments.extend(options);
     arguments.extend(sni.iter().flat_map(|sni| ["-servername", sni]));
     arguments.extend(sni.is_none().then_some("-noservername"));
     arguments.extend(starttls.iter().flat_map(|protocol| ["-starttls", protocol]));

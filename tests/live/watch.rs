@@ -23,6 +23,8 @@ fn what_is_damaged_on_a_server_is_mended_without_a_hand() {
     let measured = world.path("watch.prom");
     let watch = world.spawn(&["watch", "--metrics", text(&measured)]);
     until("the first look", || measured.exists());
+    // What changes during a look is seen at its end.
+    sleep(Duration::from_secs(2));
     let files: BTreeMap<PathBuf, Vec<u8>> =
         keys(&world).into_iter().map(|path| (path.clone(), fs::read(path).unwrap())).collect();
     assert!(files.len() > 8, "{:?}", files.keys());

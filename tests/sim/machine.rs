@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use mailcert::model::{
-    CertName, Clock, DnsId, Facts, Host, Hostname, KeyType, Mark, Points, Sha256, Timestamp,
+    CertName, Clock, DnsId, Facts, Host, Hostname, KeyType, Keys, Mark, Points, Sha256, Timestamp,
     Version, Ways, Why,
 };
 use mailcert::plan::{
@@ -164,7 +164,8 @@ impl<'a> Machine<'a> {
             hosts: Vec::new(),
             orders: true,
             ways: Ways::default(),
-            key_type: KeyType::EcdsaP256,
+            keys: Keys::one(KeyType::EcdsaP256),
+            drop_rsa: false,
             reuse_keys: false,
             new_keys: BTreeMap::new(),
             keep: 3,

@@ -11,6 +11,8 @@ use crate::world::{World, daemons::run, text};
 pub(crate) enum Layout {
     /// `exim.crt.NAME` and `exim.key.NAME` behind `if exists`, as the web tells since 2020.
     Split,
+    /// The same with a second file of each name behind the first.
+    Lists,
     /// One `NAME.pem` each, looked up with dsearch.
     Combined,
     /// Debian's own, with the certificate it makes up.
@@ -21,7 +23,7 @@ impl Layout {
     /// The word for it in mailcert's configuration.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
-            Self::Split => "split",
+            Self::Split | Self::Lists => "split",
             Self::Combined | Self::Debian(_) => "combined",
         }
     }
@@ -33,6 +35,18 @@ impl Layout {
                     let (option, kind) = words.split_once(' ').expect("two words");
                     let file = format!("{tls}/exim.{kind}");
                     format!("tls_{option} = ${{if exists{{{file}.${{tls_sni}}}}{{{file}.${{tls_sni}}}}{{{file}}}}}\n")
+                })
+                .concat(),
+            Self::Lists => ["certificate crt", "privatekey key"]
+                .map(|words| {
+                    let (option, kind) = words.split_once(' ').expect("two words");
+                    let file = format!("{tls}/exim.{kind}");
+                    let second = |first: &str| {
+                        format!("{first}${{if exists{{{first}.alt}}{{:{first}.alt}}}}")
+                    };
+                    let own = format!("{file}.${{lc:$tls_in_sni}}");
+                    let (some, none) = (second(&own), second(&file));
+                    format!("tls_{option} = ${{if exists{{{own}}}{{{some}}}{{{none}}}}}\n")
                 })
                 .concat(),
             Self::Combined => format!(
@@ -153,7 +167,7 @@ plain:
 fn self_signed(world: &World, layout: Layout) -> Vec<(&'static str, String)> {
     let (chain, key) = (world.read("snakeoil.pem"), world.read("snakeoil.key"));
     match layout {
-        Layout::Split => vec![("exim.crt", chain), ("exim.key", key)],
+        Layout::Split | Layout::Lists => vec![("exim.crt", chain), ("exim.key", key)],
         Layout::Combined => vec![("default.pem", key + &chain)],
         Layout::Debian(_) => vec![],
     }

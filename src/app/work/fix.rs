@@ -159,7 +159,7 @@ mod tests {
     #[test]
     fn a_port_where_a_server_listens_and_nobody_gets_through_is_behind_a_firewall() {
         let (binary, layout) = ("/usr/sbin/exim4".into(), EximLayout::Combined);
-        let exim = Exim { binary, config_file: None, layout, fixed_path: false };
+        let exim = Exim { binary, config_file: None, layout, fixed_path: false, lists: true };
         let mut server = server(Kind::Exim(exim), "/d");
         let (port, service, proxy) = (25, crate::model::Service::Smtp, false);
         server.listeners = vec![Listener { address: None, port, service, proxy }];

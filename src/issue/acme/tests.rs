@@ -25,7 +25,7 @@ use notes::Notes;
 use super::{Acme, Directory, persistent_value};
 use crate::http::Http;
 use crate::issue::{Ca, Refusal, Solver, Wanted};
-use crate::model::{DnsId, KeyType, Timestamp};
+use crate::model::{DnsId, KeyType, Keys, Timestamp};
 use crate::store::Entry;
 
 /// A CA whose answers are literal: `path` to `status headers body`; CA stands for its URL.
@@ -82,7 +82,7 @@ impl Mock {
             ca_roots: None,
             contact: Vec::new(),
             agree_to_terms: true,
-            key_type: KeyType::EcdsaP256,
+            keys: Keys::one(KeyType::EcdsaP256),
             reuse_key: false,
             profile: None,
             preferred_chain: None,

@@ -42,14 +42,17 @@ impl<'s, 'a> Desk<'s, 'a> {
             let good = scene.choice(held).filter(|good| {
                 is_good(good, scene.now) && newest.is_some_and(|new| new.version == good.version)
             });
-            if let Some(good) = good.filter(|_| !taken.contains(&held.name)) {
+            let is_aside = !taken.contains(&held.name) && !held.name.is_beside();
+            if let Some(good) = good.filter(|_| is_aside) {
                 aside.extend(good.facts.names.iter().filter(|id| !id.is_wildcard()));
             }
         }
         taken.extend(scene.observed.held.iter().map(|held| &held.name));
-        let wishes = scene.desired.certificates.iter();
+        let wishes = scene.desired.certificates.iter().filter(|wish| !wish.name.is_beside());
         let homes = wishes.flat_map(|wish| wish.names.iter().map(|host| (host, &wish.name)));
-        let waits = scene.observed.refused.iter().filter_map(|(name, hosts)| {
+        // What fails beside another holds up nothing of that.
+        let refused = scene.observed.refused.iter().filter(|(name, _)| !name.is_beside());
+        let waits = refused.filter_map(|(name, hosts)| {
             let until = scene.blocked(name)?;
             Some(hosts.iter().map(move |host| (host, (name, until))))
         });
@@ -72,7 +75,8 @@ impl<'s, 'a> Desk<'s, 'a> {
         let hosts = named.filter(|id| !id.is_wildcard());
         // Where a wildcard is to stand for a host, others may show it already.
         let shown_beside = |host: &DnsId| {
-            let mut others = scene.observed.held.iter().filter(|other| other.name != wish.name);
+            let others = scene.observed.held.iter().filter(|other| other.name != wish.name);
+            let mut others = others.filter(|other| !other.name.is_beside());
             !self.homes.contains_key(host) && others.any(|other| covers(&other, host))
         };
         hosts
@@ -110,8 +114,9 @@ impl<'s, 'a> Desk<'s, 'a> {
             scene.choice(held).filter(|_| mends).or(newest)
         });
         self.note_key_type(wish, base, draft);
-        let names: Vec<DnsId> =
-            wish.names.iter().filter(|name| !self.is_aside(name, base)).cloned().collect();
+        let beside = wish.name.is_beside();
+        let here = |name: &&DnsId| beside || !self.is_aside(name, base);
+        let names: Vec<DnsId> = wish.names.iter().filter(here).cloned().collect();
         let names = self.not_refused_elsewhere(wish, names, base, draft);
         let asked = !names.is_empty() && held.is_some_and(|held| scene.wants_new_key(held));
         let because = self.need(&wish.name, &names, base);
@@ -129,7 +134,9 @@ impl<'s, 'a> Desk<'s, 'a> {
             return None;
         }
         let mut names = names;
-        names.extend(held.into_iter().flat_map(|held| self.not_yet_elsewhere(wish, held)));
+        if !beside {
+            names.extend(held.into_iter().flat_map(|held| self.not_yet_elsewhere(wish, held)));
+        }
         let full = Order { certificate: wish.name.clone(), names, because };
         match scene.blocked(&wish.name).or_else(|| self.kept_from_all(&full)) {
             Some(until) => {
@@ -210,8 +217,7 @@ impl<'s, 'a> Desk<'s, 'a> {
             Some(Reason::Due(facts.not_after))
         } else if !missing.is_empty() {
             Some(Reason::Missing(missing))
-        } else if facts.key_type != self.scene.desired.key_type && self.may_roll(name, names, facts)
-        {
+        } else if facts.key_type != self.scene.key_type(name) && self.may_roll(name, names, facts) {
             Some(Reason::KeyType)
         } else {
             None
@@ -250,6 +256,9 @@ impl<'s, 'a> Desk<'s, 'a> {
         let is_refused = |name: &DnsId| refused.is_some_and(|names| names.contains(name));
         let rest: Vec<_> = full.names.iter().filter(|name| !is_refused(name)).cloned().collect();
         let works = shown.or(base).filter(|base| base.facts.valid_at(scene.now));
+        // Beside another there is no third: after the last call a dead name goes from there.
+        let beside = full.certificate.is_beside();
+        let works = works.filter(|base| !beside || last_call(&base.facts) > scene.now);
         let keeps =
             |name: &&DnsId| is_refused(name) && works.is_some_and(|base| base.facts.carries(name));
         let partial = match works.filter(|_| full.names.iter().any(|name| keeps(&name))) {
@@ -278,6 +287,9 @@ impl<'s, 'a> Desk<'s, 'a> {
         draft: &mut Draft,
     ) -> Option<Order> {
         let scene = self.scene;
+        if beside.is_beside() {
+            return None;
+        }
         let late = last_call(&base.facts) <= scene.now;
         draft.look_again_after(last_call(&base.facts), scene.now);
         let (taken, given) = (&self.taken, &self.given);
@@ -308,7 +320,7 @@ impl<'s, 'a> Desk<'s, 'a> {
     /// Says so where TLSA keeps a key of another kind than is configured.
     fn note_key_type(&self, wish: &Wish, base: Option<&HeldVersion>, draft: &mut Draft) {
         let Some(base) = base else { return };
-        let wanted: KeyType = self.scene.desired.key_type;
+        let wanted: KeyType = self.scene.key_type(&wish.name);
         if base.facts.key_type != wanted && self.scene.guard.pins(&base.facts) {
             let message = format!(
                 "the key of {} stays {} although {wanted} is configured, because TLSA records \

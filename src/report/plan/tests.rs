@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use expect_test::expect;
 
 use super::{outcomes_json, outcomes_text, plan_json, plan_text};
-use crate::model::{Because, CertName, Challenge, Code, DnsId, Finding, Sha256, Timestamp, Ways};
+use crate::model::{
+    Because, CertName, Challenge, Code, DnsId, Finding, KeyType, Sha256, Timestamp, Ways,
+};
 use crate::plan::{Action, Fate, Instead, Outcome, Passed, Plan, Reason, Step};
 use crate::servers::{Part, ServerId};
 
@@ -23,7 +25,8 @@ fn example() -> Plan {
     let ways = hosts.iter().map(|host| ways.of(host)).collect();
     let (certificate, names) = (name.clone(), hosts.clone());
     let (reuse_key, next_key, ca) = (None, None, None);
-    let issue = Action::Issue { certificate, names, ways, reuse_key, next_key, ca };
+    let key_type = KeyType::EcdsaP256;
+    let issue = Action::Issue { certificate, names, ways, reuse_key, next_key, key_type, ca };
     let part = Part::Certificate(name.clone());
     let install = Action::Install { server: server.clone(), part, version: None };
     let index = Action::Install { server: server.clone(), part: Part::Index, version: None };
@@ -202,7 +205,8 @@ fn records_to_publish_stand_in_lines_that_can_be_pasted() {
         by_hand,
     };
     let step = |action, because| Step { action, because, needs: Vec::new() };
-    let make = Action::MakeKey { certificate: certificate.clone() };
+    let key_type = KeyType::EcdsaP256;
+    let make = Action::MakeKey { certificate: certificate.clone(), key_type };
     let steps = vec![
         step(make, Reason::KeyType),
         step(publish(true), Reason::NextKey),

@@ -256,6 +256,7 @@ mod tests {
             config_file: None,
             layout: crate::config::EximLayout::Combined,
             fixed_path: false,
+            lists: true,
         };
         at(Kind::Exim(exim), address, port)
     }

@@ -3,7 +3,7 @@
 use super::*;
 use crate::dns::Zone;
 use crate::model::DnsId;
-use crate::model::{KeyType, Version};
+use crate::model::{KeyType, Keys, Version};
 use crate::plan::{HeldVersion, Wish};
 use crate::store::Memory;
 
@@ -183,7 +183,8 @@ async fn nobody_is_asked_for_hosts_of_which_nothing_changes() {
         ways: crate::model::Ways::default(),
         reuse_keys: false,
         new_keys: BTreeMap::new(),
-        key_type: KeyType::EcdsaP256,
+        keys: Keys::one(KeyType::EcdsaP256),
+        drop_rsa: false,
         keep: 2,
         let_go: BTreeSet::new(),
         prove_every: Duration::from_secs(60),

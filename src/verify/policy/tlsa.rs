@@ -251,6 +251,7 @@ fn again(look: &Inspection) -> Ask {
         origin: look.origin.clone(),
         optional: false,
         sni: Sni::Host,
+        side: None,
         proxy_header: false,
     }
 }

@@ -12,7 +12,7 @@ use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, Signa
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
 use crate::model::{Code, Stage};
-use crate::verify::{Fault, judge};
+use crate::verify::{Fault, Side, judge};
 
 /// The most certificates whose key is tried.
 const MOST: usize = 4;
@@ -66,10 +66,21 @@ impl Capture {
     }
 }
 
-/// A configuration for one handshake: no resumption, which would hide the certificate.
-pub(super) fn config(capture: &Arc<Capture>, sni: bool) -> Result<ClientConfig, Box<Fault>> {
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let verifier = Verifier { capture: Arc::clone(capture), provider: Arc::clone(&provider) };
+/// A configuration for one handshake: no resumption, which would hide the certificate. Of the
+/// algorithms all are offered, or those of one side.
+pub(super) fn config(
+    capture: &Arc<Capture>,
+    sni: bool,
+    side: Option<Side>,
+) -> Result<ClientConfig, Box<Fault>> {
+    let mut provider = rustls::crypto::aws_lc_rs::default_provider();
+    let other = side.map(|side| if side == Side::Rsa { "_ECDSA_" } else { "_RSA_" });
+    provider.cipher_suites.retain(|suite| {
+        let name = format!("{:?}", suite.suite());
+        other.is_none_or(|other| !name.contains(other))
+    });
+    let provider = Arc::new(provider);
+    let verifier = Verifier { capture: Arc::clone(capture), provider: Arc::clone(&provider), side };
     let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|error| {
@@ -89,6 +100,7 @@ pub(super) fn config(capture: &Arc<Capture>, sni: bool) -> Result<ClientConfig, 
 struct Verifier {
     capture: Arc<Capture>,
     provider: Arc<CryptoProvider>,
+    side: Option<Side>,
 }
 
 impl ServerCertVerifier for Verifier {
@@ -129,8 +141,15 @@ impl ServerCertVerifier for Verifier {
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
+        let mut schemes = self.provider.signature_verification_algorithms.supported_schemes();
+        schemes.retain(|scheme| self.side.is_none_or(|side| is_of(*scheme, side)));
+        schemes
     }
+}
+
+fn is_of(scheme: SignatureScheme, side: Side) -> bool {
+    let name = format!("{scheme:?}");
+    name.starts_with(if side == Side::Rsa { "RSA_" } else { "ECDSA_" })
 }
 
 /// Notes that the server asked, and has nothing to show.

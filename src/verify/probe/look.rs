@@ -16,7 +16,7 @@ use super::capture::{Capture, config};
 use super::tap::Tap;
 use crate::model::{Code, Hostname, Service, Stage, Tls, TlsMode};
 use crate::verify::starttls::{Dialogue, Heard, Move, proxy};
-use crate::verify::{Ask, Fault, Sni, visible};
+use crate::verify::{Ask, Fault, Side, Sni, visible};
 
 /// Connecting takes at most this long.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -57,6 +57,8 @@ pub(super) struct Aim<'a> {
     /// The name that is sent, if one is.
     pub(super) host: &'a Hostname,
     pub(super) sni: bool,
+    /// The only algorithm to offer.
+    pub(super) side: Option<Side>,
     /// Whether a PROXY header goes first.
     pub(super) proxy: bool,
     /// How long the server may say nothing before its greeting; `None`: until the deadline.
@@ -66,7 +68,7 @@ pub(super) struct Aim<'a> {
 impl<'a> Aim<'a> {
     /// Where an endpoint is looked at; `None` if it has no address.
     pub(super) fn of(ask: &'a Ask) -> Option<Self> {
-        let Ask { endpoint, connect, sni, proxy_header, .. } = ask;
+        let Ask { endpoint, connect, sni, side, proxy_header, .. } = ask;
         let address = endpoint.address.map(|address| SocketAddr::new(address, endpoint.port));
         Some(Self {
             to: connect.or(address)?,
@@ -74,6 +76,7 @@ impl<'a> Aim<'a> {
             mode: endpoint.service.tls_mode(),
             host: &endpoint.host,
             sni: *sni == Sni::Host,
+            side: *side,
             proxy: *proxy_header,
             patience: None,
         })
@@ -165,7 +168,7 @@ impl<'a> Talk<'a> {
         let aim = self.aim;
         let name = ServerName::try_from(aim.host.to_string())
             .map_err(|_| Box::new(Fault::new(Code::HandshakeFailed, Stage::Handshake)))?;
-        let config = Arc::new(config(&self.capture, aim.sni)?);
+        let config = Arc::new(config(&self.capture, aim.sni, aim.side)?);
         let connecting = tokio_rustls::TlsConnector::from(config).connect(name, tap);
         connecting
             .into_fallible()

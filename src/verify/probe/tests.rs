@@ -210,6 +210,7 @@ pub(super) fn ask(to: SocketAddr, service: Service) -> Ask {
         origin: None,
         optional: false,
         sni: crate::verify::Sni::Host,
+        side: None,
         proxy_header: false,
     }
 }

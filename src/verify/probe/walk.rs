@@ -184,6 +184,7 @@ mod tests {
             origin: None,
             optional: false,
             sni: Sni::Host,
+            side: None,
             proxy_header: false,
         }
     }

@@ -71,6 +71,7 @@ async fn first(machine: &Machine) {
         places: Vec::new(),
         only: Vec::new(),
         new_keys: BTreeMap::new(),
+        drop_rsa: false,
         now: began,
         tell: &|_| {},
         stop: &AtomicBool::new(false),

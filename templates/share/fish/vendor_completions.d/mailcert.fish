@@ -116,6 +116,7 @@ complete -c mailcert -n "__fish_mailcert_using_subcommand plan" -l color -d 'Whe
 always\t'Even into a file or pipe'
 never\t'Not at all'"
 complete -c mailcert -n "__fish_mailcert_using_subcommand plan" -l fresh -d 'Ask the DNS and the servers anew, however fresh their last answers are'
+complete -c mailcert -n "__fish_mailcert_using_subcommand plan" -l drop-rsa -d 'Show RSA certificates no longer, where `key-types` does not ask for them'
 complete -c mailcert -n "__fish_mailcert_using_subcommand plan" -l json -d 'Short for --format json'
 complete -c mailcert -n "__fish_mailcert_using_subcommand plan" -s v -l verbose -d 'Say more, in the answer and on stderr; twice for everything'
 complete -c mailcert -n "__fish_mailcert_using_subcommand plan" -s q -l quiet -d 'Say nothing on stderr but errors'
@@ -134,6 +135,7 @@ complete -c mailcert -n "__fish_mailcert_using_subcommand run" -l color -d 'Whet
 always\t'Even into a file or pipe'
 never\t'Not at all'"
 complete -c mailcert -n "__fish_mailcert_using_subcommand run" -l dry-run -d 'Do as `plan` does: show what is to be done, change nothing'
+complete -c mailcert -n "__fish_mailcert_using_subcommand run" -l drop-rsa -d 'Show RSA certificates no longer, where `key-types` does not ask for them'
 complete -c mailcert -n "__fish_mailcert_using_subcommand run" -l strict -d 'Fail for what is wrong elsewhere, too: a broken domain, a backup MX'
 complete -c mailcert -n "__fish_mailcert_using_subcommand run" -l json -d 'Short for --format json'
 complete -c mailcert -n "__fish_mailcert_using_subcommand run" -s v -l verbose -d 'Say more, in the answer and on stderr; twice for everything'
@@ -159,6 +161,7 @@ always\t'Even into a file or pipe'
 never\t'Not at all'"
 complete -c mailcert -n "__fish_mailcert_using_subcommand fix" -l yes -d 'Apply the hook-in lines of `setup` where they are missing, and reload a server though an edit of yours takes effect with it, without a question'
 complete -c mailcert -n "__fish_mailcert_using_subcommand fix" -l dry-run -d 'Verify and show what would be done; change nothing'
+complete -c mailcert -n "__fish_mailcert_using_subcommand fix" -l drop-rsa -d 'Show RSA certificates no longer, where `key-types` does not ask for them'
 complete -c mailcert -n "__fish_mailcert_using_subcommand fix" -l strict -d 'Fail for what is wrong elsewhere, too: a broken domain, a backup MX'
 complete -c mailcert -n "__fish_mailcert_using_subcommand fix" -l agree-to-terms -d 'Agree to the terms of the CA, those of https://letsencrypt.org/repository/'
 complete -c mailcert -n "__fish_mailcert_using_subcommand fix" -l json -d 'Short for --format json'
