@@ -29,7 +29,8 @@ complete -c mailcert -n "__fish_mailcert_needs_command" -l format -d 'How the an
 json\t'One JSON object'
 jsonl\t'JSON lines: verify writes one for each endpoint as it is done, and a last one that sums up'
 prometheus\t'verify, run, fix, rollback, status: text for the Prometheus textfile collector'
-nagios\t'verify: one line and the exit codes of Nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN'"
+nagios\t'verify: one line and the exit codes of Nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN'
+html\t'status: a page to look at, in one file'"
 complete -c mailcert -n "__fish_mailcert_needs_command" -l color -d 'Whether the answer is coloured' -r -f -a "auto\t'On a terminal that can, unless NO_COLOR is set'
 always\t'Even into a file or pipe'
 never\t'Not at all'"
@@ -77,7 +78,8 @@ complete -c mailcert -n "__fish_mailcert_using_subcommand verify" -l format -d '
 json\t'One JSON object'
 jsonl\t'JSON lines: verify writes one for each endpoint as it is done, and a last one that sums up'
 prometheus\t'verify, run, fix, rollback, status: text for the Prometheus textfile collector'
-nagios\t'verify: one line and the exit codes of Nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN'"
+nagios\t'verify: one line and the exit codes of Nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN'
+html\t'status: a page to look at, in one file'"
 complete -c mailcert -n "__fish_mailcert_using_subcommand verify" -l color -d 'Whether the answer is coloured' -r -f -a "auto\t'On a terminal that can, unless NO_COLOR is set'
 always\t'Even into a file or pipe'
 never\t'Not at all'"
@@ -96,7 +98,8 @@ complete -c mailcert -n "__fish_mailcert_using_subcommand discover" -l format -d
 json\t'One JSON object'
 jsonl\t'JSON lines: verify writes one for each endpoint as it is done, and a last one that sums up'
 prometheus\t'verify, run, fix, rollback, status: text for the Prometheus textfile collector'
-nagios\t'verify: one line and the exit codes of Nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN'"
+nagios\t'verify: one line and the exit codes of Nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN'
+html\t'status: a page to look at, in one file'"
 complete -c mailcert -n "__fish_mailcert_using_subcommand discover" -l color -d 'Whether the answer is coloured' -r -f -a "auto\t'On a terminal that can, unless NO_COLOR is set'
 always\t'Even into a file or pipe'
 never\t'Not at all'"
@@ -109,7 +112,8 @@ complete -c mailcert -n "__fish_mailcert_using_subcommand plan" -l format -d 'Ho
 json\t'One JSON object'
 jsonl\t'JSON lines: verify writes one for each endpoint as it is done, and a last one that sums up'
 prometheus\t'verify, run, fix, rollback, status: text for the Prometheus textfile collector'
-nagios\t'verify: one line and the exit codes of Nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN'"
+nagios\t'verify: one line and the exit codes of Nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN'
+html\t'status: a page to look at, in one file'"
 complete -c mailcert -n "__fish_mailcert_using_subcommand plan" -l color -d 'Whether the answer is coloured' -r -f -a "auto\t'On a terminal that can, unless NO_COLOR is set'
 always\t'Even into a file or pipe'
 never\t'Not at all'"
@@ -127,7 +131,8 @@ complete -c mailcert -n "__fish_mailcert_using_subcommand run" -l format -d 'How
 json\t'One JSON object'
 jsonl\t'JSON lines: verify writes one for each endpoint as it is done, and a last one that sums up'
 prometheus\t'verify, run, fix, rollback, status: text for the Prometheus textfile collector'
-nagios\t'verify: one line and the exit codes of Nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN'"
+nagios\t'verify: one line and the exit codes of Nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN'
+html\t'status: a page to look at, in one file'"
 complete -c mailcert -n "__fish_mailcert_using_subcommand run" -l color -d 'Whether the answer is coloured' -r -f -a "auto\t'On a terminal that can, unless NO_COLOR is set'
 always\t'Even into a file or pipe'
 never\t'Not at all'"
@@ -151,7 +156,8 @@ complete -c mailcert -n "__fish_mailcert_using_subcommand fix" -l format -d 'How
 json\t'One JSON object'
 jsonl\t'JSON lines: verify writes one for each endpoint as it is done, and a last one that sums up'
 prometheus\t'verify, run, fix, rollback, status: text for the Prometheus textfile collector'
-nagios\t'verify: one line and the exit codes of Nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN'"
+nagios\t'verify: one line and the exit codes of Nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN'
+html\t'status: a page to look at, in one file'"
 complete -c mailcert -n "__fish_mailcert_using_subcommand fix" -l color -d 'Whether the answer is coloured' -r -f -a "auto\t'On a terminal that can, unless NO_COLOR is set'
 always\t'Even into a file or pipe'
 never\t'Not at all'"
@@ -173,7 +179,8 @@ complete -c mailcert -n "__fish_mailcert_using_subcommand setup" -l format -d 'H
 json\t'One JSON object'
 jsonl\t'JSON lines: verify writes one for each endpoint as it is done, and a last one that sums up'
 prometheus\t'verify, run, fix, rollback, status: text for the Prometheus textfile collector'
-nagios\t'verify: one line and the exit codes of Nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN'"
+nagios\t'verify: one line and the exit codes of Nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN'
+html\t'status: a page to look at, in one file'"
 complete -c mailcert -n "__fish_mailcert_using_subcommand setup" -l color -d 'Whether the answer is coloured' -r -f -a "auto\t'On a terminal that can, unless NO_COLOR is set'
 always\t'Even into a file or pipe'
 never\t'Not at all'"
@@ -190,7 +197,8 @@ complete -c mailcert -n "__fish_mailcert_using_subcommand watch" -l format -d 'H
 json\t'One JSON object'
 jsonl\t'JSON lines: verify writes one for each endpoint as it is done, and a last one that sums up'
 prometheus\t'verify, run, fix, rollback, status: text for the Prometheus textfile collector'
-nagios\t'verify: one line and the exit codes of Nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN'"
+nagios\t'verify: one line and the exit codes of Nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN'
+html\t'status: a page to look at, in one file'"
 complete -c mailcert -n "__fish_mailcert_using_subcommand watch" -l color -d 'Whether the answer is coloured' -r -f -a "auto\t'On a terminal that can, unless NO_COLOR is set'
 always\t'Even into a file or pipe'
 never\t'Not at all'"
@@ -204,7 +212,8 @@ complete -c mailcert -n "__fish_mailcert_using_subcommand status" -l format -d '
 json\t'One JSON object'
 jsonl\t'JSON lines: verify writes one for each endpoint as it is done, and a last one that sums up'
 prometheus\t'verify, run, fix, rollback, status: text for the Prometheus textfile collector'
-nagios\t'verify: one line and the exit codes of Nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN'"
+nagios\t'verify: one line and the exit codes of Nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN'
+html\t'status: a page to look at, in one file'"
 complete -c mailcert -n "__fish_mailcert_using_subcommand status" -l color -d 'Whether the answer is coloured' -r -f -a "auto\t'On a terminal that can, unless NO_COLOR is set'
 always\t'Even into a file or pipe'
 never\t'Not at all'"
@@ -218,7 +227,8 @@ complete -c mailcert -n "__fish_mailcert_using_subcommand history" -l format -d 
 json\t'One JSON object'
 jsonl\t'JSON lines: verify writes one for each endpoint as it is done, and a last one that sums up'
 prometheus\t'verify, run, fix, rollback, status: text for the Prometheus textfile collector'
-nagios\t'verify: one line and the exit codes of Nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN'"
+nagios\t'verify: one line and the exit codes of Nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN'
+html\t'status: a page to look at, in one file'"
 complete -c mailcert -n "__fish_mailcert_using_subcommand history" -l color -d 'Whether the answer is coloured' -r -f -a "auto\t'On a terminal that can, unless NO_COLOR is set'
 always\t'Even into a file or pipe'
 never\t'Not at all'"
@@ -231,7 +241,8 @@ complete -c mailcert -n "__fish_mailcert_using_subcommand check" -l format -d 'H
 json\t'One JSON object'
 jsonl\t'JSON lines: verify writes one for each endpoint as it is done, and a last one that sums up'
 prometheus\t'verify, run, fix, rollback, status: text for the Prometheus textfile collector'
-nagios\t'verify: one line and the exit codes of Nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN'"
+nagios\t'verify: one line and the exit codes of Nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN'
+html\t'status: a page to look at, in one file'"
 complete -c mailcert -n "__fish_mailcert_using_subcommand check" -l color -d 'Whether the answer is coloured' -r -f -a "auto\t'On a terminal that can, unless NO_COLOR is set'
 always\t'Even into a file or pipe'
 never\t'Not at all'"
@@ -244,7 +255,8 @@ complete -c mailcert -n "__fish_mailcert_using_subcommand init" -l format -d 'Ho
 json\t'One JSON object'
 jsonl\t'JSON lines: verify writes one for each endpoint as it is done, and a last one that sums up'
 prometheus\t'verify, run, fix, rollback, status: text for the Prometheus textfile collector'
-nagios\t'verify: one line and the exit codes of Nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN'"
+nagios\t'verify: one line and the exit codes of Nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN'
+html\t'status: a page to look at, in one file'"
 complete -c mailcert -n "__fish_mailcert_using_subcommand init" -l color -d 'Whether the answer is coloured' -r -f -a "auto\t'On a terminal that can, unless NO_COLOR is set'
 always\t'Even into a file or pipe'
 never\t'Not at all'"
@@ -260,7 +272,8 @@ complete -c mailcert -n "__fish_mailcert_using_subcommand rollback" -l format -d
 json\t'One JSON object'
 jsonl\t'JSON lines: verify writes one for each endpoint as it is done, and a last one that sums up'
 prometheus\t'verify, run, fix, rollback, status: text for the Prometheus textfile collector'
-nagios\t'verify: one line and the exit codes of Nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN'"
+nagios\t'verify: one line and the exit codes of Nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN'
+html\t'status: a page to look at, in one file'"
 complete -c mailcert -n "__fish_mailcert_using_subcommand rollback" -l color -d 'Whether the answer is coloured' -r -f -a "auto\t'On a terminal that can, unless NO_COLOR is set'
 always\t'Even into a file or pipe'
 never\t'Not at all'"
@@ -312,7 +325,8 @@ complete -c mailcert -n "__fish_mailcert_using_subcommand revoke" -l format -d '
 json\t'One JSON object'
 jsonl\t'JSON lines: verify writes one for each endpoint as it is done, and a last one that sums up'
 prometheus\t'verify, run, fix, rollback, status: text for the Prometheus textfile collector'
-nagios\t'verify: one line and the exit codes of Nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN'"
+nagios\t'verify: one line and the exit codes of Nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN'
+html\t'status: a page to look at, in one file'"
 complete -c mailcert -n "__fish_mailcert_using_subcommand revoke" -l color -d 'Whether the answer is coloured' -r -f -a "auto\t'On a terminal that can, unless NO_COLOR is set'
 always\t'Even into a file or pipe'
 never\t'Not at all'"
@@ -328,7 +342,8 @@ complete -c mailcert -n "__fish_mailcert_using_subcommand account" -l format -d 
 json\t'One JSON object'
 jsonl\t'JSON lines: verify writes one for each endpoint as it is done, and a last one that sums up'
 prometheus\t'verify, run, fix, rollback, status: text for the Prometheus textfile collector'
-nagios\t'verify: one line and the exit codes of Nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN'"
+nagios\t'verify: one line and the exit codes of Nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN'
+html\t'status: a page to look at, in one file'"
 complete -c mailcert -n "__fish_mailcert_using_subcommand account" -l color -d 'Whether the answer is coloured' -r -f -a "auto\t'On a terminal that can, unless NO_COLOR is set'
 always\t'Even into a file or pipe'
 never\t'Not at all'"
@@ -342,7 +357,8 @@ complete -c mailcert -n "__fish_mailcert_using_subcommand explain" -l format -d 
 json\t'One JSON object'
 jsonl\t'JSON lines: verify writes one for each endpoint as it is done, and a last one that sums up'
 prometheus\t'verify, run, fix, rollback, status: text for the Prometheus textfile collector'
-nagios\t'verify: one line and the exit codes of Nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN'"
+nagios\t'verify: one line and the exit codes of Nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN'
+html\t'status: a page to look at, in one file'"
 complete -c mailcert -n "__fish_mailcert_using_subcommand explain" -l color -d 'Whether the answer is coloured' -r -f -a "auto\t'On a terminal that can, unless NO_COLOR is set'
 always\t'Even into a file or pipe'
 never\t'Not at all'"
@@ -356,7 +372,8 @@ complete -c mailcert -n "__fish_mailcert_using_subcommand completions" -l format
 json\t'One JSON object'
 jsonl\t'JSON lines: verify writes one for each endpoint as it is done, and a last one that sums up'
 prometheus\t'verify, run, fix, rollback, status: text for the Prometheus textfile collector'
-nagios\t'verify: one line and the exit codes of Nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN'"
+nagios\t'verify: one line and the exit codes of Nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN'
+html\t'status: a page to look at, in one file'"
 complete -c mailcert -n "__fish_mailcert_using_subcommand completions" -l color -d 'Whether the answer is coloured' -r -f -a "auto\t'On a terminal that can, unless NO_COLOR is set'
 always\t'Even into a file or pipe'
 never\t'Not at all'"
@@ -369,7 +386,8 @@ complete -c mailcert -n "__fish_mailcert_using_subcommand man" -l format -d 'How
 json\t'One JSON object'
 jsonl\t'JSON lines: verify writes one for each endpoint as it is done, and a last one that sums up'
 prometheus\t'verify, run, fix, rollback, status: text for the Prometheus textfile collector'
-nagios\t'verify: one line and the exit codes of Nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN'"
+nagios\t'verify: one line and the exit codes of Nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN'
+html\t'status: a page to look at, in one file'"
 complete -c mailcert -n "__fish_mailcert_using_subcommand man" -l color -d 'Whether the answer is coloured' -r -f -a "auto\t'On a terminal that can, unless NO_COLOR is set'
 always\t'Even into a file or pipe'
 never\t'Not at all'"
