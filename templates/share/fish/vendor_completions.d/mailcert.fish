@@ -288,7 +288,8 @@ complete -c mailcert -n "__fish_mailcert_using_subcommand hold" -l format -d 'Ho
 json\t'One JSON object'
 jsonl\t'JSON lines: verify writes one for each endpoint as it is done, and a last one that sums up'
 prometheus\t'verify, run, fix, rollback, status: text for the Prometheus textfile collector'
-nagios\t'verify: one line and the exit codes of Nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN'"
+nagios\t'verify: one line and the exit codes of Nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN'
+html\t'status: a page to look at, in one file'"
 complete -c mailcert -n "__fish_mailcert_using_subcommand hold" -l color -d 'Whether the answer is coloured' -r -f -a "auto\t'On a terminal that can, unless NO_COLOR is set'
 always\t'Even into a file or pipe'
 never\t'Not at all'"
@@ -302,7 +303,8 @@ complete -c mailcert -n "__fish_mailcert_using_subcommand release" -l format -d 
 json\t'One JSON object'
 jsonl\t'JSON lines: verify writes one for each endpoint as it is done, and a last one that sums up'
 prometheus\t'verify, run, fix, rollback, status: text for the Prometheus textfile collector'
-nagios\t'verify: one line and the exit codes of Nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN'"
+nagios\t'verify: one line and the exit codes of Nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN'
+html\t'status: a page to look at, in one file'"
 complete -c mailcert -n "__fish_mailcert_using_subcommand release" -l color -d 'Whether the answer is coloured' -r -f -a "auto\t'On a terminal that can, unless NO_COLOR is set'
 always\t'Even into a file or pipe'
 never\t'Not at all'"
