@@ -19,6 +19,7 @@ pub mod notice;
 mod plan;
 mod policies;
 pub mod prometheus;
+mod rehearsal;
 mod revoked;
 mod setup;
 mod status;
@@ -44,6 +45,7 @@ pub use check::{ServerRow, hook_word};
 pub use hosts::{HostRow, PersistRow};
 pub use json::json;
 pub use plan::{reason_text, step_text};
+pub use rehearsal::{Rehearsal, RehearsalRow};
 pub use revoked::Revoked;
 pub use setup::{ChangeRow, ListenerRow, Showing, listeners_text};
 pub use status::{CertificateRow, RenewBecause};
@@ -104,6 +106,8 @@ pub enum Body {
         /// Whether all is as wanted.
         ok: bool,
     },
+    /// `run --staging`.
+    Rehearsal(Rehearsal),
     /// `status`: every certificate held.
     Status(Vec<CertificateRow>),
     /// `check`: every mail server, configured or found.
@@ -263,6 +267,7 @@ pub fn human(report: &Report, detail: Detail) -> String {
             }
             text
         }
+        Body::Rehearsal(rehearsal) => rehearsal::text(rehearsal),
         Body::Status(certificates) => status::text(certificates),
         Body::Check(servers) => check::text(servers),
         Body::Revoked(revoked) => revoked::text(revoked),
