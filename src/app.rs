@@ -64,6 +64,7 @@ pub fn main() -> ExitCode {
 fn no_such_format(command: &Command, format: Format) -> Failure {
     let (word, who) = match format {
         Format::Nagios => ("nagios", "`mailcert verify --format nagios` has it"),
+        Format::Html => ("html", "`mailcert status --format html` has it: a page to look at"),
         _ => ("prometheus", "verify, run, fix, rollback and status have it; a dry run is a plan"),
     };
     let name = command.name();

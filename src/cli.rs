@@ -115,6 +115,8 @@ pub enum Format {
     Prometheus,
     /// verify: one line and the exit codes of Nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN
     Nagios,
+    /// status: a page to look at, in one file
+    Html,
 }
 
 /// Whether the answer is coloured.
@@ -201,6 +203,7 @@ impl Command {
         match (format, self) {
             (Format::Human | Format::Json | Format::Jsonl, _) => true,
             (Format::Nagios, command) => matches!(command, Self::Verify(_)),
+            (Format::Html, command) => matches!(command, Self::Status),
             (Format::Prometheus, Self::Run(run)) => !run.dry_run,
             (Format::Prometheus, Self::Fix(fix)) => !fix.dry_run,
             (Format::Prometheus, command) => {
@@ -217,7 +220,10 @@ const MAIN_EXAMPLES: &str = "Examples:
 Exit codes: 0 all is well, 1 something is wrong, 2 usage or configuration error,
 3 there is work to do, 4 something could not be tested, 5 another one is at work";
 
-const STATUS_EXAMPLES: &str = "Asks nobody: what is shown was seen by the last run.
+const STATUS_EXAMPLES: &str = "Examples:
+  mailcert status --format html > status.html   a page to look at, in one file
+
+Asks nobody: what is shown was seen by the last run.
 Exits 0 if all is well, 3 if there is work to do.";
 
 const CHECK_EXAMPLES: &str =
@@ -278,6 +284,7 @@ mod tests {
             "mailcert fix example.org mx.example.org --yes",
             "mailcert setup --undo --yes",
             "mailcert status",
+            "mailcert status --format html",
             "mailcert history",
             "mailcert history mx.example.org -n 5",
             "mailcert check --format human",

@@ -22,6 +22,7 @@ mod wait;
 mod wanted;
 
 pub use event::Event;
+pub use published::last_seen;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;

@@ -66,6 +66,11 @@ impl Output {
         self.format != Format::Human
     }
 
+    /// Whether a page is to be written.
+    pub(super) fn is_page(&self) -> bool {
+        self.format == Format::Html
+    }
+
     /// Whether what is right is wanted, too.
     pub(super) fn is_verbose(&self) -> bool {
         self.detail == Detail::Verbose
@@ -118,6 +123,14 @@ impl Output {
             page.measured(text);
         }
         written
+    }
+
+    /// The page.
+    ///
+    /// # Errors
+    /// [`Failure::Work`] when it cannot be written.
+    pub(super) fn page(&self, page: &report::Page<'_>) -> Result<(), Failure> {
+        print_with(|stdout| page.write(stdout)).map(|_| ())
     }
 
     fn told(&self, report: &Report) -> Result<(), Failure> {

@@ -1,12 +1,14 @@
 //! `status` and `check`: what is held, and whether the configuration is right.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::app::session::Session;
-use crate::app::{Failure, Output, challenges, forwarding};
+use crate::app::{Failure, Output, challenges, environment, forwarding};
+use crate::flow;
 use crate::model::{Code, DnsId, Finding, Hostname, Level, Mark, Verdict};
 use crate::plan::{self, Held, HeldVersion, Hook};
-use crate::report::{Body, CertificateRow, RenewBecause, Report, ServerRow, hook_word};
+use crate::report::{Body, CertificateRow, Page, RenewBecause, Report, ServerRow, hook_word};
 use crate::store::{Diary, Store};
 use crate::survey::{self, Asked};
 
@@ -14,30 +16,67 @@ use crate::survey::{self, Asked};
 pub(super) fn status(
     session: &Session,
     output: &Output,
-    mut findings: Vec<Finding>,
+    findings: Vec<Finding>,
 ) -> Result<u8, Failure> {
-    let kept = session.store.certificates().map_err(Failure::store)?;
-    let diary = session.store.diary().map_err(Failure::store)?;
-    findings.extend(kept.iter().flat_map(survey::damaged));
-    findings.extend(diary.waits.values().flat_map(|wait| wait.findings.iter().cloned()));
-    // Until it has answered, whether or not it may be asked again by now.
-    let asked = session.config.authorities().map(|ca| Mark::of(&ca.directory));
-    let holds = asked.filter_map(|ca| diary.holds.get(&ca));
-    findings.extend(holds.flat_map(|hold| hold.findings.iter().cloned()));
-    let seen = seen(&diary);
-    let rows: Vec<CertificateRow> = survey::held(&kept, &diary)
-        .iter()
-        .filter_map(|held| certificate(held, &seen, (session, &diary)))
-        .collect();
-    let due = rows.iter().any(|row| {
-        row.renew_at <= session.now
-            || row.shown_by.is_empty()
-            || row.verdict == Some(Verdict::Refused)
-    });
-    let failed = findings.iter().any(|finding| finding.level == Level::Fail);
-    let work = due || failed || rows.is_empty() || !diary.owed.is_empty();
-    output.answer(&Report::new("status", Body::Status(rows), findings))?;
-    Ok(if work { 3 } else { 0 })
+    let held = Remembered::of(session, findings)?;
+    let code = if held.is_work(session) { 3 } else { 0 };
+    match output.is_page() {
+        true => held.on_page(session, |page| output.page(page))?,
+        false => output.answer(&Report::new("status", Body::Status(held.rows), held.findings))?,
+    }
+    Ok(code)
+}
+
+/// What store and diary say.
+struct Remembered {
+    rows: Vec<CertificateRow>,
+    findings: Vec<Finding>,
+    diary: Arc<Diary>,
+}
+
+impl Remembered {
+    fn of(session: &Session, mut findings: Vec<Finding>) -> Result<Self, Failure> {
+        let kept = session.store.certificates().map_err(Failure::store)?;
+        let diary = session.store.diary().map_err(Failure::store)?;
+        findings.extend(kept.iter().flat_map(survey::damaged));
+        findings.extend(diary.waits.values().flat_map(|wait| wait.findings.iter().cloned()));
+        // Until it has answered, whether or not it may be asked again by now.
+        let asked = session.config.authorities().map(|ca| Mark::of(&ca.directory));
+        let holds = asked.filter_map(|ca| diary.holds.get(&ca));
+        findings.extend(holds.flat_map(|hold| hold.findings.iter().cloned()));
+        let seen = seen(&diary);
+        let rows: Vec<CertificateRow> = survey::held(&kept, &diary)
+            .iter()
+            .filter_map(|held| certificate(held, &seen, (session, &diary)))
+            .collect();
+        Ok(Self { rows, findings, diary })
+    }
+
+    fn is_work(&self, session: &Session) -> bool {
+        let due = self.rows.iter().any(|row| {
+            row.renew_at <= session.now
+                || row.shown_by.is_empty()
+                || row.verdict == Some(Verdict::Refused)
+        });
+        let failed = self.findings.iter().any(|finding| finding.level == Level::Fail);
+        due || failed || self.rows.is_empty() || !self.diary.owed.is_empty()
+    }
+
+    /// All of it, with what every endpoint showed.
+    fn on_page<T>(&self, session: &Session, write: impl FnOnce(&Page<'_>) -> T) -> T {
+        let (endpoints, machine) = (flow::last_seen(&self.diary), environment::machine());
+        let mut findings = self.findings.clone();
+        findings.sort();
+        findings.dedup();
+        write(&Page {
+            machine: &machine,
+            at: session.now,
+            certificates: &self.rows,
+            endpoints: &endpoints,
+            owed: self.diary.owed.keys().map(String::as_str).collect(),
+            findings: &findings,
+        })
+    }
 }
 
 /// What the diary last saw of each certificate, by server.

@@ -62,6 +62,18 @@ pub(super) async fn served_here(
     Ok(served.into_values().collect())
 }
 
+/// What was last seen of everything served here, each endpoint once; nobody is asked.
+#[must_use]
+pub fn last_seen(diary: &Diary) -> Vec<Arc<Inspection>> {
+    let servers = diary.proofs.keys().map(|(server, _)| server.as_str());
+    let mut served = proved(diary, &servers.filter(|server| *server != PUBLISHED).collect());
+    let beside = diary.proofs.get(&(PUBLISHED.to_owned(), None));
+    for seen in beside.iter().flat_map(|proof| &proof.inspections) {
+        served.entry(place(seen)).or_insert_with(|| Arc::clone(seen));
+    }
+    served.into_values().collect()
+}
+
 /// Whether the listener that answers there wants a PROXY header first.
 fn wants_header(ask: &Ask, servers: &[Server]) -> bool {
     let mut listeners = servers.iter().flat_map(|server| &server.listeners);

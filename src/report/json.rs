@@ -90,7 +90,8 @@ impl serde_json::ser::Formatter for Plain {
     }
 }
 
-fn is_plain(c: char) -> bool {
+/// Whether it stands as it is whatever shows it.
+pub(super) fn is_plain(c: char) -> bool {
     if c.is_ascii() { !c.is_ascii_control() } else { c.is_alphanumeric() }
 }
 

@@ -1,5 +1,5 @@
 //! One serializable value; a renderer is `fn(&Report) -> String`, or for JSON what a serializer
-//! writes as it walks. Nothing is printed here.
+//! writes as it walks, as the page of `status` is written. Nothing is printed here.
 //!
 //! The JSON form is an interface (its field names are those of the structs here); the human form
 //! is for a terminal of 80 columns and needs no colour.
@@ -16,6 +16,7 @@ pub mod jsonl;
 mod local;
 pub mod nagios;
 pub mod notice;
+mod page;
 mod plan;
 mod policies;
 pub mod prometheus;
@@ -44,6 +45,7 @@ pub use batch::{Counts, Kept, Noted, Stopped};
 pub use check::{ServerRow, hook_word};
 pub use hosts::{HostRow, PersistRow};
 pub use json::json;
+pub use page::Page;
 pub use plan::{reason_text, step_text};
 pub use rehearsal::{Rehearsal, RehearsalRow};
 pub use revoked::Revoked;

@@ -251,6 +251,8 @@ fn each_wrong_combination_has_its_own_hint() {
         "plan --format nagios",
         "check --format prometheus",
         "run --dry-run --format prometheus",
+        "verify --format html example.org",
+        "watch --format html",
         "plan --json --format human",
         "plan -v -q",
     ] {
@@ -341,6 +343,16 @@ fn each_wrong_combination_has_its_own_hint() {
         $ mailcert run --dry-run --format prometheus
         error: run has no --format prometheus here; expected human, json or jsonl
           = help: verify, run, fix, rollback and status have it; a dry run is a plan
+        => 2
+
+        $ mailcert verify --format html example.org
+        error: verify has no --format html here; expected human, json or jsonl
+          = help: `mailcert status --format html` has it: a page to look at
+        => 2
+
+        $ mailcert watch --format html
+        error: watch has no --format html here; expected human, json or jsonl
+          = help: `mailcert status --format html` has it: a page to look at
         => 2
 
         $ mailcert plan --json --format human

@@ -32,6 +32,7 @@ mod new_key;
 mod notify;
 mod nowhere;
 mod others;
+mod page;
 mod plan;
 mod policy;
 mod profile;

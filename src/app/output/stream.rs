@@ -28,7 +28,7 @@ impl<'a> Stream<'a> {
     /// [`Failure::Work`] when it cannot be written.
     pub(in crate::app) fn put(&mut self, look: &Inspection) -> Result<Reader, Failure> {
         let text = match self.output.format {
-            Format::Human | Format::Nagios => return Ok(Reader::There),
+            Format::Human | Format::Nagios | Format::Html => return Ok(Reader::There),
             Format::Prometheus => {
                 self.exposition.add(look);
                 return Ok(Reader::There);
@@ -50,7 +50,7 @@ impl<'a> Stream<'a> {
     pub(in crate::app) fn end(self, report: &Report) -> Result<(), Failure> {
         let Body::Verify(verified) = &report.body else { return Ok(()) };
         let text = match self.output.format {
-            Format::Human => self.output.for_people(report),
+            Format::Human | Format::Html => self.output.for_people(report),
             Format::Nagios => nagios::line(verified),
             Format::Prometheus => {
                 let write = |stdout: &mut dyn Write| self.exposition.write(verified, stdout);

@@ -29,7 +29,8 @@ complete -c mailcert -n "__fish_mailcert_needs_command" -l format -d 'How the an
 json\t'One JSON object'
 jsonl\t'JSON lines: verify writes one for each endpoint as it is done, and a last one that sums up'
 prometheus\t'verify, run, fix, rollback, status: text for the Prometheus textfile collector'
-nagios\t'verify: one line and the exit codes of Nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN'"
+nagios\t'verify: one line and the exit codes of Nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN'
+html\t'status: a page to look at, in one file'"
 complete -c mailcert -n "__fish_mailcert_needs_command" -l color -d 'Whether the answer is coloured' -r -f -a "auto\t'On a terminal that can, unless NO_COLOR is set'
 always\t'Even into a file or pipe'
 never\t'Not at all'"
@@ -75,7 +76,8 @@ complete -c mailcert -n "__fish_mailcert_using_subcommand verify" -l format -d '
 json\t'One JSON object'
 jsonl\t'JSON lines: verify writes one for each endpoint as it is done, and a last one that sums up'
 prometheus\t'verify, run, fix, rollback, status: text for the Prometheus textfile collector'
-nagios\t'verify: one line and the exit codes of Nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN'"
+nagios\t'verify: one line and the exit codes of Nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN'
+html\t'status: a page to look at, in one file'"
 complete -c mailcert -n "__fish_mailcert_using_subcommand verify" -l color -d 'Whether the answer is coloured' -r -f -a "auto\t'On a terminal that can, unless NO_COLOR is set'
 always\t'Even into a file or pipe'
 never\t'Not at all'"
@@ -94,7 +96,8 @@ complete -c mailcert -n "__fish_mailcert_using_subcommand discover" -l format -d
 json\t'One JSON object'
 jsonl\t'JSON lines: verify writes one for each endpoint as it is done, and a last one that sums up'
 prometheus\t'verify, run, fix, rollback, status: text for the Prometheus textfile collector'
-nagios\t'verify: one line and the exit codes of Nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN'"
+nagios\t'verify: one line and the exit codes of Nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN'
+html\t'status: a page to look at, in one file'"
 complete -c mailcert -n "__fish_mailcert_using_subcommand discover" -l color -d 'Whether the answer is coloured' -r -f -a "auto\t'On a terminal that can, unless NO_COLOR is set'
 always\t'Even into a file or pipe'
 never\t'Not at all'"
@@ -107,7 +110,8 @@ complete -c mailcert -n "__fish_mailcert_using_subcommand plan" -l format -d 'Ho
 json\t'One JSON object'
 jsonl\t'JSON lines: verify writes one for each endpoint as it is done, and a last one that sums up'
 prometheus\t'verify, run, fix, rollback, status: text for the Prometheus textfile collector'
-nagios\t'verify: one line and the exit codes of Nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN'"
+nagios\t'verify: one line and the exit codes of Nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN'
+html\t'status: a page to look at, in one file'"
 complete -c mailcert -n "__fish_mailcert_using_subcommand plan" -l color -d 'Whether the answer is coloured' -r -f -a "auto\t'On a terminal that can, unless NO_COLOR is set'
 always\t'Even into a file or pipe'
 never\t'Not at all'"
@@ -125,7 +129,8 @@ complete -c mailcert -n "__fish_mailcert_using_subcommand run" -l format -d 'How
 json\t'One JSON object'
 jsonl\t'JSON lines: verify writes one for each endpoint as it is done, and a last one that sums up'
 prometheus\t'verify, run, fix, rollback, status: text for the Prometheus textfile collector'
-nagios\t'verify: one line and the exit codes of Nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN'"
+nagios\t'verify: one line and the exit codes of Nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN'
+html\t'status: a page to look at, in one file'"
 complete -c mailcert -n "__fish_mailcert_using_subcommand run" -l color -d 'Whether the answer is coloured' -r -f -a "auto\t'On a terminal that can, unless NO_COLOR is set'
 always\t'Even into a file or pipe'
 never\t'Not at all'"
@@ -150,7 +155,8 @@ complete -c mailcert -n "__fish_mailcert_using_subcommand fix" -l format -d 'How
 json\t'One JSON object'
 jsonl\t'JSON lines: verify writes one for each endpoint as it is done, and a last one that sums up'
 prometheus\t'verify, run, fix, rollback, status: text for the Prometheus textfile collector'
-nagios\t'verify: one line and the exit codes of Nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN'"
+nagios\t'verify: one line and the exit codes of Nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN'
+html\t'status: a page to look at, in one file'"
 complete -c mailcert -n "__fish_mailcert_using_subcommand fix" -l color -d 'Whether the answer is coloured' -r -f -a "auto\t'On a terminal that can, unless NO_COLOR is set'
 always\t'Even into a file or pipe'
 never\t'Not at all'"
@@ -172,7 +178,8 @@ complete -c mailcert -n "__fish_mailcert_using_subcommand setup" -l format -d 'H
 json\t'One JSON object'
 jsonl\t'JSON lines: verify writes one for each endpoint as it is done, and a last one that sums up'
 prometheus\t'verify, run, fix, rollback, status: text for the Prometheus textfile collector'
-nagios\t'verify: one line and the exit codes of Nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN'"
+nagios\t'verify: one line and the exit codes of Nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN'
+html\t'status: a page to look at, in one file'"
 complete -c mailcert -n "__fish_mailcert_using_subcommand setup" -l color -d 'Whether the answer is coloured' -r -f -a "auto\t'On a terminal that can, unless NO_COLOR is set'
 always\t'Even into a file or pipe'
 never\t'Not at all'"
@@ -189,7 +196,8 @@ complete -c mailcert -n "__fish_mailcert_using_subcommand watch" -l format -d 'H
 json\t'One JSON object'
 jsonl\t'JSON lines: verify writes one for each endpoint as it is done, and a last one that sums up'
 prometheus\t'verify, run, fix, rollback, status: text for the Prometheus textfile collector'
-nagios\t'verify: one line and the exit codes of Nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN'"
+nagios\t'verify: one line and the exit codes of Nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN'
+html\t'status: a page to look at, in one file'"
 complete -c mailcert -n "__fish_mailcert_using_subcommand watch" -l color -d 'Whether the answer is coloured' -r -f -a "auto\t'On a terminal that can, unless NO_COLOR is set'
 always\t'Even into a file or pipe'
 never\t'Not at all'"
@@ -203,7 +211,8 @@ complete -c mailcert -n "__fish_mailcert_using_subcommand status" -l format -d '
 json\t'One JSON object'
 jsonl\t'JSON lines: verify writes one for each endpoint as it is done, and a last one that sums up'
 prometheus\t'verify, run, fix, rollback, status: text for the Prometheus textfile collector'
-nagios\t'verify: one line and the exit codes of Nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN'"
+nagios\t'verify: one line and the exit codes of Nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN'
+html\t'status: a page to look at, in one file'"
 complete -c mailcert -n "__fish_mailcert_using_subcommand status" -l color -d 'Whether the answer is coloured' -r -f -a "auto\t'On a terminal that can, unless NO_COLOR is set'
 always\t'Even into a file or pipe'
 never\t'Not at all'"
@@ -217,7 +226,8 @@ complete -c mailcert -n "__fish_mailcert_using_subcommand history" -l format -d 
 json\t'One JSON object'
 jsonl\t'JSON lines: verify writes one for each endpoint as it is done, and a last one that sums up'
 prometheus\t'verify, run, fix, rollback, status: text for the Prometheus textfile collector'
-nagios\t'verify: one line and the exit codes of Nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN'"
+nagios\t'verify: one line and the exit codes of Nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN'
+html\t'status: a page to look at, in one file'"
 complete -c mailcert -n "__fish_mailcert_using_subcommand history" -l color -d 'Whether the answer is coloured' -r -f -a "auto\t'On a terminal that can, unless NO_COLOR is set'
 always\t'Even into a file or pipe'
 never\t'Not at all'"
@@ -230,7 +240,8 @@ complete -c mailcert -n "__fish_mailcert_using_subcommand check" -l format -d 'H
 json\t'One JSON object'
 jsonl\t'JSON lines: verify writes one for each endpoint as it is done, and a last one that sums up'
 prometheus\t'verify, run, fix, rollback, status: text for the Prometheus textfile collector'
-nagios\t'verify: one line and the exit codes of Nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN'"
+nagios\t'verify: one line and the exit codes of Nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN'
+html\t'status: a page to look at, in one file'"
 complete -c mailcert -n "__fish_mailcert_using_subcommand check" -l color -d 'Whether the answer is coloured' -r -f -a "auto\t'On a terminal that can, unless NO_COLOR is set'
 always\t'Even into a file or pipe'
 never\t'Not at all'"
@@ -243,7 +254,8 @@ complete -c mailcert -n "__fish_mailcert_using_subcommand init" -l format -d 'Ho
 json\t'One JSON object'
 jsonl\t'JSON lines: verify writes one for each endpoint as it is done, and a last one that sums up'
 prometheus\t'verify, run, fix, rollback, status: text for the Prometheus textfile collector'
-nagios\t'verify: one line and the exit codes of Nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN'"
+nagios\t'verify: one line and the exit codes of Nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN'
+html\t'status: a page to look at, in one file'"
 complete -c mailcert -n "__fish_mailcert_using_subcommand init" -l color -d 'Whether the answer is coloured' -r -f -a "auto\t'On a terminal that can, unless NO_COLOR is set'
 always\t'Even into a file or pipe'
 never\t'Not at all'"
@@ -259,7 +271,8 @@ complete -c mailcert -n "__fish_mailcert_using_subcommand rollback" -l format -d
 json\t'One JSON object'
 jsonl\t'JSON lines: verify writes one for each endpoint as it is done, and a last one that sums up'
 prometheus\t'verify, run, fix, rollback, status: text for the Prometheus textfile collector'
-nagios\t'verify: one line and the exit codes of Nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN'"
+nagios\t'verify: one line and the exit codes of Nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN'
+html\t'status: a page to look at, in one file'"
 complete -c mailcert -n "__fish_mailcert_using_subcommand rollback" -l color -d 'Whether the answer is coloured' -r -f -a "auto\t'On a terminal that can, unless NO_COLOR is set'
 always\t'Even into a file or pipe'
 never\t'Not at all'"
@@ -282,7 +295,8 @@ complete -c mailcert -n "__fish_mailcert_using_subcommand revoke" -l format -d '
 json\t'One JSON object'
 jsonl\t'JSON lines: verify writes one for each endpoint as it is done, and a last one that sums up'
 prometheus\t'verify, run, fix, rollback, status: text for the Prometheus textfile collector'
-nagios\t'verify: one line and the exit codes of Nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN'"
+nagios\t'verify: one line and the exit codes of Nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN'
+html\t'status: a page to look at, in one file'"
 complete -c mailcert -n "__fish_mailcert_using_subcommand revoke" -l color -d 'Whether the answer is coloured' -r -f -a "auto\t'On a terminal that can, unless NO_COLOR is set'
 always\t'Even into a file or pipe'
 never\t'Not at all'"
@@ -298,7 +312,8 @@ complete -c mailcert -n "__fish_mailcert_using_subcommand account" -l format -d 
 json\t'One JSON object'
 jsonl\t'JSON lines: verify writes one for each endpoint as it is done, and a last one that sums up'
 prometheus\t'verify, run, fix, rollback, status: text for the Prometheus textfile collector'
-nagios\t'verify: one line and the exit codes of Nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN'"
+nagios\t'verify: one line and the exit codes of Nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN'
+html\t'status: a page to look at, in one file'"
 complete -c mailcert -n "__fish_mailcert_using_subcommand account" -l color -d 'Whether the answer is coloured' -r -f -a "auto\t'On a terminal that can, unless NO_COLOR is set'
 always\t'Even into a file or pipe'
 never\t'Not at all'"
@@ -312,7 +327,8 @@ complete -c mailcert -n "__fish_mailcert_using_subcommand explain" -l format -d 
 json\t'One JSON object'
 jsonl\t'JSON lines: verify writes one for each endpoint as it is done, and a last one that sums up'
 prometheus\t'verify, run, fix, rollback, status: text for the Prometheus textfile collector'
-nagios\t'verify: one line and the exit codes of Nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN'"
+nagios\t'verify: one line and the exit codes of Nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN'
+html\t'status: a page to look at, in one file'"
 complete -c mailcert -n "__fish_mailcert_using_subcommand explain" -l color -d 'Whether the answer is coloured' -r -f -a "auto\t'On a terminal that can, unless NO_COLOR is set'
 always\t'Even into a file or pipe'
 never\t'Not at all'"
@@ -326,7 +342,8 @@ complete -c mailcert -n "__fish_mailcert_using_subcommand completions" -l format
 json\t'One JSON object'
 jsonl\t'JSON lines: verify writes one for each endpoint as it is done, and a last one that sums up'
 prometheus\t'verify, run, fix, rollback, status: text for the Prometheus textfile collector'
-nagios\t'verify: one line and the exit codes of Nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN'"
+nagios\t'verify: one line and the exit codes of Nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN'
+html\t'status: a page to look at, in one file'"
 complete -c mailcert -n "__fish_mailcert_using_subcommand completions" -l color -d 'Whether the answer is coloured' -r -f -a "auto\t'On a terminal that can, unless NO_COLOR is set'
 always\t'Even into a file or pipe'
 never\t'Not at all'"
@@ -339,7 +356,8 @@ complete -c mailcert -n "__fish_mailcert_using_subcommand man" -l format -d 'How
 json\t'One JSON object'
 jsonl\t'JSON lines: verify writes one for each endpoint as it is done, and a last one that sums up'
 prometheus\t'verify, run, fix, rollback, status: text for the Prometheus textfile collector'
-nagios\t'verify: one line and the exit codes of Nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN'"
+nagios\t'verify: one line and the exit codes of Nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN'
+html\t'status: a page to look at, in one file'"
 complete -c mailcert -n "__fish_mailcert_using_subcommand man" -l color -d 'Whether the answer is coloured' -r -f -a "auto\t'On a terminal that can, unless NO_COLOR is set'
 always\t'Even into a file or pipe'
 never\t'Not at all'"
