@@ -12,6 +12,7 @@ mod lock;
 mod look;
 mod new_key;
 mod output;
+mod rehearsal;
 mod revoke;
 mod session;
 mod setup;
@@ -144,6 +145,11 @@ async fn command(cli: Cli) -> Result<u8, Failure> {
             let session = new_key::without_rsa(session, typed.rsa)?;
             let fresh = if typed.fresh { Fresh::Anew } else { Fresh::Remembered };
             work::plan(&session, fresh, &Mode::Run, &output, notes).await
+        }
+        Command::Run(typed) if typed.staging => {
+            let loaded = load(named, &output)?;
+            let session = Session::open(rehearsal::with_staging(loaded.config)?)?;
+            rehearsal::rehearse(&session.waiting(typed.patience), &output, loaded.findings).await
         }
         Command::Run(typed) => {
             let (session, notes) = open(named, &output)?;

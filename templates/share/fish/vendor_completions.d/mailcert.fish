@@ -137,6 +137,7 @@ complete -c mailcert -n "__fish_mailcert_using_subcommand run" -l color -d 'Whet
 always\t'Even into a file or pipe'
 never\t'Not at all'"
 complete -c mailcert -n "__fish_mailcert_using_subcommand run" -l dry-run -d 'Do as `plan` does: show what is to be done, change nothing'
+complete -c mailcert -n "__fish_mailcert_using_subcommand run" -l staging -d 'Have the CA\'s staging directory validate every name; nothing is issued or changed'
 complete -c mailcert -n "__fish_mailcert_using_subcommand run" -l drop-rsa -d 'Show RSA certificates no longer, where `key-types` does not ask for them'
 complete -c mailcert -n "__fish_mailcert_using_subcommand run" -l strict -d 'Fail for what is wrong elsewhere, too: a broken domain, a backup MX'
 complete -c mailcert -n "__fish_mailcert_using_subcommand run" -l json -d 'Short for --format json'
