@@ -7,10 +7,12 @@ mod challenges;
 mod environment;
 mod forwarding;
 mod history;
+mod hold;
 mod lock;
 mod look;
 mod new_key;
 mod output;
+mod rehearsal;
 mod revoke;
 mod session;
 mod setup;
@@ -144,6 +146,11 @@ async fn command(cli: Cli) -> Result<u8, Failure> {
             let fresh = if typed.fresh { Fresh::Anew } else { Fresh::Remembered };
             work::plan(&session, fresh, &Mode::Run, &output, notes).await
         }
+        Command::Run(typed) if typed.staging => {
+            let loaded = load(named, &output)?;
+            let session = Session::open(rehearsal::with_staging(loaded.config)?)?;
+            rehearsal::rehearse(&session.waiting(typed.patience), &output, loaded.findings).await
+        }
         Command::Run(typed) => {
             let (session, notes) = open(named, &output)?;
             let session = session.strictly(typed.strict).waiting(typed.patience);
@@ -167,6 +174,14 @@ async fn command(cli: Cli) -> Result<u8, Failure> {
         Command::Rollback(typed) => {
             let (session, notes) = open(named, &output)?;
             work::rollback(&session.waiting(typed.patience), &typed.name, &output, notes).await
+        }
+        Command::Hold(typed) => {
+            let (session, _) = open(named, &output)?;
+            hold::hold(&session.waiting(typed.patience), typed, &output).await
+        }
+        Command::Release(typed) => {
+            let (session, _) = open(named, &output)?;
+            hold::release(&session.waiting(typed.patience), &typed.name, &output).await
         }
         Command::Revoke(typed) => {
             let (session, notes) = open(named, &output)?;

@@ -9,6 +9,7 @@ mod account;
 mod fix;
 mod hint;
 mod history;
+mod hold;
 pub mod man;
 mod options;
 mod plan;
@@ -19,6 +20,7 @@ pub use account::{Account, AccountAction};
 pub use fix::{Bare, Fix};
 pub use hint::hint;
 pub use history::History;
+pub use hold::{Hold, Release};
 pub use options::{
     Completions, Discover, Explain, Init, Man, Patience, Profile, Rollback, Roots, Run, Setup,
     Verify,
@@ -159,6 +161,10 @@ pub enum Command {
     Init(Init),
     /// Show the previous version of a certificate again
     Rollback(Rollback),
+    /// Leave a certificate as it is until it is released
+    Hold(Hold),
+    /// End what `hold` began
+    Release(Release),
     /// Revoke a certificate at the CA, once another one is shown in its place
     Revoke(Revoke),
     /// Look at the account at the CA, change its key or contacts, give it up
@@ -188,6 +194,8 @@ impl Command {
             Self::Check => "check",
             Self::Init(_) => "init",
             Self::Rollback(_) => "rollback",
+            Self::Hold(_) => "hold",
+            Self::Release(_) => "release",
             Self::Revoke(_) => "revoke",
             Self::Account(_) => "account",
             Self::Explain(_) => "explain",
@@ -298,6 +306,9 @@ mod tests {
             "mailcert revoke cert.pem --key key.pem --ca letsencrypt --yes",
             "mailcert account show",
             "mailcert account deactivate --yes --wait 5",
+            "mailcert hold example.org --why audit --wait",
+            "mailcert release example.org",
+            "mailcert watch --listen [::1]:9115 --strict",
             "mailcert explain name-mismatch",
             "mailcert explain --list",
             "mailcert completions zsh",
@@ -321,6 +332,8 @@ mod tests {
             "mailcert discover localhost",
             "mailcert fix ../etc",
             "mailcert rollback ../../etc",
+            "mailcert hold",
+            "mailcert watch --listen 192.0.2.1:80",
             "mailcert revoke",
             "mailcert revoke example.org --reason boredom",
             "mailcert account",

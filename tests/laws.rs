@@ -8,6 +8,7 @@ mod laws {
     pub(crate) mod chance;
     mod exposed;
     mod further;
+    mod hold;
     mod keys;
     mod leave;
     pub(crate) mod literal;

@@ -3,9 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::app::Failure;
 use crate::app::session::Session;
 use crate::app::work::held;
+use crate::app::{Failure, hold};
 use crate::cli::Rsa;
 use crate::flow::{self, Fresh, Notes};
 use crate::model::{CertName, Code, DnsId, Finding, Hostname, Version};
@@ -19,6 +19,7 @@ pub(super) async fn wanted(session: Session, names: &[CertName]) -> Result<Sessi
     let mut new_keys: BTreeMap<CertName, Version> = BTreeMap::new();
     for name in names {
         let found = held(&session, name)?;
+        hold::is_free(&session, name)?;
         let Some(newest) = found.versions.last() else {
             return Err(Failure::helped(
                 format_args!("{name} has no version that can be used, so it has no key either"),

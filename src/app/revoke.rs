@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use crate::app::output::{Output, Progress, ask_consent, can_ask, say};
 use crate::app::session::Session;
 use crate::app::work::held;
-use crate::app::{Failure, new_key};
+use crate::app::{Failure, hold, new_key};
 use crate::cli::{self, With};
 use crate::issue::{Acme, Refusal, SignedBy};
 use crate::model::{Bundle, CertName, Deed, Finding, Revocation, Version};
@@ -92,6 +92,7 @@ async fn meant(session: &Session, typed: &Revoke) -> Result<(HeldVersion, bool),
     let chosen = choose(&found, typed, session)?;
     let shown = is_shown(&found, chosen.version, session);
     if shown {
+        hold::is_free(session, &typed.name)?;
         replaceable(session, typed, chosen).await?;
     }
     let ca = &issuer(session, &found.name, chosen.version)?.0.directory;

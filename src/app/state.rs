@@ -127,6 +127,7 @@ fn certificate(
             let (settings, _) = session.issuer(diary, (&held.name, shown.version))?;
             Some(settings.directory.clone())
         }),
+        on_hold: diary.on_hold.get(&held.name).cloned(),
         shown_by: proofs.iter().map(|(server, _)| (*server).to_owned()).collect(),
         verdict,
     })

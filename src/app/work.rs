@@ -4,7 +4,7 @@ mod fix;
 
 use crate::app::output::{Output, Progress};
 use crate::app::session::Session;
-use crate::app::{Failure, challenges, new_key, tell};
+use crate::app::{Failure, challenges, hold, new_key, tell};
 use crate::config;
 use crate::flow::{self, Done, Fresh, Notes};
 use crate::model::{CertName, Code, Deed, Finding, Hostname, Level, Timestamp, Verdict, Version};
@@ -100,7 +100,9 @@ pub(super) async fn rollback(
     notes: Vec<Finding>,
 ) -> Result<u8, Failure> {
     newest_beside_a_good_one(session, name)?;
+    hold::is_free(session, name)?;
     let _lock = session.lock(output).await?;
+    hold::is_free(session, name)?;
     // Whoever held the lock may have changed it.
     let version = newest_beside_a_good_one(session, name)?;
     let why = format!("rolled back by hand at {}", session.now);

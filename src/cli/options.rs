@@ -183,6 +183,9 @@ pub struct Run {
     /// Do as `plan` does: show what is to be done, change nothing
     #[arg(long)]
     pub dry_run: bool,
+    /// Have the CA's staging directory validate every name; nothing is issued or changed
+    #[arg(long, conflicts_with_all = ["dry_run", "new_key", "drop_rsa", "metrics"])]
+    pub staging: bool,
     /// Order a certificate with a new key for NAME now, and show it; may be repeated
     #[arg(long, value_name = "NAME", value_parser = CertName::parse)]
     pub new_key: Vec<CertName>,

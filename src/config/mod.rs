@@ -151,6 +151,16 @@ pub struct Acme {
     pub staging: Option<String>,
 }
 
+impl Acme {
+    /// The directory for rehearsals: the one that is named, else that of a CA with a name.
+    #[must_use]
+    pub fn staging_directory(&self) -> Option<String> {
+        let named = |name| value::acme_directory(name).ok();
+        let is_named = named("letsencrypt").as_ref() == Some(&self.directory);
+        self.staging.clone().or_else(|| named("letsencrypt-staging").filter(|_| is_named))
+    }
+}
+
 /// `[discover]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Discover {

@@ -94,10 +94,13 @@ impl Round<'_> {
         };
         let version = look.shown.version;
         let subject = (look.server.0.clone(), look.subject.clone());
-        let known = self.means.store.diary()?.proofs.get(&subject).cloned();
+        let diary = self.means.store.diary()?;
+        let known = diary.proofs.get(&subject).cloned();
         let earlier = known.and_then(|known| known.of_another(version));
         let worse = earlier.as_ref().map_or_else(Vec::new, |old| worse(old, &inspections));
-        let back = earlier.as_ref().filter(|old| !worse.is_empty() && self.leads_back(&look, old));
+        let stays = diary.on_hold.contains_key(&look.shown.name);
+        let leads_back = |old: &&Proof| !worse.is_empty() && self.leads_back(&look, old);
+        let back = earlier.as_ref().filter(leads_back).filter(|_| !stays);
         if let Some(earlier) = back {
             self.take_back(&look.shown, earlier.version, &sentence(worse[0], worse.len()))?;
         }

@@ -239,6 +239,8 @@ codes! {
     OrderFailed = "order-failed", Fail;
     /// Waiting, after a refusal, before the next try.
     HeldBack = "held-back", Fail;
+    /// Somebody wants a certificate left as it is, and another one is due.
+    OnHold = "on-hold", Warn;
     /// A published TLSA record does not match the key (RFC 7672).
     TlsaMismatch = "tlsa-mismatch", Fail;
     /// A key is not used before its TLSA record stands at every server of the zone.

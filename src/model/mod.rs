@@ -13,6 +13,7 @@ mod hostname;
 mod inspection;
 mod key;
 mod not_ours;
+mod on_hold;
 mod owner;
 mod policies;
 mod renewal;
@@ -36,6 +37,7 @@ pub use inspection::{
 };
 pub use key::{Bundle, PrivateKey};
 pub use not_ours::{NotOurs, again_at};
+pub use on_hold::OnHold;
 pub use owner::Owner;
 pub use policies::{Dane, MtaSts, Policies, StsHost, StsMode, TlsRpt, TlsaSeen};
 pub use renewal::Renewal;

@@ -12,7 +12,7 @@ use crate::plan::issue::desk::Desk;
 use crate::plan::layout::{Pending, Scene};
 use crate::plan::turn::Turn;
 use crate::plan::{
-    Action, Adoptable, Draft, Held, Instead, Reason, Wish, beside, rollover, sourced,
+    Action, Adoptable, Draft, Held, Instead, Reason, Wish, beside, on_hold, rollover, sourced,
 };
 
 /// What is assumed of the life of a certificate that is not issued yet.
@@ -27,7 +27,8 @@ pub(super) struct Order {
 
 /// Plans every order and every adoption, the most urgent first, and says what they will bring.
 pub(super) fn orders(scene: &Scene<'_>, draft: &mut Draft) -> BTreeMap<CertName, Pending> {
-    let mut pending = sourced::adoptions(scene, draft);
+    let mut waiting = BTreeMap::new();
+    let mut pending = sourced::adoptions(scene, &mut waiting, draft);
     let adoptables = Adoptables::of(scene);
     let mut desk = Desk::new(scene);
     let (mut orders, mut adopted) = (Vec::<Order>::new(), Vec::new());
@@ -46,12 +47,17 @@ pub(super) fn orders(scene: &Scene<'_>, draft: &mut Draft) -> BTreeMap<CertName,
                 None if wish.name.is_beside() => {
                     let names = beside.get_or_insert_with(|| beside::Names::of(scene, &orders));
                     let narrowed = names.narrowed(wish);
-                    orders.extend(narrowed.and_then(|wish| desk.order(&wish, held, draft)));
+                    let order = narrowed.and_then(|wish| desk.order(&wish, held, draft));
+                    orders.extend(on_hold::unless(scene, &wish.name, order, &mut waiting));
                 }
-                None => orders.extend(desk.order(wish, held, draft)),
+                None => {
+                    let order = desk.order(wish, held, draft);
+                    orders.extend(on_hold::unless(scene, &wish.name, order, &mut waiting));
+                }
             }
         }
     }
+    on_hold::told(scene, &waiting, draft);
     let usable = scene.observed.held.iter().filter_map(|held| scene.choice(held));
     let kept: Vec<&Facts> = usable.map(|version| &version.facts).collect();
     let sourced = scene.observed.sourced.iter().filter(|pair| pending.contains_key(&pair.name));

@@ -12,6 +12,7 @@ mod issue;
 mod layout;
 mod let_go;
 mod limits;
+mod on_hold;
 mod outcome;
 mod pins;
 mod prove;

@@ -180,7 +180,11 @@ fn beside(name: &CertName) -> CertName {
 }
 
 /// Plans to take into the store what others made or renewed, and says what that will bring.
-pub(super) fn adoptions(scene: &Scene<'_>, draft: &mut Draft) -> BTreeMap<CertName, Pending> {
+pub(super) fn adoptions(
+    scene: &Scene<'_>,
+    waiting: &mut BTreeMap<CertName, Reason>,
+    draft: &mut Draft,
+) -> BTreeMap<CertName, Pending> {
     let mut pending = BTreeMap::new();
     let shelf = Shelf::of(&scene.desired.hosts, scene.held.clone(), &scene.guard, scene.now);
     for pair in &scene.observed.sourced {
@@ -197,6 +201,10 @@ pub(super) fn adoptions(scene: &Scene<'_>, draft: &mut Draft) -> BTreeMap<CertNa
             true => Reason::Sourced(pair.owner),
             false => Reason::Renewed(pair.owner),
         };
+        if scene.observed.on_hold.contains_key(&name) && !versions.is_empty() {
+            waiting.insert(name, because);
+            continue;
+        }
         let action = Action::Adopt {
             certificate: name.clone(),
             chain: pair.chain.clone(),

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::model::{
-    CertName, DnsId, Facts, Host, Hostname, Keys, Mark, Owner, Renewal, Rollover, Sha256,
+    CertName, DnsId, Facts, Host, Hostname, Keys, Mark, OnHold, Owner, Renewal, Rollover, Sha256,
     Timestamp, Version, Ways,
 };
 use crate::plan::held::{due_at, last_call};
@@ -89,6 +89,8 @@ pub struct Observed {
     pub adoptable: Vec<Adoptable>,
     /// Certificates that others made and that can be shown, each name once.
     pub sourced: Vec<Sourced>,
+    /// Certificates that a person wants left as they are.
+    pub on_hold: BTreeMap<CertName, OnHold>,
     /// What the CA allows, and what was asked of it lately.
     pub budget: Budget,
 }

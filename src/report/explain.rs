@@ -137,6 +137,7 @@ pub fn explain(code: Code) -> &'static str {
         Code::NameRefused => text!("name-refused"),
         Code::OrderFailed => text!("order-failed"),
         Code::HeldBack => text!("held-back"),
+        Code::OnHold => text!("on-hold"),
         Code::OtherChain => text!("other-chain"),
         Code::OrdersSpread => text!("orders-spread"),
         Code::TlsaMismatch => text!("tlsa-mismatch"),

@@ -9,8 +9,8 @@ use serde_json::{Map, Value};
 
 use super::explain;
 use super::{
-    AccountRow, Body, CertificateRow, ChangeRow, HostRow, ListenerRow, PersistRow, Report, Revoked,
-    ServerRow, Verified,
+    AccountRow, Body, CertificateRow, ChangeRow, HostRow, ListenerRow, PersistRow, Rehearsal,
+    Report, Revoked, ServerRow, Verified,
 };
 use crate::model::{Deed, Finding, Timestamp};
 
@@ -35,6 +35,7 @@ pub fn json(report: &Report) -> impl Serialize + '_ {
             wake: *wake,
             ok: *ok,
         },
+        Body::Rehearsal(rehearsal) => Said::Rehearsal(rehearsal),
         Body::Status(certificates) => Said::Status { certificates },
         Body::Check(servers) => Said::Check { servers },
         Body::Revoked(revoked) => Said::Revoked(revoked),
@@ -161,6 +162,7 @@ enum Said<'a> {
         wake: Option<Timestamp>,
         ok: bool,
     },
+    Rehearsal(&'a Rehearsal),
     Status {
         certificates: &'a [CertificateRow],
     },

@@ -20,6 +20,7 @@ mod page;
 mod plan;
 mod policies;
 pub mod prometheus;
+mod rehearsal;
 mod revoked;
 mod setup;
 mod status;
@@ -46,6 +47,7 @@ pub use hosts::{HostRow, PersistRow};
 pub use json::json;
 pub use page::Page;
 pub use plan::{reason_text, step_text};
+pub use rehearsal::{Rehearsal, RehearsalRow};
 pub use revoked::Revoked;
 pub use setup::{ChangeRow, ListenerRow, Showing, listeners_text};
 pub use status::{CertificateRow, RenewBecause};
@@ -106,6 +108,8 @@ pub enum Body {
         /// Whether all is as wanted.
         ok: bool,
     },
+    /// `run --staging`.
+    Rehearsal(Rehearsal),
     /// `status`: every certificate held.
     Status(Vec<CertificateRow>),
     /// `check`: every mail server, configured or found.
@@ -265,6 +269,7 @@ pub fn human(report: &Report, detail: Detail) -> String {
             }
             text
         }
+        Body::Rehearsal(rehearsal) => rehearsal::text(rehearsal),
         Body::Status(certificates) => status::text(certificates),
         Body::Check(servers) => check::text(servers),
         Body::Revoked(revoked) => revoked::text(revoked),

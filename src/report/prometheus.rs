@@ -293,6 +293,7 @@ mod tests {
             renew_at: Timestamp::from_unix(NOW),
             version: Version(1),
             ca: None,
+            on_hold: None,
             shown_by: Vec::new(),
             verdict: None,
         };

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::model::{CertName, DnsId, KeyType, Timestamp, Verdict, Version};
+use crate::model::{CertName, DnsId, KeyType, OnHold, Timestamp, Verdict, Version};
 
 /// One certificate; field names are the JSON interface.
 #[derive(Debug, Serialize)]
@@ -26,6 +26,8 @@ pub struct CertificateRow {
     /// The directory of the CA that issued it, where mailcert ordered it there and the configuration
     /// names it.
     pub ca: Option<String>,
+    /// Whether a person wants it left as it is.
+    pub on_hold: Option<OnHold>,
     /// The servers that were seen showing it.
     pub shown_by: Vec<String>,
     /// What the last look at all of them said; null where nobody looked yet.
@@ -64,7 +66,13 @@ pub(super) fn text(rows: &[CertificateRow]) -> String {
             (RenewBecause::Suggested, None) => ", as its CA suggests".to_owned(),
             (RenewBecause::Suggested, Some(url)) => format!(", as its CA suggests (see {url})"),
         };
-        let ends = format!("ends     {}, renewed from {}{because}", row.not_after, row.renew_at);
+        let ends = match &row.on_hold {
+            None => format!("{}, renewed from {}{because}", row.not_after, row.renew_at),
+            Some(hold) => {
+                format!("{}, {}: `mailcert release {}`", row.not_after, hold.text(), row.name)
+            }
+        };
+        let ends = format!("ends     {ends}");
         text.push_str(&super::wrapped(&ends, "  "));
         if let Some(ca) = &row.ca {
             text.push_str(&super::wrapped(&format!("issued   by {ca}"), "  "));

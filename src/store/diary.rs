@@ -11,8 +11,8 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    Absence, CertName, Clock, DnsId, Failed, Finding, Host, Hostname, Mark, Ordered, Rollover,
-    RolloverNote, Sha256, Spent, Timestamp, Version,
+    Absence, CertName, Clock, DnsId, Failed, Finding, Host, Hostname, Mark, OnHold, Ordered,
+    Rollover, RolloverNote, Sha256, Spent, Timestamp, Version,
 };
 use crate::store::Proof;
 use crate::store::record::{Hold, Installed, Put, PutBy, Remembered, Told, UnderWay, Wait};
@@ -167,6 +167,8 @@ pub enum Entry {
         /// The mark of its directory's URL.
         ca: Mark,
     },
+    /// A person put a certificate on hold, or (`None`) released it.
+    OnHold(CertName, Option<OnHold>),
     /// Something about keys that TLSA records pin.
     Rollover(RolloverNote),
     /// What the clock said: it may have jumped.
@@ -224,6 +226,8 @@ pub struct Diary {
     pub spent: Spent,
     /// Next keys, and the TLSA records of keys.
     pub rollover: Rollover,
+    /// Certificates that a person wants left as they are.
+    pub on_hold: BTreeMap<CertName, OnHold>,
     /// TXT records that are ours, by name and text.
     pub presented: BTreeMap<(String, String), Put>,
     /// What those who are told know to need a person.
@@ -274,6 +278,7 @@ impl Diary {
             Entry::Ordered(order) => self.spent.order(order),
             Entry::Came { ca, set } => self.spent.came(ca, set),
             Entry::Failed(failed) => self.spent.fail(failed),
+            Entry::OnHold(name, on_hold) => put(&mut self.on_hold, name, on_hold),
             Entry::Rollover(note) => self.rollover.add(note),
             Entry::Clock(clock) => self.on_clock(clock),
             Entry::Presented { zone, record, value, since, by } => {
@@ -352,6 +357,7 @@ impl Diary {
         });
         let notified = self.notified.into_iter();
         let notified = notified.map(|(who, open)| Entry::Notified { who, open });
+        let on_hold = self.on_hold.into_iter().map(|(name, hold)| Entry::OnHold(name, Some(hold)));
         let rollover = self.rollover.into_notes().map(Entry::Rollover);
         clock
             .chain(worked)
@@ -372,6 +378,7 @@ impl Diary {
             .chain(spent)
             .chain(presented)
             .chain(rollover)
+            .chain(on_hold)
             .chain(notified)
     }
 }

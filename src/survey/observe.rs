@@ -138,6 +138,7 @@ pub async fn observe(
         sourced: Vec::new(),
         budget: Budget::default(),
         rollover: diary.rollover.clone(),
+        on_hold: diary.on_hold.clone(),
     };
     let mut touched = Vec::new();
     for asked in asked {

@@ -23,6 +23,7 @@ mod files;
 mod fix;
 mod formats;
 mod history;
+mod hold;
 mod input;
 mod issuers;
 mod lint;

@@ -60,6 +60,8 @@ fn help_and_version_are_answers() {
                        should be
           init         Look at this machine and write a first configuration file
           rollback     Show the previous version of a certificate again
+          hold         Leave a certificate as it is until it is released
+          release      End what `hold` began
           revoke       Revoke a certificate at the CA, once another one is shown in its
                        place
           account      Look at the account at the CA, change its key or contacts, give

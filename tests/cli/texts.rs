@@ -62,6 +62,8 @@ fn man_writes_a_page_for_each_command() {
         {dir}/man/mailcert-check.1
         {dir}/man/mailcert-init.1
         {dir}/man/mailcert-rollback.1
+        {dir}/man/mailcert-hold.1
+        {dir}/man/mailcert-release.1
         {dir}/man/mailcert-revoke.1
         {dir}/man/mailcert-account.1
         {dir}/man/mailcert-explain.1

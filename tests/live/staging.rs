@@ -56,3 +56,37 @@ fn a_name_that_failed_passes_at_the_staging_directory_before_the_ca_is_asked_aga
     let accounts = std::fs::read_dir(world.path("state/accounts")).unwrap().count();
     assert_eq!(accounts, 2, "the CA's and the staging directory's");
 }
+
+/// Nothing comes of it: no certificate, no file, no order at the CA.
+#[test]
+#[ignore = "needs root and mail servers; tests/run runs it"]
+fn a_rehearsal_validates_every_name_and_installs_nothing() {
+    let mut world = World::start(Wish::default());
+    let refused = world.mailcert(&["run", "--staging"]).exits(2);
+    refused.says("no staging directory is known for").says("name it in [acme]");
+    let (staging, _) = world.another_ca();
+    let agreed = "agree-to-terms = true";
+    world.reconfigure(agreed, &format!("{agreed}\nstaging = \"{staging}\""));
+    let door = Door::default();
+    behind_a_web_server(&world, &door);
+
+    *door.lock().unwrap() = &["mail.alpha.test", "Pebble"];
+    let ran = world.mailcert(&["run", "--staging", "--json"]).exits(1);
+    assert!(finds(&ran.json(), &["mail.alpha.test", "unauthorized"]), "{ran}");
+    let rows = ran.json()["rehearsed"].clone();
+    let alpha = rows.as_array().unwrap().iter().find(|row| row["certificate"] == "alpha.test");
+    let alpha = alpha.expect("a row");
+    assert_eq!(alpha["passed"], serde_json::json!(["mx.alpha.test"]), "{ran}");
+    *door.lock().unwrap() = &[];
+    let ran = world.mailcert(&["run", "--staging"]).exits(0);
+    let ran = ran.says("6 of 6 names passed at").says("nothing was issued");
+
+    assert_eq!(orders(&world, "pebble.log"), 0, "the CA itself was asked: {ran}");
+    let asked = world.read("another.log");
+    assert!(!asked.contains("/finalize-order/"), "it issued a certificate:\n{asked}");
+    let held = std::fs::read_dir(world.path("state/certificates"));
+    assert_eq!(held.map_or(0, Iterator::count), 0, "nothing is held");
+    assert!(!world.path("postfix/etc/mailcert").exists(), "nothing is installed");
+    let plan = world.mailcert(&["plan"]).exits(3);
+    plan.says("issue alpha.test for");
+}

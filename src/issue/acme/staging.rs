@@ -48,8 +48,7 @@ impl Acme {
         }
         for finding in &mut refusal.findings {
             finding.message += &format!(
-                "; it failed before, so it was tried at the staging directory {url} first, where \
-                 that counts for nothing"
+                "; it was tried at the staging directory {url} first, where that counts for nothing"
             );
         }
         Err(refusal)

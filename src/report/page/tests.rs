@@ -19,6 +19,7 @@ fn row(name: &str, (renewed, ends): (i64, i64)) -> CertificateRow {
         renew_because: RenewBecause::Lifetime,
         explanation: None,
         version: Version(1),
+        on_hold: None,
         ca: None,
         shown_by: vec!["postfix".to_owned()],
         verdict: Some(Verdict::Accepted),

@@ -1,7 +1,7 @@
 //! A life of entries, added up, folded and read back.
 
 use super::*;
-use crate::model::{Announced, DnsId, KeyType, NextKey, Renewal};
+use crate::model::{Announced, DnsId, KeyType, NextKey, OnHold, Renewal};
 use crate::store::{Declined, FilePrint};
 
 fn at(seconds: i64) -> Timestamp {
@@ -156,6 +156,13 @@ fn life() -> Vec<Entry> {
         Entry::Proof { server: exim(), certificate: Some(name()), proof: None },
         Entry::Bad { certificate: name(), version: Version(3), at: at(5), why: "x".to_owned() },
         Entry::Exposed(name(), Version(3), at(5)),
+        Entry::OnHold(certificate("example.org"), Some(OnHold { since: at(5), why: None })),
+        Entry::OnHold(
+            certificate("example.org"),
+            Some(OnHold { since: at(6), why: Some("audit".to_owned()) }),
+        ),
+        Entry::OnHold(certificate("b.test"), Some(OnHold { since: at(6), why: None })),
+        Entry::OnHold(certificate("b.test"), None),
         Entry::Known { server: exim(), until: at(5) },
         Entry::Known { server: exim(), until: at(6) },
         asked(domain.clone(), 5),
@@ -185,6 +192,8 @@ fn a_later_entry_replaces_the_earlier_one() {
     assert_eq!(tries, [(Mark::of("down"), 2)]);
     let origin = |name, version| diary.origin(&certificate(name), Version(version));
     let (first, further) = (Some(Mark::of("first")), Some(Mark::of("further")));
+    let audit = OnHold { since: at(6), why: Some("audit".to_owned()) };
+    assert_eq!(diary.on_hold, BTreeMap::from([(certificate("example.org"), audit)]));
     let of_each = [1, 2, 3, 4, 9].map(|version| origin("example.org", version));
     assert_eq!(of_each, [None, further, further, first, first]);
     assert_eq!([origin("example.net", 9), origin("example.orga", 9)], [None, None]);
