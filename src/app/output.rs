@@ -118,7 +118,7 @@ impl Output {
         }
         let mut text = Vec::new();
         report::prometheus::write(report, &mut text).map_err(|error| Failure::work(why(&error)))?;
-        let written = self.metrics.as_deref().map_or(Ok(()), |file| measured(file, &text));
+        let written = self.metrics.as_deref().map_or(Ok(()), |file| lay("--metrics", file, &text));
         if let Some(page) = &self.page {
             page.measured(text);
         }
@@ -195,16 +195,20 @@ impl Output {
     }
 }
 
-/// Writes what a report measures to a file that others read at any moment: whole or not at all.
-fn measured(file: &Path, text: &[u8]) -> Result<(), Failure> {
-    // node_exporter has no need to be root.
+/// Writes what an option wants written to a file that others read at any moment: whole or not at
+/// all.
+///
+/// # Errors
+/// [`Failure::Work`] when it cannot be written.
+pub(super) fn lay(option: &str, file: &Path, text: &[u8]) -> Result<(), Failure> {
+    // node_exporter and web servers have no need to be root.
     let everybody = Access { mode: 0o644, uid: None, gid: None };
     let written = std::path::absolute(file)
         .map_err(|error| why(&error))
         .and_then(|file| disk::replace(&file, text, everybody).map_err(|error| error.to_string()));
     match written {
         Ok(_) => Ok(()),
-        Err(why) => Err(Failure::work(format_args!("--metrics {}: {why}", file.display()))),
+        Err(why) => Err(Failure::work(format_args!("{option} {}: {why}", file.display()))),
     }
 }
 

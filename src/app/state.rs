@@ -27,6 +27,14 @@ pub(super) fn status(
     Ok(code)
 }
 
+/// The page of `status`, whole.
+pub(super) fn page(session: &Session, findings: Vec<Finding>) -> Result<Vec<u8>, Failure> {
+    let mut text = Vec::new();
+    let written = Remembered::of(session, findings)?.on_page(session, |page| page.write(&mut text));
+    written.map_err(Failure::work)?;
+    Ok(text)
+}
+
 /// What store and diary say.
 struct Remembered {
     rows: Vec<CertificateRow>,

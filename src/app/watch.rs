@@ -16,10 +16,10 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::app::output::{Output, say, why};
+use crate::app::output::{Output, lay, say, why};
 use crate::app::session::{self, Session};
 use crate::app::signals::Stop;
-use crate::app::{Failure, environment, work};
+use crate::app::{Failure, environment, state, work};
 use crate::cli;
 use crate::config::Config;
 use crate::model::{Finding, Timestamp};
@@ -165,10 +165,21 @@ impl Watch {
         };
         self.service.status(&format!("{how}; next look at {due}"));
         self.trouble = trouble;
+        self.lay_page();
         self.look_at_files();
         self.tell_page();
         let changed = self.eyes.changed();
         self.notice(&changed, now);
+    }
+
+    /// Writes the page that is looked at, where one is wanted.
+    fn lay_page(&self) {
+        let Some(file) = &self.typed.page else { return };
+        let session = Session::open(self.config.clone());
+        let page = session.and_then(|session| state::page(&session, self.notes.clone()));
+        if let Err(failure) = page.and_then(|page| lay("--page", file, &page)) {
+            say(failure.text());
+        }
     }
 
     async fn work(&self) -> Result<work::Worked, Failure> {

@@ -18,6 +18,9 @@ pub struct Watch {
     /// Write what came of each look to FILE, for Prometheus' textfile collector
     #[arg(long, value_name = "FILE")]
     pub metrics: Option<PathBuf>,
+    /// Write the page of `status --format html` to FILE after each look
+    #[arg(long, value_name = "FILE")]
+    pub page: Option<PathBuf>,
 }
 
 fn loopback(text: &str) -> Result<SocketAddr, String> {

@@ -85,15 +85,25 @@ fn measured(block: &Block, domains: usize) -> (Spent, bool) {
     let run = often(5, 0, || machine.mailcert(&["run"]));
     let json = often(5, 0, || machine.mailcert(&["run", "--json"]));
     let status = often(5, 0, || machine.mailcert(&["status"]));
+    let page = often(5, 0, || machine.mailcert(&["status", "--format", "html"]));
+    let html =
+        machine.mailcert(&["status", "--format", "html"]).output().expect("it starts").stdout;
     silent.nobody_came();
     exim.kill().and_then(|()| exim.wait()).expect("it is ours");
-    for (what, found) in [("plan", plan), ("run", run), ("run --json", json), ("status", status)] {
+    let all =
+        [("plan", plan), ("run", run), ("run --json", json), ("status", status), ("page", page)];
+    for (what, found) in all {
         println!(
             "  {what:<10} wall {:>9}, CPU {:>9}, peak {:>7} KiB",
             millis(found.wall),
             millis(found.cpu),
             found.peak
         );
+    }
+    println!("  the page has {:.1} MiB", html.len() as f64 / 1_048_576.0);
+    // Where it is kept, to be looked at.
+    if let Some(file) = std::env::var_os("PAGE") {
+        std::fs::write(file, &html).expect("written");
     }
     // The bound is one of 10,000 domains; for fewer, as much less.
     let bound = BOUND * (domains as f64 / 10_000.0).max(0.25);

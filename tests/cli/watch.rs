@@ -141,6 +141,22 @@ fn what_happens_to_an_installed_file_is_mended_and_its_own_writing_wakes_nobody(
 }
 
 #[test]
+fn the_page_is_written_after_each_look() {
+    let case = world();
+    let page = case.path("page.html");
+    let watch = Watch::begin(&case, "--page {dir}/page.html");
+    let is_there = || {
+        let page = fs::read_to_string(&page).unwrap_or_default();
+        page.contains("mx1.example.org.acme-sh") && page.ends_with("</html>\n")
+    };
+    until(is_there, || watch.said());
+    fs::remove_file(&page).unwrap();
+    watch.signal(Signal::HUP);
+    until(is_there, || watch.said());
+    watch.ends(Signal::TERM);
+}
+
+#[test]
 fn what_another_program_renews_is_taken() {
     let case = world();
     let watch = Watch::begin(&case, "");

@@ -45,6 +45,7 @@ mod moved;
 mod nothing;
 mod outset;
 mod package;
+mod page;
 mod programs;
 mod renewal;
 mod revoke;

@@ -16,6 +16,7 @@ packages=(
   knot knot-dnsutils unbound pebble certbot
   openssl gnutls-bin openjdk-17-jre-headless
   adduser iproute2 procps strace faketime ca-certificates systemd debootstrap dpkg-dev
+  chromium fonts-dejavu-core
   libidn12 libnsl2 libdb5.3 libgnutls-dane0 libpcre2-8-0 # what the unpacked Exim links to
 )
 bind_packages=(bind9 bind9-libs libjemalloc2 libmaxminddb0 libuv1 liblmdb0 libjson-c5 libfstrm0 libprotobuf-c1)

@@ -41,11 +41,12 @@ struct Span<'a> {
     ending: Vec<&'a CertificateRow>,
 }
 
-/// What is past, days, weeks or months from now on, and what comes after them.
+/// What is past, days, weeks or longer from now on, and what comes after them. Where nothing happens in
+/// several of them, they are one.
 fn spans<'a>(page: &Page<'a>) -> Vec<Span<'a>> {
     let reach = reach(page);
-    let length = [1, 7, 30].map(|days| days * DAY).into_iter().find(|one| reach < one * MOST);
-    let length = length.unwrap_or(30 * DAY);
+    let length = [1, 7, 30, 91].map(|days| days * DAY).into_iter().find(|one| reach < one * MOST);
+    let length = length.unwrap_or(365 * DAY);
     let number = (reach / length + 1).clamp(1, MOST);
     let today = page.at.unix() - page.at.unix().rem_euclid(DAY);
     let span = |title, from| {
@@ -59,7 +60,7 @@ fn spans<'a>(page: &Page<'a>) -> Vec<Span<'a>> {
     }));
     if reach >= number * length {
         let from = today + number * length;
-        spans.push(span(format!("{} on", Day(Timestamp::from_unix(from))), from));
+        spans.push(span(Day(Timestamp::from_unix(from)).to_string(), from));
     }
     let place = |moment: Timestamp, spans: &[Span<'_>]| {
         spans.partition_point(|span| span.from <= moment).saturating_sub(1)
@@ -69,7 +70,9 @@ fn spans<'a>(page: &Page<'a>) -> Vec<Span<'a>> {
         spans[renewed].renewed.push(row);
         spans[ending].ending.push(row);
     }
-    spans.retain(|span| span.from.unix() != i64::MIN || !span.renewed.is_empty());
+    let is_empty = |span: &Span<'_>| span.renewed.is_empty() && span.ending.is_empty();
+    spans.retain(|span| span.from.unix() != i64::MIN || !is_empty(span));
+    spans.dedup_by(|later, earlier| is_empty(later) && is_empty(earlier));
     spans
 }
 
@@ -109,7 +112,7 @@ pub(super) fn life(
     (now, reach): (Timestamp, i64),
     out: &mut dyn io::Write,
 ) -> io::Result<()> {
-    let reach = reach.clamp(DAY, LONGEST);
+    let reach = reach.max(DAY);
     let at = |moment: Timestamp| {
         (moment.unix().saturating_sub(now.unix()).clamp(0, reach) * 990) / reach
     };
@@ -123,9 +126,7 @@ pub(super) fn life(
 }
 
 const DAY: i64 = 86_400;
-/// No public certificate lives longer.
-const LONGEST: i64 = 400 * DAY;
-/// So many days, weeks or months stand apart.
+/// So many of them stand apart.
 const MOST: i64 = 27;
 /// So many certificates of one of them are named.
 const NAMED: usize = 3;

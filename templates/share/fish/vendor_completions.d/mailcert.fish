@@ -193,6 +193,7 @@ complete -c mailcert -n "__fish_mailcert_using_subcommand setup" -s q -l quiet -
 complete -c mailcert -n "__fish_mailcert_using_subcommand setup" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mailcert -n "__fish_mailcert_using_subcommand watch" -l listen -d 'Serve /metrics (for Prometheus) and /healthz by HTTP here; a loopback address' -r
 complete -c mailcert -n "__fish_mailcert_using_subcommand watch" -l metrics -d 'Write what came of each look to FILE, for Prometheus\' textfile collector' -r -F
+complete -c mailcert -n "__fish_mailcert_using_subcommand watch" -l page -d 'Write the page of `status --format html` to FILE after each look' -r -F
 complete -c mailcert -n "__fish_mailcert_using_subcommand watch" -s c -l config -d 'The configuration file [default: /etc/mailcert/mailcert.toml]' -r -F
 complete -c mailcert -n "__fish_mailcert_using_subcommand watch" -l format -d 'How the answer is written' -r -f -a "human\t'For people'
 json\t'One JSON object'
