@@ -96,6 +96,7 @@ fn help_and_version_are_answers() {
                     Prometheus textfile collector
                   - nagios:     verify: one line and the exit codes of Nagios: 0 OK, 1
                     WARNING, 2 CRITICAL, 3 UNKNOWN
+                  - html:       status: a page to look at, in one file
 
                   [default: human]
 
