@@ -43,6 +43,7 @@ fn a_browser_shows_the_broken_endpoint_finds_it_and_runs_nothing_of_what_it_says
     assert!(found.matches(" hidden=\"\"").count() >= things - shown, "{found}");
 
     it_fits_a_phone(&world, &page);
+    it_can_be_printed(&world, &page);
     it_is_light_and_dark(&world, &page);
 }
 
@@ -95,6 +96,16 @@ fn it_fits_a_phone(world: &World, page: &str) {
     assert!(dom.contains("<p id=\"wide\">0 px too wide</p>"), "{dom}");
     let shot = screenshot(world, "phone.png", &["--window-size=500,2400", &url]);
     assert!(shot.len() > 20_000, "{} bytes", shot.len());
+}
+
+/// On paper it takes few pages: no column is starved.
+fn it_can_be_printed(world: &World, page: &str) {
+    let file = world.path("page.pdf");
+    let print = format!("--print-to-pdf={}", text(&file));
+    chromium(world, &[print.as_str(), &format!("file://{page}")]);
+    let printed = fs::read(file).unwrap();
+    let pages = String::from_utf8_lossy(&printed).matches("/Type /Page\n").count();
+    assert!((2..=5).contains(&pages), "{pages} pages");
 }
 
 /// The screenshots stay with the world where somebody wants to look: `SCREENSHOTS=DIR`.
