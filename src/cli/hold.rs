@@ -23,7 +23,8 @@ pub struct Hold {
 /// `release`.
 #[derive(Args, Clone, Debug)]
 #[command(
-    after_help = "The next `mailcert run` does what has become due. `mailcert status` lists the names."
+    after_help = "The next `mailcert run` does what has become due; `mailcert status` lists the\n\
+    names."
 )]
 pub struct Release {
     /// The name of the certificate
@@ -38,5 +39,5 @@ const HOLD_NOTES: &str = "Examples:
   mailcert hold example.org --why 'the audit wants this key until Friday'
   mailcert release example.org
 
-It is not renewed, replaced or rolled back meanwhile, and ends on its day all the
-same: `plan`, `run` and `status` say so. Its files are still repaired.";
+It is not renewed, replaced or rolled back meanwhile, and ends on its day all
+the same: `plan`, `run` and `status` say so. Its files are still repaired.";

@@ -64,8 +64,7 @@ async fn what_fails_there_says_that_it_counts_for_nothing() {
         assert_eq!(
             refusal.sentence().replace(&format!("http://{}", staging.at), "CA"),
             "b.example: the CA refused the order: 404 (urn:ietf:params:acme:error:unauthorized); \
-             it failed before, so it was tried at the staging directory CA/dir first, where that \
-             counts for nothing"
+             it was tried at the staging directory CA/dir first, where that counts for nothing"
         );
     }
 }
