@@ -15,7 +15,9 @@ pub(super) async fn hold(
     output: &Output,
 ) -> Result<u8, Failure> {
     let cli::Hold { name, why, .. } = typed;
+    held(session, &name)?;
     let _lock = session.lock(output).await?;
+    // Whoever held the lock may have changed it.
     held(session, &name)?;
     if let Some(known) = on_hold(session, &name)? {
         return answer("hold", &format!("{name} is {} already", known.text()), output);
@@ -35,9 +37,11 @@ pub(super) async fn release(
     name: &CertName,
     output: &Output,
 ) -> Result<u8, Failure> {
-    let _lock = session.lock(output).await?;
     if on_hold(session, name)?.is_none() {
         held(session, name)?;
+    }
+    let _lock = session.lock(output).await?;
+    if on_hold(session, name)?.is_none() {
         return answer("release", &format!("{name} is not on hold"), output);
     }
     note(session, name, None, format!("released {name}"), None)?;

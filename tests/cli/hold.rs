@@ -128,4 +128,9 @@ fn what_is_not_held_cannot_be_put_on_hold() {
         assert_eq!((ran.code, ran.stdout.as_str()), (2, ""), "{ran:?}");
         assert!(ran.stderr.contains("did you mean `example.org`?"), "{ran:?}");
     }
+    let case = Case::new().config("[[domain]]\nname = \"example.org\"\n");
+    for command in ["hold example.org", "release example.org"] {
+        assert_eq!(case.run(command).code, 2);
+        assert!(!case.path("state").exists(), "{command} wrote something");
+    }
 }
