@@ -31,7 +31,6 @@ use clap::Parser;
 
 use crate::cli::{self, Cli, Command, Format};
 use crate::flow::Fresh;
-use crate::model::Finding;
 use crate::plan::Mode;
 use crate::report;
 use output::{Failure, Output, log, say};
@@ -111,7 +110,7 @@ async fn to_fix(
 ) -> Result<Loaded, Failure> {
     if bare::is_needed(named) {
         let config = bare::config(typed, output).await?;
-        return Ok(Loaded { config, findings: Vec::new(), files: BTreeSet::new() });
+        return Ok(Loaded { config, files: BTreeSet::new() });
     }
     if let Some((option, key)) = typed.bare.first() {
         return Err(Failure::helped(
@@ -122,10 +121,25 @@ async fn to_fix(
     load(named, output)
 }
 
-/// What a command works with where a configuration is, and what was noticed in that.
-fn open(named: Option<&Path>, output: &Output) -> Result<(Session, Vec<Finding>), Failure> {
-    let loaded = load(named, output)?;
-    Ok((Session::open(loaded.config)?, loaded.findings))
+/// What a command works with where a configuration is.
+fn open(named: Option<&Path>, output: &Output) -> Result<Session, Failure> {
+    Session::open(load(named, output)?.config)
+}
+
+/// `run`, in each of its ways.
+async fn run(named: Option<&Path>, typed: cli::Run, output: Output) -> Result<u8, Failure> {
+    let config = load(named, &output)?.config;
+    if typed.staging {
+        let session = Session::open(rehearsal::with_staging(config)?)?;
+        return rehearsal::rehearse(&session.waiting(typed.patience), &output).await;
+    }
+    let session = Session::open(config)?.strictly(typed.strict).waiting(typed.patience);
+    let session = new_key::without_rsa(session, typed.rsa)?;
+    if typed.dry_run {
+        let session = new_key::wanted(session, &typed.new_key).await?;
+        return work::plan(&session, Fresh::Remembered, &Mode::Run, &output).await;
+    }
+    work::run(session, &typed.new_key, &output.measured_in(typed.metrics)).await
 }
 
 async fn command(cli: Cli) -> Result<u8, Failure> {
@@ -141,27 +155,12 @@ async fn command(cli: Cli) -> Result<u8, Failure> {
         Command::Man(typed) => texts::man(&typed.directory, &output),
         Command::Init(typed) => texts::init(named, typed, &output).await,
         Command::Plan(typed) => {
-            let (session, notes) = open(named, &output)?;
+            let session = open(named, &output)?;
             let session = new_key::without_rsa(session, typed.rsa)?;
             let fresh = if typed.fresh { Fresh::Anew } else { Fresh::Remembered };
-            work::plan(&session, fresh, &Mode::Run, &output, notes).await
+            work::plan(&session, fresh, &Mode::Run, &output).await
         }
-        Command::Run(typed) if typed.staging => {
-            let loaded = load(named, &output)?;
-            let session = Session::open(rehearsal::with_staging(loaded.config)?)?;
-            rehearsal::rehearse(&session.waiting(typed.patience), &output, loaded.findings).await
-        }
-        Command::Run(typed) => {
-            let (session, notes) = open(named, &output)?;
-            let session = session.strictly(typed.strict).waiting(typed.patience);
-            let session = new_key::without_rsa(session, typed.rsa)?;
-            if typed.dry_run {
-                let session = new_key::wanted(session, &typed.new_key).await?;
-                return work::plan(&session, Fresh::Remembered, &Mode::Run, &output, notes).await;
-            }
-            let output = output.measured_in(typed.metrics);
-            work::run(session, &typed.new_key, &output, notes).await
-        }
+        Command::Run(typed) => run(named, typed, output).await,
         Command::Fix(typed) => {
             let loaded = to_fix(named, &typed, &output).await?;
             session::known(&loaded.config, &typed.names)?;
@@ -169,51 +168,51 @@ async fn command(cli: Cli) -> Result<u8, Failure> {
             let session = Session::open(loaded.config)?;
             let session = new_key::without_rsa(session, typed.rsa)?;
             let session = session.for_names(typed.names).strictly(typed.strict);
-            work::fix(&session.waiting(typed.patience), how, &output, loaded.findings).await
+            work::fix(&session.waiting(typed.patience), how, &output).await
         }
         Command::Rollback(typed) => {
-            let (session, notes) = open(named, &output)?;
-            work::rollback(&session.waiting(typed.patience), &typed.name, &output, notes).await
+            let session = open(named, &output)?;
+            work::rollback(&session.waiting(typed.patience), &typed.name, &output).await
         }
         Command::Hold(typed) => {
-            let (session, _) = open(named, &output)?;
+            let session = open(named, &output)?;
             hold::hold(&session.waiting(typed.patience), typed, &output).await
         }
         Command::Release(typed) => {
-            let (session, _) = open(named, &output)?;
+            let session = open(named, &output)?;
             hold::release(&session.waiting(typed.patience), &typed.name, &output).await
         }
         Command::Revoke(typed) => {
-            let (session, notes) = open(named, &output)?;
-            revoke::revoke(&session.waiting(typed.patience), &typed, &output, notes).await
+            let session = open(named, &output)?;
+            revoke::revoke(&session.waiting(typed.patience), &typed, &output).await
         }
         Command::Account(typed) => {
-            let (session, notes) = open(named, &output)?;
-            account::account(&session.waiting(typed.patience), &typed, &output, notes).await
+            let session = open(named, &output)?;
+            account::account(&session.waiting(typed.patience), &typed, &output).await
         }
         Command::Setup(cli::Setup { web_server: Some(server), .. }) => {
             texts::forwarding(load_if_any(named, &output)?, server, &output)
         }
         Command::Setup(typed) => {
-            let (session, notes) = open(named, &output)?;
+            let session = open(named, &output)?;
             let session = session.waiting(typed.patience);
             match typed.undo {
-                true => setup::undo(&session, typed.yes, &output, notes).await,
-                false => setup::setup(&session, typed.yes, &output, notes).await,
+                true => setup::undo(&session, typed.yes, &output).await,
+                false => setup::setup(&session, typed.yes, &output).await,
             }
         }
         Command::Watch(typed) => watch::watch(cli.global.config, typed, output).await,
         Command::Status => {
-            let (session, notes) = open(named, &output)?;
-            state::status(&session, &output, notes)
+            let session = open(named, &output)?;
+            state::status(&session, &output)
         }
         Command::History(typed) => {
-            let (session, notes) = open(named, &output)?;
-            history::history(&session, &typed, &output, notes)
+            let session = open(named, &output)?;
+            history::history(&session, &typed, &output)
         }
         Command::Check => {
-            let (session, notes) = open(named, &output)?;
-            state::check(&session, &output, notes).await
+            let session = open(named, &output)?;
+            state::check(&session, &output).await
         }
     }
 }

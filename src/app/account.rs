@@ -7,7 +7,7 @@ use crate::app::session::Session;
 use crate::cli::{Account, AccountAction};
 use crate::config;
 use crate::issue::{AccountSeen, Acme, Refusal, Registered, Standing};
-use crate::model::{Deed, Finding};
+use crate::model::Deed;
 use crate::report::{AccountRow, Body, Report};
 use crate::store::Store as _;
 
@@ -16,7 +16,6 @@ pub(super) async fn account(
     session: &Session,
     typed: &Account,
     output: &Output,
-    notes: Vec<Finding>,
 ) -> Result<u8, Failure> {
     let action = typed.action;
     if typed.yes && action != AccountAction::Deactivate {
@@ -37,7 +36,7 @@ pub(super) async fn account(
     let row = row(session, at, action, (given_up, seen));
     // What was done is done, whatever the CA answers afterwards.
     let is_well = action != AccountAction::Show || row.standing.as_deref() == Some("valid");
-    output.answer(&Report::new("account", Body::Account(row), notes))?;
+    output.answer(&Report::new("account", Body::Account(row), Vec::new()))?;
     Ok(u8::from(!is_well))
 }
 

@@ -3,17 +3,12 @@
 use crate::app::session::Session;
 use crate::app::{Failure, Output};
 use crate::cli::History;
-use crate::model::{Finding, Hostname};
+use crate::model::Hostname;
 use crate::report::{Body, Report};
 use crate::store::Store as _;
 
 /// `history [NAME]`.
-pub(super) fn history(
-    session: &Session,
-    typed: &History,
-    output: &Output,
-    findings: Vec<Finding>,
-) -> Result<u8, Failure> {
+pub(super) fn history(session: &Session, typed: &History, output: &Output) -> Result<u8, Failure> {
     let mut deeds = session.store.history().map_err(Failure::store)?;
     if let Some(name) = &typed.name {
         let names = meant(session, name)?;
@@ -30,7 +25,7 @@ pub(super) fn history(
     }
     let left_out = deeds.len().saturating_sub(typed.lines);
     let deeds = deeds.split_off(left_out);
-    output.answer(&Report::new("history", Body::History { deeds, left_out }, findings))?;
+    output.answer(&Report::new("history", Body::History { deeds, left_out }, Vec::new()))?;
     Ok(0)
 }
 

@@ -23,7 +23,7 @@ use crate::config::{self, Config, Domain, Profile};
 use crate::discover::{self, Discovered, Rules};
 use crate::dns::{Asker, Dns, Resolver};
 use crate::flow::{self, Event};
-use crate::model::{Finding, Hostname, Level};
+use crate::model::{Hostname, Level};
 use crate::report::{Body, PersistRow, Report};
 use crate::verify::{Extras, How};
 use batch::{Batch, Sink};
@@ -35,7 +35,7 @@ pub(super) async fn discover(
     typed: cli::Discover,
     output: &Output,
 ) -> Result<u8, Failure> {
-    let (config, mut findings) = parts(loaded);
+    let (config, mut findings) = (config_of(loaded), Vec::new());
     let dns = resolver(&config, &typed.dns)?;
     let machine = session::machine(&config);
     let world = World::new(&config, &dns, &machine);
@@ -73,10 +73,10 @@ pub(super) async fn verify(
 ) -> Result<u8, Failure> {
     let is_stated = loaded.is_some();
     let held = loaded.as_ref().map(|loaded| session::intermediates(&loaded.config));
-    let (config, findings) = parts(loaded);
+    let config = config_of(loaded);
     let how = files::ask_issuers(how(&config, &typed, output)?, held.unwrap_or_default(), &typed)?;
     if let Some(pem) = &typed.pem {
-        return files::verify(pem, &typed, how, findings, output).await;
+        return files::verify(pem, &typed, how, output).await;
     }
     let dns = resolver(&config, &typed.dns)?;
     let targets = Targets::of(&config, &typed)?;
@@ -89,7 +89,7 @@ pub(super) async fn verify(
     // The whole of this machine: its listeners are one more target.
     let own = stated.filter(|_| targets.are_all_domains()).map(|_| targets.count());
     let count = targets.count() + usize::from(own.is_some());
-    let mut sink = Sink::new(output, typed.strict, count, findings);
+    let mut sink = Sink::new(output, typed.strict, count);
     let batch = Batch::new(&world, stated, &how, &typed, stop, &bar);
     let mut looks = std::pin::pin!(batch.looks(&targets, output.in_order()));
     let mut ticks = bar.ticks();
@@ -151,11 +151,9 @@ impl<'a> World<'a> {
     }
 }
 
-fn parts(loaded: Option<Loaded>) -> (Config, Vec<Finding>) {
-    match loaded {
-        Some(loaded) => (loaded.config, loaded.findings),
-        None => (config::builtin(), Vec::new()),
-    }
+/// The configuration; the defaults where there is none.
+fn config_of(loaded: Option<Loaded>) -> Config {
+    loaded.map_or_else(config::builtin, |loaded| loaded.config)
 }
 
 /// How to look: the configuration, and what was typed over it.

@@ -33,11 +33,7 @@ pub(super) fn with_staging(mut config: Config) -> Result<Config, Failure> {
 }
 
 /// Validates what is wanted, and says which names passed.
-pub(super) async fn rehearse(
-    session: &Session,
-    output: &Output,
-    notes: Vec<Finding>,
-) -> Result<u8, Failure> {
+pub(super) async fn rehearse(session: &Session, output: &Output) -> Result<u8, Failure> {
     let _lock = session.lock(output).await?;
     session.heed_signals()?;
     let progress = Progress::new(output.quiet());
@@ -60,7 +56,7 @@ pub(super) async fn rehearse(
     session.sweep().await;
     progress.end();
     let (certificates, refused): (Vec<_>, Vec<_>) = tried.into_iter().unzip();
-    let mut findings = [notes, refused.concat()].concat();
+    let mut findings = refused.concat();
     findings.extend(challenges::left_in_dns(session).await?);
     let directory = session.config.acme.staging.clone().unwrap_or_default();
     let rehearsal = Rehearsal::of(directory, certificates);

@@ -22,10 +22,9 @@ pub(super) async fn revoke(
     session: &Session,
     typed: &cli::Revoke,
     output: &Output,
-    notes: Vec<Finding>,
 ) -> Result<u8, Failure> {
     let name = match &typed.what {
-        cli::What::File(path) => return file::revoke(session, path, typed, output, notes).await,
+        cli::What::File(path) => return file::revoke(session, path, typed, output).await,
         cli::What::Held(name) => name.clone(),
     };
     for (option, is_typed) in [("--key", typed.key.is_some()), ("--ca", typed.ca.is_some())] {
@@ -37,7 +36,7 @@ pub(super) async fn revoke(
         }
     }
     let cli::Revoke { number, reason, with, yes, .. } = *typed;
-    version_of(session, &Revoke { name, number, reason, with, yes }, output, notes).await
+    version_of(session, &Revoke { name, number, reason, with, yes }, output).await
 }
 
 /// What is typed of a certificate that is held.
@@ -50,12 +49,7 @@ struct Revoke {
     yes: bool,
 }
 
-async fn version_of(
-    session: &Session,
-    typed: &Revoke,
-    output: &Output,
-    notes: Vec<Finding>,
-) -> Result<u8, Failure> {
+async fn version_of(session: &Session, typed: &Revoke, output: &Output) -> Result<u8, Failure> {
     let name = &typed.name;
     let (chosen, shown) = meant(session, typed).await?;
     let version = chosen.version;
@@ -71,7 +65,7 @@ async fn version_of(
     }
     let serial = chosen.facts.serial.clone();
     let bundle = session.store.bundle(name, version).map_err(Failure::store)?;
-    let findings = [notes, replace(session, typed, &chosen, output).await?].concat();
+    let findings = replace(session, typed, &chosen, output).await?;
     let signed_by = sign(session, typed, version, &bundle).await?;
     session.store.forget(name, version).map_err(Failure::store)?;
     let text = format!("revoked version {version} of {name} ({})", typed.reason);

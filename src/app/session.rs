@@ -39,8 +39,6 @@ pub(super) const CONFIG: &str = "/etc/mailcert/mailcert.toml";
 pub(super) struct Loaded {
     /// What the admin wants.
     pub(super) config: Config,
-    /// Keys whose feature is not there yet.
-    pub(super) findings: Vec<Finding>,
     /// The file itself, and those that it names and that were read.
     pub(super) files: BTreeSet<PathBuf>,
 }
@@ -68,8 +66,7 @@ pub(super) fn load(named: Option<&Path>, output: &Output) -> Result<Loaded, Fail
     for note in &notes {
         output.warn(&note.to_string());
     }
-    let findings = notes.iter().filter_map(config::Note::finding).collect();
-    Ok(Loaded { config, findings, files })
+    Ok(Loaded { config, files })
 }
 
 /// Checks that the file of a secret is for its owner alone.

@@ -11,14 +11,8 @@ use crate::survey::{self, Asked};
 use crate::{deploy, hook, verify};
 
 /// `setup`: shows the lines, and applies them with consent.
-pub(super) async fn setup(
-    session: &Session,
-    yes: bool,
-    output: &Output,
-    mut findings: Vec<Finding>,
-) -> Result<u8, Failure> {
-    let (asked, found) = survey::servers(&session.config.servers, &session.machine).await;
-    findings.extend(found);
+pub(super) async fn setup(session: &Session, yes: bool, output: &Output) -> Result<u8, Failure> {
+    let (asked, mut findings) = survey::servers(&session.config.servers, &session.machine).await;
     let mut code = u8::from(findings.iter().any(|f| f.level == Level::Fail));
     let (mut changes, mut listeners) = (Vec::new(), Vec::new());
     for asked in &asked {
@@ -65,14 +59,8 @@ pub(super) async fn setup(
 }
 
 /// `setup --undo`.
-pub(super) async fn undo(
-    session: &Session,
-    yes: bool,
-    output: &Output,
-    mut findings: Vec<Finding>,
-) -> Result<u8, Failure> {
-    let (asked, found) = survey::servers(&session.config.servers, &session.machine).await;
-    findings.extend(found);
+pub(super) async fn undo(session: &Session, yes: bool, output: &Output) -> Result<u8, Failure> {
+    let (asked, mut findings) = survey::servers(&session.config.servers, &session.machine).await;
     let mut code = 0;
     for asked in &asked {
         let id = &asked.server.id;

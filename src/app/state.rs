@@ -13,12 +13,8 @@ use crate::store::{Diary, Store};
 use crate::survey::{self, Asked};
 
 /// `status`: from store and diary, no network.
-pub(super) fn status(
-    session: &Session,
-    output: &Output,
-    findings: Vec<Finding>,
-) -> Result<u8, Failure> {
-    let held = Remembered::of(session, findings)?;
+pub(super) fn status(session: &Session, output: &Output) -> Result<u8, Failure> {
+    let held = Remembered::of(session)?;
     let code = if held.is_work(session) { 3 } else { 0 };
     match output.is_page() {
         true => held.on_page(session, |page| output.page(page))?,
@@ -28,9 +24,9 @@ pub(super) fn status(
 }
 
 /// The page of `status`, whole.
-pub(super) fn page(session: &Session, findings: Vec<Finding>) -> Result<Vec<u8>, Failure> {
+pub(super) fn page(session: &Session) -> Result<Vec<u8>, Failure> {
     let mut text = Vec::new();
-    let written = Remembered::of(session, findings)?.on_page(session, |page| page.write(&mut text));
+    let written = Remembered::of(session)?.on_page(session, |page| page.write(&mut text));
     written.map_err(Failure::work)?;
     Ok(text)
 }
@@ -43,10 +39,10 @@ struct Remembered {
 }
 
 impl Remembered {
-    fn of(session: &Session, mut findings: Vec<Finding>) -> Result<Self, Failure> {
+    fn of(session: &Session) -> Result<Self, Failure> {
         let kept = session.store.certificates().map_err(Failure::store)?;
         let diary = session.store.diary().map_err(Failure::store)?;
-        findings.extend(kept.iter().flat_map(survey::damaged));
+        let mut findings: Vec<Finding> = kept.iter().flat_map(survey::damaged).collect();
         findings.extend(diary.waits.values().flat_map(|wait| wait.findings.iter().cloned()));
         // Until it has answered, whether or not it may be asked again by now.
         let asked = session.config.authorities().map(|ca| Mark::of(&ca.directory));
@@ -141,13 +137,8 @@ fn because(shown: &HeldVersion) -> RenewBecause {
 
 /// `check`: programs, directories, hook-in lines, and what a web server is to pass on. No network
 /// but the DNS, and this machine's port 80.
-pub(super) async fn check(
-    session: &Session,
-    output: &Output,
-    mut findings: Vec<Finding>,
-) -> Result<u8, Failure> {
-    let (asked, found) = survey::servers(&session.config.servers, &session.machine).await;
-    findings.extend(found);
+pub(super) async fn check(session: &Session, output: &Output) -> Result<u8, Failure> {
+    let (asked, mut findings) = survey::servers(&session.config.servers, &session.machine).await;
     let around = around(session, &asked).await?;
     let work = around.iter().any(|finding| finding.level > Level::Note);
     findings.extend(around);

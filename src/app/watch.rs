@@ -22,7 +22,7 @@ use crate::app::signals::Stop;
 use crate::app::{Failure, environment, state, work};
 use crate::cli;
 use crate::config::Config;
-use crate::model::{Finding, Timestamp};
+use crate::model::Timestamp;
 use crate::store::FilePrint;
 use crate::watch::{Ended, Eyes, Page, Schedule, Service};
 
@@ -57,7 +57,6 @@ struct Watch {
     output: Output,
     /// The last one that could be read.
     config: Config,
-    notes: Vec<Finding>,
     /// The files it was read from.
     read: BTreeSet<PathBuf>,
     schedule: Schedule,
@@ -92,7 +91,6 @@ impl Watch {
         let mut watch = Self {
             read: loaded.files,
             config: loaded.config,
-            notes: loaded.findings,
             service: Service::new(socket.as_deref(), watchdog),
             eyes: Eyes::default(),
             left: BTreeMap::new(),
@@ -176,7 +174,7 @@ impl Watch {
     fn lay_page(&self) {
         let Some(file) = &self.typed.page else { return };
         let session = Session::open(self.config.clone());
-        let page = session.and_then(|session| state::page(&session, self.notes.clone()));
+        let page = session.and_then(|session| state::page(&session));
         if let Err(failure) = page.and_then(|page| lay("--page", file, &page)) {
             say(failure.text());
         }
@@ -185,7 +183,7 @@ impl Watch {
     async fn work(&self) -> Result<work::Worked, Failure> {
         let session = Session::open(self.config.clone())?.ended_by(self.stop.clone());
         let session = session.strictly(self.typed.strict);
-        work::round(&session, "watch", &self.output, self.notes.clone()).await
+        work::round(&session, "watch", &self.output).await
     }
 
     /// Waits for it, saying meanwhile that we are alive: the round runs in the task that says so.
@@ -269,7 +267,6 @@ impl Watch {
         let is_good = match loaded {
             Ok(loaded) => {
                 self.config = loaded.config;
-                self.notes = loaded.findings;
                 self.read = loaded.files;
                 true
             }

@@ -15,11 +15,9 @@ use crate::survey::{self, Asked};
 
 pub(super) use fix::{How, fix};
 
-/// What was seen and said before the flow began.
+/// What was seen before the flow began.
 #[derive(Default)]
 struct Before {
-    /// What is to be told with the answer.
-    notes: Vec<Finding>,
     /// What was served.
     verified: Option<Verified>,
     /// The servers as they answered.
@@ -42,7 +40,6 @@ pub(super) async fn plan(
     fresh: Fresh,
     mode: &Mode,
     output: &Output,
-    notes: Vec<Finding>,
 ) -> Result<u8, Failure> {
     let progress = Progress::new(output.quiet());
     // How many steps there are, the answer says itself.
@@ -61,7 +58,7 @@ pub(super) async fn plan(
     let orders = |step: &Step| matches!(step.action, Action::Issue { .. });
     let unoffered = scene.plan.steps.iter().any(orders).then(|| session.profile_unoffered());
     let plan = Plan { findings: Vec::new(), ..scene.plan };
-    let findings = [notes, scene.findings, unoffered.unwrap_or_default()].concat();
+    let findings = [scene.findings, unoffered.unwrap_or_default()].concat();
     output.answer(&Report::new("plan", Body::Plan(plan), findings))?;
     Ok(code)
 }
@@ -71,14 +68,12 @@ pub(super) async fn run(
     session: Session,
     new_keys: &[CertName],
     output: &Output,
-    notes: Vec<Finding>,
 ) -> Result<u8, Failure> {
     let session = new_key::wanted(session, new_keys).await?;
     let _lock = session.lock(output).await?;
     // Whoever held the lock may have changed what is held.
     let session = new_key::wanted(session, new_keys).await?;
-    let before = Before { notes, ..Before::default() };
-    Ok(work(&session, "run", &Mode::Run, output, before).await?.code)
+    Ok(work(&session, "run", &Mode::Run, output, Before::default()).await?.code)
 }
 
 /// A round of `watch`, which is a run.
@@ -86,10 +81,9 @@ pub(super) async fn round(
     session: &Session,
     command: &'static str,
     output: &Output,
-    notes: Vec<Finding>,
 ) -> Result<Worked, Failure> {
     let _lock = session.lock(output).await?;
-    work(session, command, &Mode::Run, output, Before { notes, ..Before::default() }).await
+    work(session, command, &Mode::Run, output, Before::default()).await
 }
 
 /// `rollback NAME`: the newest version is not to be shown; the flow does the rest.
@@ -97,7 +91,6 @@ pub(super) async fn rollback(
     session: &Session,
     name: &CertName,
     output: &Output,
-    notes: Vec<Finding>,
 ) -> Result<u8, Failure> {
     newest_beside_a_good_one(session, name)?;
     hold::is_free(session, name)?;
@@ -113,8 +106,7 @@ pub(super) async fn rollback(
     session.store.tell(&[Deed::asked_for(at, &[name], what)]).map_err(Failure::store)?;
     // Who goes back wants to see it: the reload is not left to anybody.
     let mode = Mode::Fix { hook: false, publish: true };
-    let before = Before { notes, ..Before::default() };
-    Ok(work(session, "rollback", &mode, output, before).await?.code)
+    Ok(work(session, "rollback", &mode, output, Before::default()).await?.code)
 }
 
 /// What the store holds under a name that somebody typed.
@@ -211,7 +203,7 @@ async fn work(
     let failed = outcomes.iter().filter(|outcome| outcome.fate == Fate::Failed);
     let failed = failed.map(|outcome| &outcome.step.action);
     let failed = failed.filter(|action| !matches!(action, Action::Issue { .. })).count() > 0;
-    let mut findings = [before.notes, findings, fix::silent(&before.asked, &verified)].concat();
+    let mut findings = [findings, fix::silent(&before.asked, &verified)].concat();
     // What a person at the terminal began, the answer tells; a run that was stopped knows too little.
     if *mode == Mode::Run && !stopped {
         findings.extend(tell::tell(session, &findings, &outcomes, &verified).await?);

@@ -8,8 +8,6 @@ use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use crate::model::{Code, Finding};
-
 /// Everything wrong with one configuration file, in the order of the file; never empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Faults(Vec<Fault>);
@@ -47,21 +45,9 @@ impl fmt::Display for Fault {
     }
 }
 
-/// Something in the configuration that changes nothing for now, or nothing at all: a warning.
+/// Something in the configuration that is right and of no use: a warning.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Note(Placed);
-
-impl Note {
-    /// The note as a finding for reports; its subject is `FILE:LINE:COLUMN`. `None` for what is no
-    /// feature to come (a file without any domain).
-    #[must_use]
-    pub fn finding(&self) -> Option<Finding> {
-        let placed = &self.0;
-        placed.snippet.as_ref()?;
-        let message = format!("{}: {}", placed.trouble.message, placed.trouble.label);
-        Some(Finding::new(Code::NotAvailableYet, placed.place(), message))
-    }
-}
 
 impl fmt::Display for Note {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -281,8 +281,6 @@ codes! {
     NotifyFailed = "notify-failed", Warn;
     /// A new certificate made a name worse and was taken back.
     RolledBack = "rolled-back", Fail;
-    /// A part of the configuration whose feature is not there yet.
-    NotAvailableYet = "not-available-yet", Note;
     /// No mail server was found on this machine.
     NoServer = "no-server", Warn;
     /// A certificate that cannot be used: the pair does not match, or it is damaged.

@@ -158,7 +158,6 @@ pub fn explain(code: Code) -> &'static str {
         Code::NotifyFailed => text!("notify-failed"),
         Code::StepFailed => text!("step-failed"),
         Code::RolledBack => text!("rolled-back"),
-        Code::NotAvailableYet => text!("not-available-yet"),
         Code::NoServer => text!("no-server"),
         Code::StoreDamaged => text!("store-damaged"),
         Code::OutboundTlsOff => text!("outbound-tls-off"),

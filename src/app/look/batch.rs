@@ -23,7 +23,7 @@ use crate::config::Config;
 use crate::flow;
 use crate::http::Http;
 use crate::local::{self, Local};
-use crate::model::{Endpoint, Finding, Level, Policies};
+use crate::model::{Endpoint, Level, Policies};
 use crate::report::{Body, Counts, Kept, Noted, Report, Stopped, Verified};
 use crate::verify::{How, Walk};
 
@@ -135,20 +135,13 @@ pub(super) struct Sink<'a> {
 }
 
 impl<'a> Sink<'a> {
-    pub(super) fn new(
-        output: &'a Output,
-        strict: bool,
-        targets: usize,
-        findings: Vec<Finding>,
-    ) -> Self {
-        let mut noted = Noted::new(FINDINGS);
-        noted.extend(findings);
+    pub(super) fn new(output: &'a Output, strict: bool, targets: usize) -> Self {
         Self {
             output,
             answer: Answer::new(output),
             counts: Counts::default(),
             kept: Kept::new(output.holds()),
-            noted,
+            noted: Noted::new(FINDINGS),
             policies: Vec::new(),
             local: Vec::new(),
             strict,

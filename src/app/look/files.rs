@@ -49,7 +49,6 @@ pub(super) async fn verify(
     pem: &Path,
     typed: &cli::Verify,
     how: How,
-    mut findings: Vec<Finding>,
     output: &Output,
 ) -> Result<u8, Failure> {
     let Some(host) = &typed.host else {
@@ -61,7 +60,7 @@ pub(super) async fn verify(
     };
     let text = text_of(pem, What::Chain)?;
     let chain = judge::chain_of_pem(&text).map_err(|bad| of_chain(pem, &bad))?;
-    let mut more = Vec::new();
+    let (mut more, mut findings) = (Vec::new(), Vec::new());
     if let Some((path, key)) = key_of(pem, &text, typed.key.as_deref())? {
         more.extend(mismatch(path, &key, &text)?);
         findings.extend(exposed(path));

@@ -10,7 +10,7 @@ use crate::app::session::Session;
 use crate::cli::{self, With};
 use crate::config;
 use crate::issue::SignedBy;
-use crate::model::{Deed, Facts, Finding, PrivateKey, Revocation};
+use crate::model::{Deed, Facts, PrivateKey, Revocation};
 use crate::report::{Body, Report, Revoked};
 use crate::store::Store as _;
 use crate::verify::judge;
@@ -21,7 +21,6 @@ pub(super) async fn revoke(
     path: &Path,
     typed: &cli::Revoke,
     output: &Output,
-    notes: Vec<Finding>,
 ) -> Result<u8, Failure> {
     let shown = path.display();
     makes_sense(path, typed)?;
@@ -64,7 +63,7 @@ pub(super) async fn revoke(
     let about: Vec<&dyn std::fmt::Display> = facts.names.iter().map(|name| name as _).collect();
     let deed = Deed::asked_for(session.how.moment(), &about, what);
     session.store.tell(&[deed]).map_err(Failure::store)?;
-    let findings = notes.into_iter().chain(files::exposed(key_path)).collect();
+    let findings = files::exposed(key_path).into_iter().collect();
     let body = Body::Revoked(Revoked {
         certificate: None,
         version: None,

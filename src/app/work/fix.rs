@@ -30,15 +30,13 @@ pub(in crate::app) async fn fix(
     session: &Session,
     how: How,
     output: &Output,
-    notes: Vec<Finding>,
 ) -> Result<u8, Failure> {
     let _lock = if how.dry_run { None } else { Some(session.lock(output).await?) };
     let asks = !how.yes && can_ask();
     let everything = how.yes || asks;
     let mode = Mode::Fix { hook: everything, publish: everything };
     let (scene, verified) = look(session, &mode, output).await?;
-    let findings =
-        [notes.clone(), scene.findings.clone(), silent(&scene.asked, &verified)].concat();
+    let findings = [scene.findings.clone(), silent(&scene.asked, &verified)].concat();
     let code = match (scene.plan.steps.is_empty(), ours(&findings)) {
         (false, _) => 3,
         (true, true) => 1,
@@ -53,7 +51,7 @@ pub(in crate::app) async fn fix(
     output.part(&report)?;
     let mode = if asks { consent(session, &scene).await } else { mode };
     let Body::Diagnosis { verified, .. } = report.body else { return Ok(code) };
-    let before = Before { notes, verified: Some(verified), asked: scene.asked };
+    let before = Before { verified: Some(verified), asked: scene.asked };
     Ok(work(session, "fix", &mode, output, before).await?.code)
 }
 
