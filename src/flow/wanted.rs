@@ -37,7 +37,9 @@ pub(super) fn desire(
     let (keys, drop_rsa) = (config.acme.keys, means.drop_rsa);
     let certificates = plan::with_those_beside(certificates, &keys, held, drop_rsa);
     let mut let_go = plan::let_go(&certificates, &hosts, &having, gone);
-    let_go.extend(plan::dropped(&certificates, &keys, &having, drop_rsa));
+    // A diary that cannot be read knows of nothing on hold; whoever notes something says so.
+    let on_hold = means.store.diary().map(|diary| diary.on_hold.clone()).unwrap_or_default();
+    let_go.extend(plan::dropped(&certificates, &keys, &having, drop_rsa, &on_hold));
     Desired {
         certificates,
         let_go,

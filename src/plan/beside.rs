@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use crate::model::{CertName, DnsId, Keys, Version};
+use crate::model::{CertName, DnsId, Keys, OnHold, Version};
 use crate::plan::held::best;
 use crate::plan::issue::Order;
 use crate::plan::layout::{Pending, Scene};
@@ -35,16 +35,21 @@ pub fn with_those_beside(
 }
 
 /// The held certificates beside others that nobody wants and that are not waited for until they end:
-/// a person said so, or RSA is what all have. Each of their names is on another one that works.
+/// a person said so, or RSA is what all have. Each of their names is on another one that works. What
+/// is on hold stays.
 #[must_use]
 pub fn dropped(
     wishes: &[Wish],
     keys: &Keys,
     having: &Having<'_>,
     drop_rsa: bool,
+    on_hold: &BTreeMap<CertName, OnHold>,
 ) -> BTreeSet<CertName> {
     let wished: HashSet<&CertName> = wishes.iter().map(|wish| &wish.name).collect();
-    let unwanted = |held: &&Held| held.name.is_beside() && !wished.contains(&held.name);
+    let unwanted = |held: &&Held| {
+        let stays = wished.contains(&held.name) || on_hold.contains_key(&held.name);
+        held.name.is_beside() && !stays
+    };
     let mut unwanted = having.held.iter().filter(unwanted).peekable();
     if unwanted.peek().is_none() || !(drop_rsa || keys.first.is_rsa()) {
         return BTreeSet::new();

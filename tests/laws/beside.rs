@@ -1,7 +1,7 @@
 //! An RSA certificate beside an ECDSA one: ordered where it is configured, kept where it was shown,
 //! gone when a person says so.
 
-use mailcert::model::{CertName, KeyType, Keys};
+use mailcert::model::{CertName, KeyType, Keys, OnHold};
 use mailcert::plan::{Action, Mode, Reason, layout};
 use mailcert::servers::{Content, wants};
 
@@ -113,9 +113,14 @@ fn rsa_that_is_shown_stays_beside_ecdsa_until_a_person_says_so() {
     assert!(newest.map(|own| own.facts.not_after).all(|end| end > ends));
 
     world.drop_rsa = true;
+    let beside = CertName::parse("example.org.rsa").expect("a name");
+    let since = OnHold { since: world.now, why: None };
+    world.observed.on_hold.insert(beside.clone(), since);
+    world.come_to_rest();
+    assert_eq!(held(&world), two, "it is on hold");
+    world.observed.on_hold.clear();
     world.come_to_rest();
     assert_eq!(held(&world), [two[0].clone()]);
-    let beside = CertName::parse("example.org.rsa").expect("a name");
     let mentions = |name: &String| name.contains(beside.as_str());
     assert!(!lying(&world).iter().any(|(_, names)| names.iter().any(mentions)));
     let files = world.observed.servers.iter().flat_map(|seen| seen.files.keys());

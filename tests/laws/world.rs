@@ -73,7 +73,13 @@ impl World {
         let Observed { held, sourced, pins, .. } = &self.observed;
         let having = Having { held, sourced, pins, now: self.now };
         let mut let_go = let_go(&certificates, &self.hosts, &having, &self.let_go);
-        let_go.extend(dropped(&certificates, &self.keys, &having, self.drop_rsa));
+        let_go.extend(dropped(
+            &certificates,
+            &self.keys,
+            &having,
+            self.drop_rsa,
+            &self.observed.on_hold,
+        ));
         Desired {
             let_go,
             hosts: self.hosts.clone(),
